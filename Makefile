@@ -1,0 +1,61 @@
+# Common uses:
+#   make up        build kindreg, see to an engine, kind and images, and run `kindreg up` to its proof
+#   make down      remove what `make up` made
+#   make test      every test: hermetic ones first, then the end-to-end ones on the test bed
+#   make unit      the hermetic tests alone (under a minute)
+#   make lint      rustfmt, clippy, shellcheck, and the direction of imports
+#   make help      this text
+# Where no image registry can be reached, the test bed (tests/bed) stands in for Docker, kind and images.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build install up down test unit e2e soak lint bench deny clean bed
+
+KINDREG := target/release/kindreg
+PREFIX ?= $(HOME)/.local
+UP_FLAGS ?= --workers 2
+
+help:  ## print the common uses
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+build:  ## build the program
+	cargo build --release --locked
+
+install: build  ## install the program into PREFIX/bin
+	install -D $(KINDREG) $(DESTDIR)$(PREFIX)/bin/kindreg
+
+up: build  ## from nothing to the proof
+	eval "$$(tests/bed/choose)"; $(KINDREG) up $(UP_FLAGS); tests/bed/choose --explain
+
+down: build  ## remove what `up` made
+	eval "$$(tests/bed/choose)"; $(KINDREG) down
+
+unit:  ## hermetic tests: no engine, no network
+	cargo test --locked --lib --bins --test hermetic
+
+e2e: build bed  ## end-to-end tests on the test bed, one after the other
+	tests/e2e/run
+
+soak: build bed  ## everything that takes longer than `make test` may
+	tests/e2e/run soak
+
+test: unit e2e  ## every test
+
+bed:  ## build the test bed (cold: 12 minutes, warm: seconds)
+	tests/bed/bed build
+
+bench: build bed  ## times side by side with what users would use instead
+	benches/run
+
+lint:  ## what a machine can check of the house rules
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	tests/lint
+	shellcheck -x tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint benches/run .ci/run
+
+deny:  ## licences, bans and sources of all dependencies
+	cargo deny --locked check licenses bans sources
+
+clean:  ## remove what was built here; the bed stays (tests/bed/README.md says where)
+	cargo clean

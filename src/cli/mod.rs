@@ -1,0 +1,106 @@
+//! The command line: arguments → Spec → engine → print. No logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::problem::Exit;
+use crate::spec::ClusterName;
+use crate::ui::{self, Conversation, Printer};
+
+mod down;
+mod session;
+mod up;
+mod verify;
+
+/// A private registry over TLS, and a kind cluster whose every node really trusts it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not ready; 4 found what is not ours; 130 interrupted.\n\n\
+                  Example:\n  kindreg up --workers 2\n  docker push localhost:5001/my/image\n  kindreg down"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make registry and cluster, and prove that every node pulls over verified TLS
+    Up(up::Arguments),
+    /// Remove everything that `up` made, and nothing else
+    Down(down::Arguments),
+    /// Prove it again: one pod on every node pulls a new image
+    Verify(verify::Arguments),
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Shared options")]
+struct Shared {
+    /// Name of the cluster
+    #[arg(
+        long,
+        global = true,
+        env = "KINDREG_NAME",
+        default_value = "kindreg",
+        value_name = "CLUSTER"
+    )]
+    name: ClusterName,
+    /// Address of the Docker engine [default: as docker finds it: `DOCKER_HOST`, `DOCKER_CONTEXT`, docker context]
+    #[arg(long, global = true, env = "KINDREG_DOCKER_HOST", value_name = "URL")]
+    docker_host: Option<String>,
+    /// Longest time that one wait may take
+    #[arg(long, global = true, env = "KINDREG_TIMEOUT", default_value = "300", value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// Print the result as JSON
+    #[arg(long, global = true, env = "KINDREG_JSON")]
+    json: bool,
+    /// How progress is told on stderr
+    #[arg(long, global = true, env = "KINDREG_EVENTS", value_enum, default_value_t = EventsAs::Text)]
+    events: EventsAs,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true, env = "KINDREG_QUIET")]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EventsAs {
+    /// Bars on a terminal, lines in a pipe.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Shared {
+    fn printer(&self) -> Printer {
+        Printer::new(match (self.quiet, self.events) {
+            (_, EventsAs::Json) => Conversation::Json,
+            (true, EventsAs::Text) => Conversation::Quiet,
+            (false, EventsAs::Text) => Conversation::Bars,
+        })
+    }
+}
+
+/// The user's home folder, where docker and kubectl keep their settings.
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// Runs a command line; what failed is shown before this returns.
+pub async fn run(cli: Cli) -> Exit {
+    let printer = cli.shared.printer();
+    let ended = match cli.command {
+        Command::Up(arguments) => up::run(&cli.shared, &arguments, printer).await,
+        Command::Down(arguments) => down::run(&cli.shared, &arguments, printer).await,
+        Command::Verify(arguments) => verify::run(&cli.shared, &arguments, printer).await,
+    };
+    ended.unwrap_or_else(|error| {
+        ui::failure(printer, &error);
+        crate::doctor::exit(&error)
+    })
+}

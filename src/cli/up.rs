@@ -1,0 +1,278 @@
+//! `kindreg up`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::Shared;
+use super::session::{Session, support};
+use crate::engine::{self, OnFailure, Outcome};
+use crate::layout::{self, Layout};
+use crate::plan::{Verify, plan};
+use crate::problem::{Exit, Problem};
+use crate::spec::{Host, HostTrust, ImageRef, Port, Registry, Spec, Workers};
+use crate::step::State;
+use crate::steps;
+use crate::ui::Printer;
+
+/// Name of the registry where only one is asked for.
+const REGISTRY: &str = "registry";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kindreg up\n  \
+    kindreg up --workers 2 --host nexus.test --port 8443\n  \
+    kindreg up --dry-run\n\n\
+    A second `up` changes nothing, and repairs what is no longer as it should be.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag of the command line is there or it is not"
+)]
+pub(super) struct Arguments {
+    /// Worker nodes besides the control plane
+    #[arg(long, env = "KINDREG_WORKERS", default_value = "0", value_name = "N")]
+    workers: Workers,
+    /// Canonical host name of the registry
+    #[arg(
+        long,
+        env = "KINDREG_HOST",
+        default_value = "registry.test",
+        value_name = "NAME"
+    )]
+    host: Host,
+    /// Port of the registry, the same inside and outside
+    #[arg(long, env = "KINDREG_PORT", default_value = "5001", value_name = "N")]
+    port: Port,
+    /// Image of the nodes
+    #[arg(
+        long,
+        env = "KINDREG_IMAGE",
+        default_value = "kindest/node:v1.34.0",
+        value_name = "NODE_IMAGE"
+    )]
+    image: ImageRef,
+    /// Image of the registry
+    #[arg(
+        long,
+        env = "KINDREG_REGISTRY_IMAGE",
+        default_value = "registry:3",
+        value_name = "IMAGE"
+    )]
+    registry_image: ImageRef,
+    /// Leave /etc/docker/certs.d of the engine's host as it is
+    #[arg(long, env = "KINDREG_NO_HOST_TRUST")]
+    no_host_trust: bool,
+    /// End before the proof
+    #[arg(long, env = "KINDREG_NO_VERIFY")]
+    no_verify: bool,
+    /// Leave a failed run's work where it is, to be looked at
+    #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
+    keep_on_failure: bool,
+    /// Trust a name outside .test, .localhost, .internal and .local on the engine's host without asking
+    #[arg(long, short, env = "KINDREG_YES")]
+    yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, env = "KINDREG_DRY_RUN")]
+    dry_run: bool,
+}
+
+impl Arguments {
+    fn spec(&self, shared: &Shared) -> Result<Spec> {
+        Ok(Spec {
+            cluster: shared.name.clone(),
+            workers: self.workers,
+            node_image: self.image.clone(),
+            registries: vec![Registry {
+                name: REGISTRY.parse()?,
+                host: self.host.clone(),
+                port: self.port,
+                image: self.registry_image.clone(),
+            }],
+            host_trust: if self.no_host_trust {
+                HostTrust::Leave
+            } else {
+                HostTrust::Install
+            },
+        })
+    }
+
+    const fn verify(&self) -> Verify {
+        if self.no_verify {
+            Verify::Nothing
+        } else {
+            Verify::EveryNode
+        }
+    }
+}
+
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let spec = arguments.spec(shared)?;
+    for warning in spec.warnings() {
+        printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
+    }
+    let session = Session::open(shared, printer).await?;
+    let plan = plan(&spec, arguments.verify());
+    let (engine, asked) = tokio::join!(
+        session.docker.info(),
+        steps::asked(&*session.docker, &spec.cluster)
+    );
+    support(&engine?)?;
+    let asked = asked?;
+    refuse_another_request(&spec, asked.as_ref())?;
+    if arguments.dry_run {
+        let states = engine::preview(&plan, &session.ctx).await?;
+        return Ok(show_preview(shared, printer, &states));
+    }
+    if asked.is_none() && !arguments.yes {
+        consent(&spec, printer)?;
+    }
+    let lock = session.lock(shared, spec.node_image.as_str()).await?;
+    let on_failure = if arguments.keep_on_failure {
+        OnFailure::Keep
+    } else {
+        OnFailure::RollBack
+    };
+    let progress = &session.progress;
+    let ended = engine::up(&plan, &session.ctx, &lock, on_failure, &|event| {
+        progress.draw(&event);
+    })
+    .await;
+    progress.end();
+    match ended {
+        Ok(outcome) => show(shared, printer, &spec, arguments.verify(), outcome),
+        Err(error) => {
+            let left = match on_failure {
+                OnFailure::RollBack => "what this run had made is removed again",
+                OnFailure::Keep => "what this run made was kept; `kindreg down` removes it",
+            };
+            return session.failed(error, left);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What `up` can't change of a cluster that is there: everything else would orphan what the record names.
+fn refuse_another_request(spec: &Spec, asked: Option<&Spec>) -> Result<()> {
+    let Some(asked) = asked.filter(|asked| *asked != spec) else {
+        return Ok(());
+    };
+    let (old, new) = (serde_json::to_string(asked)?, serde_json::to_string(spec)?);
+    Err(
+        anyhow::anyhow!("it was made for {old}\nand {new} is asked for").context(Problem::new(
+            format!("cluster {} was made with other settings", spec.cluster),
+            format!(
+                "give the same settings again, or make it anew: kindreg down --name {}",
+                spec.cluster
+            ),
+        )),
+    )
+}
+
+/// A CA for a name that others own is planted in the engine's host only when the user says so.
+fn consent(spec: &Spec, printer: Printer) -> Result<()> {
+    let private = ["test", "localhost", "internal", "local"];
+    let public = spec.registries.iter().find(|registry| {
+        let top = registry
+            .host
+            .as_str()
+            .rsplit('.')
+            .next()
+            .unwrap_or_default();
+        spec.host_trust == HostTrust::Install && !private.contains(&top)
+    });
+    let Some(registry) = public else {
+        return Ok(());
+    };
+    let domain = registry.domain();
+    if printer.ask(&format!(
+        "The engine's host will trust a new CA for {domain}, a name outside .test. Go on?"
+    )) {
+        return Ok(());
+    }
+    Err(Problem::usage(
+        format!("{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"),
+        "say that you mean it with --yes, leave the host alone with --no-host-trust, or choose a name in .test",
+    )
+    .into())
+}
+
+fn show_preview(
+    shared: &Shared,
+    printer: Printer,
+    states: &[(&dyn crate::step::Step, State)],
+) -> Exit {
+    let word = |state: &State| match state {
+        State::Ready => "ready",
+        State::Missing => "missing",
+        State::Drifted(_) => "drifted",
+    };
+    if shared.json {
+        let steps: Vec<_> = states
+            .iter()
+            .map(|(step, state)| {
+                let why = if let State::Drifted(why) = state {
+                    Some(why)
+                } else {
+                    None
+                };
+                json!({"step": step.title(), "state": word(state), "why": why})
+            })
+            .collect();
+        printer.out(&json!({"steps": steps}).to_string());
+    } else {
+        for (step, state) in states {
+            let why = if let State::Drifted(why) = state {
+                format!(": {why}")
+            } else {
+                String::new()
+            };
+            printer.out(&format!("{:<8} {}{why}", word(state), step.title()));
+        }
+    }
+    Exit::Done
+}
+
+fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome: Outcome) {
+    let nodes = layout::nodes(spec).len();
+    let context = Layout::of(&spec.cluster).context();
+    if shared.json {
+        let registries: Vec<_> = spec
+            .registries
+            .iter()
+            .map(|registry| json!({"name": registry.name, "domain": registry.domain(), "local": registry.local_domain()}))
+            .collect();
+        let proof = match verify {
+            // Docker does not verify what it reaches over loopback, so its push proves nothing of the host.
+            Verify::EveryNode => json!({"nodes": "proven", "host": "not proven"}),
+            Verify::Nothing => json!({"nodes": "not proven", "host": "not proven"}),
+        };
+        let changed = outcome == Outcome::Changed;
+        let product = json!({"cluster": spec.cluster, "context": context, "nodes": nodes, "changed": changed,
+                             "registries": registries, "proof": proof});
+        return printer.out(&product.to_string());
+    }
+    let plural = if nodes == 1 { "" } else { "s" };
+    let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
+    let domains = domains.join(", ");
+    printer.out(&match (outcome, verify) {
+        (Outcome::Unchanged, _) => format!("Nothing to do: cluster {} and {domains} are as they should be.", spec.cluster),
+        (Outcome::Changed, Verify::EveryNode) => {
+            format!("Ready: {nodes} node{plural} of cluster {} pulled from {domains} over verified TLS.", spec.cluster)
+        }
+        (Outcome::Changed, Verify::Nothing) => {
+            format!("Done: cluster {} with {nodes} node{plural} and {domains}; nothing was proven.", spec.cluster)
+        }
+    });
+    if outcome == Outcome::Changed
+        && let Some(registry) = spec.registries.first()
+    {
+        let (local, domain) = (registry.local_domain(), registry.domain());
+        printer.out(&format!(
+            "\nWhat to type next:\n  \
+             docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
+             kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
+             kindreg down --name {}",
+            spec.cluster
+        ));
+    }
+}

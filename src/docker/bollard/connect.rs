@@ -1,0 +1,120 @@
+//! Getting hold of an engine.
+
+use std::time::Duration;
+
+use ::bollard::API_DEFAULT_VERSION;
+use ::bollard::errors::Error;
+
+use super::Bollard;
+use super::failure::{Call, LONG};
+use crate::docker::address::EngineAddress;
+use crate::docker::{DockerError, Result};
+
+/// Until an engine must have said who it is.
+const LIMIT: Duration = Duration::from_secs(20);
+
+impl Bollard {
+    /// Connects, and agrees on the version. [`DockerError::Unreachable`] or [`DockerError::Denied`] where there is no
+    /// engine to talk to.
+    pub async fn connect(address: &EngineAddress) -> Result<Self> {
+        let host = address.host.clone();
+        let call = Call {
+            address: host.clone(),
+            doing: format!("connect to {host}"),
+            subject: format!("Docker engine at {host}"),
+        };
+        let agreed = async { open(address)?.negotiate_version().await };
+        match call.run(LIMIT, agreed).await {
+            Ok(api) => Ok(Self { api, address: host }),
+            // Something answers, but no engine: another server, or TLS against plain HTTP.
+            Err(DockerError::Other { cause, .. } | DockerError::Gone { what: cause }) => {
+                Err(DockerError::Unreachable {
+                    address: host,
+                    cause,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A client whose own limit, which ends at the head of a response, never comes before ours.
+fn open(address: &EngineAddress) -> std::result::Result<::bollard::Docker, Error> {
+    let (host, limit, version) = (&address.host, LONG.as_secs(), API_DEFAULT_VERSION);
+    match &address.tls {
+        Some(tls) => {
+            let (ca, cert, key) = (tls.ca(), tls.cert(), tls.key());
+            ::bollard::Docker::connect_with_ssl(host, &key, &cert, &ca, limit, version)
+        }
+        None if host.starts_with("unix://") => {
+            ::bollard::Docker::connect_with_unix(host, limit, version)
+        }
+        None => ::bollard::Docker::connect_with_http(host, limit, version),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::docker::address::Origin;
+
+    /// What connecting there is refused with, where no engine answers.
+    async fn cause(host: String) -> String {
+        let address = EngineAddress {
+            host,
+            tls: None,
+            origin: Origin::Flag,
+        };
+        match Bollard::connect(&address).await {
+            Err(DockerError::Unreachable { address: at, cause }) if at == address.host => cause,
+            other => format!("not unreachable: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_absent_or_dead_is_unreachable() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let host = format!("unix://{}", socket.display());
+        assert!(cause(host.clone()).await.starts_with("No such file"));
+        drop(UnixListener::bind(socket).unwrap());
+        assert!(cause(host).await.starts_with("Connection refused"));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_unreachable() {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        assert!(
+            cause(format!("tcp://{port}"))
+                .await
+                .starts_with("Connection refused")
+        );
+    }
+
+    #[tokio::test]
+    async fn another_server_is_no_engine() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("tcp://{}", server.local_addr().unwrap());
+        let answer = async {
+            let (mut client, _) = server.accept().await.unwrap();
+            let read = client.read(&mut [0; 1024]).await.unwrap();
+            client
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            read
+        };
+        let (cause, read) = tokio::join!(cause(host.clone()), answer);
+        assert!(read > 0);
+        assert_eq!(cause, format!("Docker engine at {host}"));
+    }
+}

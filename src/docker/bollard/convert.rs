@@ -1,0 +1,359 @@
+//! Between bollard's types and ours. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ::bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, HostConfig,
+    Ipam, IpamConfig, MountType, Network as ApiNetwork, NetworkCreateRequest, NetworkingConfig,
+    PortBinding, PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum, SystemInfo,
+    SystemVersion,
+};
+
+use crate::docker::{
+    Afterwards, Capabilities, Container, ContainerSpec, ContainerState, EngineInfo, Input, Mount,
+    MountSource, Network, NetworkMode, NetworkSpec, Product, PublishedPort, Restart, Volume,
+};
+
+/// What the engine says of itself.
+pub(super) fn engine(version: SystemVersion, info: SystemInfo) -> EngineInfo {
+    let podman = version
+        .components
+        .iter()
+        .flatten()
+        .any(|component| component.name == "Podman Engine");
+    let rootless = info
+        .security_options
+        .iter()
+        .flatten()
+        .any(|option| option.contains("name=rootless"));
+    EngineInfo {
+        version: version.version.unwrap_or_default(),
+        // bollard 0.21 puts no version into its requests, and the engine then answers in its newest:
+        // https://github.com/fussybeaver/bollard/issues/736
+        api: version.api_version.unwrap_or_default(),
+        host: info.name.unwrap_or_default(),
+        operating_system: info.operating_system.unwrap_or_default(),
+        architecture: version.arch.unwrap_or_default(),
+        product: match (podman, rootless) {
+            (true, _) => Product::Podman,
+            (false, true) => Product::RootlessDocker,
+            (false, false) => Product::Docker,
+        },
+        root: info.docker_root_dir.unwrap_or_default(),
+    }
+}
+
+/// A container that was asked for by name.
+pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
+    let id = answer.id.unwrap_or_default();
+    let config = answer.config.unwrap_or_default();
+    let state = answer.state.unwrap_or_default();
+    let settings = answer.network_settings.unwrap_or_default();
+    let status = state
+        .status
+        .map(|status| status.to_string())
+        .unwrap_or_default();
+    Container {
+        name: answer
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        image: config.image.unwrap_or_default(),
+        labels: map(config.labels),
+        state: container_state(&status, state.exit_code.unwrap_or_default()),
+        networks: networks(settings.networks, &id),
+        ports: published(
+            settings
+                .ports
+                .into_iter()
+                .flatten()
+                .flat_map(|(port, bindings)| {
+                    let port = port.strip_suffix("/tcp").and_then(|port| port.parse().ok());
+                    bindings.into_iter().flatten().filter_map(move |binding| {
+                        Some(PublishedPort {
+                            container: port?,
+                            address: binding.host_ip.unwrap_or_default(),
+                            host: binding.host_port?.parse().ok()?,
+                        })
+                    })
+                }),
+        ),
+        id,
+    }
+}
+
+/// A container of a list.
+pub(super) fn listed(answer: ContainerSummary) -> Container {
+    let id = answer.id.unwrap_or_default();
+    let status = answer
+        .state
+        .map(|state| state.to_string())
+        .unwrap_or_default();
+    // A list has the exit code in prose only: `Exited (137) 3 seconds ago`.
+    let prose = answer.status.unwrap_or_default();
+    let code = prose
+        .split(['(', ')'])
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or_default();
+    Container {
+        name: answer
+            .names
+            .iter()
+            .flatten()
+            .next()
+            .map_or("", |name| name.trim_start_matches('/'))
+            .to_owned(),
+        image: answer.image.unwrap_or_default(),
+        labels: map(answer.labels),
+        state: container_state(&status, code),
+        networks: networks(answer.network_settings.unwrap_or_default().networks, &id),
+        ports: published(answer.ports.into_iter().flatten().filter_map(|port| {
+            (port.typ == Some(PortSummaryTypeEnum::TCP)).then_some(PublishedPort {
+                container: port.private_port,
+                address: port.ip.unwrap_or_default(),
+                host: port.public_port?,
+            })
+        })),
+        id,
+    }
+}
+
+fn container_state(status: &str, code: i64) -> ContainerState {
+    match status {
+        "created" => ContainerState::Created,
+        "running" => ContainerState::Running,
+        "exited" => ContainerState::Exited { code },
+        other => ContainerState::Other(other.to_owned()),
+    }
+}
+
+/// Engines before 25 add the container's short id to the aliases: <https://github.com/moby/moby/pull/45905>.
+fn networks(
+    networks: Option<HashMap<String, EndpointSettings>>,
+    id: &str,
+) -> BTreeMap<String, Vec<String>> {
+    let asked_for = |alias: &String| !(alias.len() == 12 && id.starts_with(alias));
+    let aliases = |endpoint: EndpointSettings| {
+        endpoint
+            .aliases
+            .into_iter()
+            .flatten()
+            .filter(asked_for)
+            .collect()
+    };
+    networks
+        .into_iter()
+        .flatten()
+        .map(|(name, endpoint)| (name, aliases(endpoint)))
+        .collect()
+}
+
+fn published(ports: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
+    let mut ports: Vec<_> = ports.collect();
+    ports.sort_by(|a, b| (a.container, &a.address, a.host).cmp(&(b.container, &b.address, b.host)));
+    ports
+}
+
+/// Our map from theirs, which may be `null`.
+fn map(labels: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
+    labels.into_iter().flatten().collect()
+}
+
+/// Their map from ours.
+pub(super) fn unordered(labels: &BTreeMap<String, String>) -> HashMap<String, String> {
+    labels.clone().into_iter().collect()
+}
+
+/// The request that makes a container.
+pub(super) fn container_request(spec: &ContainerSpec) -> ContainerCreateBody {
+    let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+    let until_client_leaves = spec.input == Input::UntilClientLeaves;
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        entrypoint: list(&spec.entrypoint),
+        cmd: list(&spec.command),
+        env: Some(
+            spec.environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        ),
+        labels: Some(unordered(&spec.labels)),
+        exposed_ports: Some(
+            spec.ports
+                .iter()
+                .map(|port| format!("{}/tcp", port.container))
+                .collect(),
+        ),
+        attach_stdin: Some(until_client_leaves),
+        open_stdin: Some(until_client_leaves),
+        stdin_once: Some(until_client_leaves),
+        networking_config: networking(&spec.network),
+        host_config: Some(host_config(spec)),
+        ..Default::default()
+    }
+}
+
+fn host_config(spec: &ContainerSpec) -> HostConfig {
+    let (cap_drop, cap_add) = match &spec.capabilities {
+        Capabilities::Default => (None, None),
+        Capabilities::Only(names) => (Some(vec!["ALL".to_owned()]), Some(names.clone())),
+    };
+    let mut bindings = HashMap::<_, Option<Vec<_>>>::new();
+    for port in &spec.ports {
+        bindings
+            .entry(format!("{}/tcp", port.container))
+            .or_default()
+            .get_or_insert_default()
+            .push(PortBinding {
+                host_ip: Some(port.address.clone()),
+                host_port: Some(port.host.to_string()),
+            });
+    }
+    HostConfig {
+        mounts: Some(spec.mounts.iter().map(mount).collect()),
+        network_mode: Some(match &spec.network {
+            NetworkMode::None => "none".to_owned(),
+            NetworkMode::Named { name, .. } => name.clone(),
+        }),
+        port_bindings: Some(bindings),
+        restart_policy: Some(RestartPolicy {
+            name: Some(match spec.restart {
+                Restart::No => RestartPolicyNameEnum::NO,
+                Restart::UnlessStopped => RestartPolicyNameEnum::UNLESS_STOPPED,
+            }),
+            ..Default::default()
+        }),
+        auto_remove: Some(spec.afterwards == Afterwards::Remove),
+        cap_drop,
+        cap_add,
+        ..Default::default()
+    }
+}
+
+/// Never `Binds`: they split at colons, and make a host folder that is absent.
+fn mount(mount: &Mount) -> ::bollard::models::Mount {
+    let (typ, source) = match &mount.source {
+        MountSource::Volume(name) => (MountType::VOLUME, name),
+        MountSource::Host(folder) => (MountType::BIND, folder),
+    };
+    ::bollard::models::Mount {
+        typ: Some(typ),
+        source: Some(source.clone()),
+        target: Some(mount.target.clone()),
+        ..Default::default()
+    }
+}
+
+fn networking(network: &NetworkMode) -> Option<NetworkingConfig> {
+    let NetworkMode::Named { name, aliases } = network else {
+        return None;
+    };
+    Some(NetworkingConfig {
+        endpoints_config: Some(HashMap::from([(name.clone(), endpoint(aliases))])),
+    })
+}
+
+/// An endpoint with these aliases.
+pub(super) fn endpoint(aliases: &[String]) -> EndpointSettings {
+    EndpointSettings {
+        aliases: Some(aliases.to_vec()),
+        ..Default::default()
+    }
+}
+
+/// The request that makes a network.
+pub(super) fn network_request(spec: &NetworkSpec) -> NetworkCreateRequest {
+    NetworkCreateRequest {
+        name: spec.name.clone(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(unordered(&spec.labels)),
+        options: Some(unordered(&spec.options)),
+        enable_ipv6: Some(spec.ipv6_subnet.is_some()),
+        ipam: spec.ipv6_subnet.clone().map(|subnet| Ipam {
+            config: Some(vec![IpamConfig {
+                subnet: Some(subnet),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// A network of a list.
+pub(super) fn network(answer: ApiNetwork) -> Network {
+    let pools = answer.ipam.unwrap_or_default().config.into_iter().flatten();
+    // Some engines write the gateway with its prefix length.
+    let gateway = |gateway: String| gateway.split('/').next().unwrap_or_default().to_owned();
+    Network {
+        id: answer.id.unwrap_or_default(),
+        name: answer.name.unwrap_or_default(),
+        labels: map(answer.labels),
+        gateways: pools
+            .filter_map(|pool| pool.gateway)
+            .map(gateway)
+            .filter(|address| !address.is_empty())
+            .collect(),
+    }
+}
+
+/// A volume, asked for or of a list.
+pub(super) fn volume(answer: ::bollard::models::Volume) -> Volume {
+    Volume {
+        name: answer.name,
+        labels: map(Some(answer.labels)),
+    }
+}
+
+/// A reference split into repository and tag; without a tag, engines pull or push all of them.
+/// A digest needs no tag.
+pub(super) fn tagged(reference: &str) -> (&str, Option<&str>) {
+    if reference.contains('@') {
+        return (reference, None);
+    }
+    match reference.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (reference, Some("latest")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_colon_of_a_port_is_no_tag() {
+        assert_eq!(
+            tagged("registry.test:5001/a"),
+            ("registry.test:5001/a", Some("latest"))
+        );
+        assert_eq!(
+            tagged("registry.test:5001/a:1"),
+            ("registry.test:5001/a", Some("1"))
+        );
+        assert_eq!(tagged("a@sha256:00"), ("a@sha256:00", None));
+    }
+
+    #[test]
+    fn a_list_tells_the_exit_code_in_prose() {
+        let summary = ContainerSummary {
+            state: Some(::bollard::models::ContainerSummaryStateEnum::EXITED),
+            status: Some("Exited (137) 3 seconds ago".to_owned()),
+            ..Default::default()
+        };
+        assert_eq!(listed(summary).state, ContainerState::Exited { code: 137 });
+    }
+
+    #[test]
+    fn the_short_id_is_no_alias() {
+        let endpoint = endpoint(&["registry.test".to_owned(), "0123456789ab".to_owned()]);
+        let networks = networks(
+            Some(HashMap::from([("n".to_owned(), endpoint)])),
+            "0123456789abcdef",
+        );
+        assert_eq!(networks["n"], ["registry.test"]);
+    }
+}

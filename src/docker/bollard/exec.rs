@@ -1,0 +1,135 @@
+//! Hijacked connections: a command's input and output, a container's input.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use ::bollard::container::LogOutput;
+use ::bollard::errors::Error;
+use ::bollard::exec::StartExecResults;
+use ::bollard::models::ExecConfig;
+use futures_util::{Stream, StreamExt, future};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use super::Bollard;
+use super::failure::{Call, NOT_RUNNING, QUICK, TICK, says};
+use crate::docker::{Attached, ExecOutput, Result};
+
+type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, Error>> + Send>>;
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// Keeps the connection to a container's input. The mutex is never locked: it makes the value `Sync`.
+pub(super) struct Stdin {
+    _connection: Mutex<Input>,
+}
+
+impl Stdin {
+    pub(super) fn new(input: Input) -> Self {
+        Self {
+            _connection: Mutex::new(input),
+        }
+    }
+}
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdin").finish_non_exhaustive()
+    }
+}
+
+impl Attached for Stdin {}
+
+impl Bollard {
+    pub(super) async fn run_command(
+        &self,
+        name: &str,
+        command: &[&str],
+        input: &[u8],
+    ) -> Result<ExecOutput> {
+        let call = self.call("run a command in", "container", name);
+        let config = ExecConfig {
+            cmd: Some(command.iter().map(|&word| word.to_owned()).collect()),
+            attach_stdin: Some(!input.is_empty()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let stopped = |error| {
+            if says(&error, NOT_RUNNING) {
+                call.gone("running ")
+            } else {
+                error
+            }
+        };
+        let id = call
+            .quick(self.api.create_exec(name, config))
+            .await
+            .map_err(stopped)?
+            .id;
+        let started = call
+            .quick(self.api.start_exec(&id, None))
+            .await
+            .map_err(stopped)?;
+        let StartExecResults::Attached {
+            output,
+            input: stdin,
+        } = started
+        else {
+            return Err(call.other("the engine did not attach to it"));
+        };
+        let (stdout, stderr) = call.long(exchange(output, stdin, input)).await?;
+        Ok(ExecOutput {
+            code: self.exit_code(&call, &id).await?,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// The exit code of a command whose output has ended; the engine notes it a moment later.
+    async fn exit_code(&self, call: &Call, id: &str) -> Result<i64> {
+        let deadline = Instant::now() + QUICK;
+        while Instant::now() < deadline {
+            let answer = call.quick(self.api.inspect_exec(id)).await?;
+            if let (Some(false), Some(code)) = (answer.running, answer.exit_code) {
+                return Ok(code);
+            }
+            sleep(TICK).await;
+        }
+        Err(call.other("the command closed its output, but does not end"))
+    }
+}
+
+/// Feeds a command and drains it at the same time: either alone would block on a full pipe. A command need not read
+/// its input to the end, so only its output says when it is over.
+async fn exchange(
+    mut output: Output,
+    mut stdin: Input,
+    input: &[u8],
+) -> std::result::Result<(Vec<u8>, Vec<u8>), Error> {
+    let feed = async {
+        if stdin.write_all(input).await.is_ok() {
+            // Half-closes the connection: the command sees the end of its input.
+            stdin.shutdown().await.ok();
+        }
+        future::pending().await
+    };
+    let drain = async {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        while let Some(chunk) = output.next().await {
+            match chunk? {
+                LogOutput::StdOut { message } => stdout.extend_from_slice(&message),
+                // Bytes outside the stream's frames: an engine's own complaint.
+                LogOutput::StdErr { message } | LogOutput::Console { message } => {
+                    stderr.extend_from_slice(&message);
+                }
+                LogOutput::StdIn { .. } => {}
+            }
+        }
+        Ok((stdout, stderr))
+    };
+    tokio::select! {
+        drained = drain => drained,
+        never = feed => never,
+    }
+}

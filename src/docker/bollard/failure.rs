@@ -1,0 +1,263 @@
+//! What bollard's errors mean in our words.
+//!
+//! The engine names most refusals in prose only, so the phrases that decide something are all here.
+
+use std::error::Error as StdError;
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use ::bollard::errors::Error;
+
+use crate::docker::{DockerError, Result};
+
+/// One call on the engine: what its errors say.
+pub(super) struct Call {
+    /// Address of the engine.
+    pub(super) address: String,
+    /// What is being done, as a phrase.
+    pub(super) doing: String,
+    /// The thing it is done to, as a phrase.
+    pub(super) subject: String,
+}
+
+/// For a call that moves no data: a busy engine takes its time to start a container.
+pub(super) const QUICK: Duration = Duration::from_secs(120);
+/// For a call that moves data, or waits for something in a container.
+pub(super) const LONG: Duration = Duration::from_secs(1800);
+/// Between two looks at something that is about to change.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+impl Call {
+    /// Waits for the answer, at most `limit`.
+    pub(super) async fn run<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> Result<T> {
+        let answer = tokio::time::timeout(limit, answer).await;
+        answer
+            .unwrap_or(Err(Error::RequestTimeoutError))
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// A call that moves no data.
+    pub(super) async fn quick<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> Result<T> {
+        self.run(QUICK, answer).await
+    }
+
+    /// A call that moves data, or waits for something in a container.
+    pub(super) async fn long<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> Result<T> {
+        self.run(LONG, answer).await
+    }
+
+    /// The thing is not there, or not as it has to be (`running `).
+    pub(super) fn gone(&self, as_what: &str) -> DockerError {
+        DockerError::Gone {
+            what: format!("{as_what}{}", self.subject),
+        }
+    }
+
+    /// Anything that went wrong with no words of the engine's.
+    pub(super) fn other(&self, cause: impl Into<String>) -> DockerError {
+        let (doing, cause) = (self.doing.clone(), cause.into());
+        if cause.contains("no space left on device") {
+            DockerError::NoSpace { doing, cause }
+        } else {
+            DockerError::Other { doing, cause }
+        }
+    }
+
+    fn failed(&self, error: &Error) -> DockerError {
+        match error {
+            Error::DockerResponseServerError {
+                status_code: 404,
+                message,
+            } => DockerError::Gone {
+                what: missing(message).unwrap_or_else(|| self.subject.clone()),
+            },
+            Error::DockerResponseServerError { message, .. }
+            | Error::DockerStreamError { error: message } => self.other(message.trim()),
+            Error::RequestTimeoutError => self.other("the engine did not answer in time"),
+            // bollard says so too where the socket's folder may not be entered.
+            Error::SocketNotFoundError(path) => match fs::metadata(path) {
+                Err(cause) => self.unreachable(&cause),
+                Ok(_) => self.other(error.to_string()),
+            },
+            Error::HyperLegacyError { err } if err.is_connect() => self.unreachable(err),
+            _ => self.other(root(error).to_string()),
+        }
+    }
+
+    fn unreachable(&self, error: &(dyn StdError + 'static)) -> DockerError {
+        let address = self.address.clone();
+        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        if chain(error)
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(denied)
+        {
+            DockerError::Denied { address }
+        } else {
+            DockerError::Unreachable {
+                address,
+                cause: root(error).to_string(),
+            }
+        }
+    }
+}
+
+/// An error and its causes, outermost first.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// hyper's own words ("client error (Connect)") help nobody.
+fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+/// What a 404 says is missing, which need not be what was asked for: a container may name an absent network.
+fn missing(message: &str) -> Option<String> {
+    let message = message.trim();
+    let network = || {
+        let (_, name) = message.rsplit_once("network ")?;
+        Some(format!("network {}", name.strip_suffix(" not found")?))
+    };
+    let path = || {
+        message
+            .strip_prefix("Could not find the file ")
+            .map(str::to_owned)
+    };
+    let named = |kind| {
+        message
+            .strip_prefix(&format!("No such {kind}: "))
+            .map(|name| format!("{kind} {name}"))
+    };
+    network()
+        .or_else(path)
+        .or_else(|| named("container"))
+        .or_else(|| named("image"))
+}
+
+/// Absence is an answer.
+pub(super) fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Err(DockerError::Gone { .. }) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+/// A refusal with one of these phrases in it.
+pub(super) fn says(error: &DockerError, phrases: &[&str]) -> bool {
+    matches!(error, DockerError::Other { cause, .. } if phrases.iter().any(|phrase| cause.contains(phrase)))
+}
+
+/// The name is taken: containers, networks.
+pub(super) const NAME_TAKEN: &[&str] = &["is already in use by container", "already exists"];
+/// The port is: docker's own book-keeping, the kernel's answer to its proxy, Docker 28 on, Docker Desktop.
+pub(super) const PORT_TAKEN: &[&str] = &[
+    "port is already allocated",
+    "address already in use",
+    "failed to bind host port",
+    "Ports are not available",
+];
+/// Somebody else is removing it.
+pub(super) const BEING_REMOVED: &[&str] = &["is already in progress"];
+/// It is connected already.
+pub(super) const CONNECTED: &[&str] = &["already exists in network"];
+/// It does not run.
+pub(super) const NOT_RUNNING: &[&str] = &["is not running"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> Call {
+        let [address, doing, subject] =
+            ["unix:///s", "start container x", "container x"].map(str::to_owned);
+        Call {
+            address,
+            doing,
+            subject,
+        }
+    }
+
+    fn refused(status_code: u16, message: &str) -> DockerError {
+        call().failed(&Error::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        })
+    }
+
+    #[test]
+    fn what_is_missing_is_named_by_the_engine() {
+        for (message, what) in [
+            ("No such container: y", "container y"),
+            ("network n not found", "network n"),
+            (
+                "failed to set up container networking: network n not found",
+                "network n",
+            ),
+            ("No such image: r.test/a:1", "image r.test/a:1"),
+            (
+                "Could not find the file /a in container y",
+                "/a in container y",
+            ),
+            ("get v: no such volume", "container x"),
+        ] {
+            assert!(
+                matches!(refused(404, message), DockerError::Gone { what: said } if said == what),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn ports_are_taken_in_the_words_of_every_engine() {
+        for message in [
+            "driver failed programming external connectivity on endpoint x (1): Bind for 0.0.0.0:80 failed: port is already allocated",
+            "driver failed programming external connectivity on endpoint x (1): Error starting userland proxy: listen tcp4 127.0.0.1:80: bind: address already in use",
+            "failed to set up container networking: driver failed programming external connectivity on endpoint x (1): failed to bind host port 127.0.0.1:80/tcp: address already in use",
+        ] {
+            assert!(says(&refused(500, message), PORT_TAKEN), "{message}");
+        }
+        assert!(!says(&refused(500, "boom"), PORT_TAKEN));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        let error = refused(500, "write /var/lib/docker/x: no space left on device");
+        assert!(matches!(error, DockerError::NoSpace { .. }));
+    }
+
+    #[test]
+    fn an_absent_socket_is_no_engine() {
+        let error = call().failed(&Error::SocketNotFoundError(
+            "/nonexistent/docker.sock".to_owned(),
+        ));
+        assert!(
+            matches!(error, DockerError::Unreachable { cause, .. } if cause.contains("No such file"))
+        );
+    }
+
+    #[test]
+    fn a_refused_permission_is_found_below() {
+        let error = call().unreachable(&io::Error::other(io::Error::from(
+            io::ErrorKind::PermissionDenied,
+        )));
+        assert!(matches!(
+            error,
+            DockerError::Unreachable { .. } | DockerError::Denied { .. }
+        ));
+        let error = call().unreachable(&io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(matches!(error, DockerError::Denied { .. }));
+    }
+}

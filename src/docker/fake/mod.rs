@@ -1,0 +1,355 @@
+//! An in-memory Docker engine with a journal of effects and faults on request, for step laws and harnesses.
+//!
+//! It runs no process and opens no socket. Reads never enter the journal; a write does if it changed something.
+//! `exec` itself does not either: what the emulated command does to files does, and what its hook notes with
+//! [`FakeFiles::effect`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{
+    Container, ContainerSpec, DockerError, EngineInfo, ExecOutput, NetworkMode, NetworkSpec, Result,
+};
+use commands::Commands;
+use engine::{Engine, View, familiar};
+use view::Doer;
+
+mod commands;
+mod engine;
+mod faults;
+mod files;
+mod port;
+mod view;
+
+pub use faults::Fault;
+pub(crate) use faults::{Call, Lost};
+pub use files::Node;
+pub use view::FakeFiles;
+
+/// The in-memory engine. Clones are the same engine.
+#[derive(Clone)]
+pub struct FakeDocker {
+    engine: Arc<Mutex<Engine>>,
+    faults: Arc<Mutex<faults::Faults>>,
+    commands: Arc<Mutex<Commands>>,
+}
+
+impl std::fmt::Debug for FakeDocker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FakeDocker")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for FakeDocker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Setting the stage, making faults, looking at what happened. None of it counts as a call.
+impl FakeDocker {
+    /// An engine with nothing in it but its host's `/etc/hosts`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            engine: Arc::new(Mutex::new(Engine::new())),
+            faults: Arc::new(Mutex::new(faults::Faults::new())),
+            commands: Arc::new(Mutex::new(Commands::new())),
+        }
+    }
+
+    /// What was changed so far, in order.
+    #[must_use]
+    pub fn journal(&self) -> Vec<String> {
+        self.engine().journal.clone()
+    }
+
+    /// How many calls were made so far, reads too.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        lock(&self.faults).calls.len()
+    }
+
+    /// What the calls were, in order, for a message about the `n`th.
+    #[must_use]
+    pub fn call_log(&self) -> Vec<String> {
+        lock(&self.faults).calls.clone()
+    }
+
+    /// Makes the `n`th call since the engine was made go wrong; the first is 1.
+    pub fn fail_call(&self, n: usize, fault: Fault) {
+        lock(&self.faults).planned.insert(n, fault);
+    }
+
+    /// From now on nothing answers. Containers go on.
+    pub fn kill_engine(&self) {
+        lock(&self.faults).killed = true;
+    }
+
+    /// It answers again.
+    pub fn revive_engine(&self) {
+        lock(&self.faults).killed = false;
+    }
+
+    /// Lets the engine say something else of itself.
+    pub fn set_info(&self, info: EngineInfo) {
+        self.engine().info = info;
+    }
+
+    /// An image is present.
+    pub fn add_image(&self, reference: &str) {
+        self.engine().tag(reference, None);
+    }
+
+    /// An image can't be pulled. (Any other can.)
+    pub fn refuse_image(&self, reference: &str) {
+        self.engine().refused.insert(familiar(reference));
+    }
+
+    /// Containers of an image begin with this file.
+    pub fn file_of_image(
+        &self,
+        reference: &str,
+        path: &str,
+        mode: u32,
+        content: impl Into<Vec<u8>>,
+    ) {
+        let node = Node::File {
+            mode,
+            content: Bytes::from(content.into()),
+        };
+        self.engine().add_image_file(reference, path, node);
+    }
+
+    /// Containers of an image log this once they run.
+    pub fn logs_of_image(&self, reference: &str, text: &str) {
+        self.engine()
+            .logs
+            .insert(familiar(reference), text.to_owned());
+    }
+
+    /// References that were pushed, in order.
+    #[must_use]
+    pub fn pushed(&self) -> Vec<String> {
+        self.engine().pushed.clone()
+    }
+
+    /// A process outside Docker listens on a port of the engine's host.
+    pub fn occupy_port(&self, port: u16) {
+        self.engine().busy_ports.insert(port);
+    }
+
+    /// Files of the engine's host.
+    #[must_use]
+    pub fn host(&self) -> FakeFiles {
+        FakeFiles::new(Arc::clone(&self.engine), View::Host, Doer::Test)
+    }
+
+    /// Files of a container, mounts included. They are absent for as long as the container is.
+    #[must_use]
+    pub fn files(&self, container: &str) -> FakeFiles {
+        FakeFiles::new(
+            Arc::clone(&self.engine),
+            View::Container(container.to_owned()),
+            Doer::Test,
+        )
+    }
+
+    /// A container's process ends by itself.
+    pub fn end_process(&self, container: &str, code: i64) {
+        self.engine().end(container, code);
+    }
+
+    /// A container leaves a network, as `docker network disconnect` does.
+    pub fn disconnect(&self, network: &str, container: &str) {
+        if let Ok(container) = self.engine().found(container) {
+            container.networks.remove(network);
+        }
+    }
+
+    /// Emulates `["sh", "-c", SCRIPT, NAME, args…]`, in `exec` and as a container's own command, whatever the script.
+    pub fn on_script<F>(&self, name: &str, hook: F)
+    where
+        F: Fn(&mut FakeFiles, &[String], &[u8]) -> ExecOutput + Send + Sync + 'static,
+    {
+        lock(&self.commands)
+            .scripts
+            .insert(name.to_owned(), Arc::new(hook));
+    }
+
+    /// Emulates any other `exec`, by its first word; the hook gets the rest as arguments.
+    pub fn on_exec<F>(&self, program: &str, hook: F)
+    where
+        F: Fn(&mut FakeFiles, &[String], &[u8]) -> ExecOutput + Send + Sync + 'static,
+    {
+        lock(&self.commands)
+            .programs
+            .insert(program.to_owned(), Arc::new(hook));
+    }
+}
+
+impl FakeDocker {
+    /// Counts a call of a port that stands on this engine, and fails it if that was planned.
+    pub(crate) fn enter(&self, doing: impl Into<String>) -> Result<Call> {
+        lock(&self.faults).enter(doing.into())
+    }
+
+    /// Notes an effect of such a port.
+    pub(crate) fn record(&self, effect: String) {
+        self.engine().record(effect);
+    }
+
+    /// A container as it is, without a call.
+    pub(crate) fn peek(&self, name: &str) -> Option<Container> {
+        self.engine().report(name)
+    }
+
+    /// All containers with a label, without a call.
+    pub(crate) fn peek_labelled(&self, key: &str, value: &str) -> Vec<Container> {
+        let engine = self.engine();
+        let all = engine
+            .containers
+            .keys()
+            .filter_map(|name| engine.report(name));
+        all.filter(|container| container.labels.get(key).is_some_and(|has| has == value))
+            .collect()
+    }
+
+    /// A container made and started by someone else; what is missing for it comes too. Neither a call nor in the journal.
+    pub(crate) fn run_foreign(&self, spec: &ContainerSpec) -> Result<()> {
+        let mut engine = self.engine();
+        if engine.image(&spec.image).is_none() {
+            engine.tag(&spec.image, None);
+        }
+        if let NetworkMode::Named { name, .. } = &spec.network
+            && !engine.networks.contains_key(name)
+        {
+            let (labels, options) = (BTreeMap::new(), BTreeMap::new());
+            engine.create_network(&NetworkSpec {
+                name: name.clone(),
+                labels,
+                options,
+                ipv6_subnet: None,
+            })?;
+        }
+        engine.create(spec)?;
+        engine.start(&spec.name).map(drop)
+    }
+
+    /// A container removed by someone else.
+    pub(crate) fn remove_foreign(&self, name: &str) {
+        self.engine().containers.remove(name);
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        lock(&self.engine)
+    }
+
+    /// Starts a container; a script runs to its end at once.
+    fn run(&self, name: &str) -> Result<()> {
+        let mut engine = self.engine();
+        if !engine.start(name)? {
+            return Ok(());
+        }
+        let spec = engine.found(name)?.spec.clone();
+        engine.record(format!("start {}", spec.name));
+        drop(engine);
+        let argv = [spec.entrypoint, spec.command].concat();
+        if commands::is_script(&argv) {
+            let output = self.command(&spec.name, &argv, &[]);
+            let mut engine = self.engine();
+            let said = [output.stdout, output.stderr].concat();
+            engine
+                .found(&spec.name)?
+                .output
+                .push_str(&String::from_utf8_lossy(&said));
+            engine.end(&spec.name, output.code);
+        }
+        Ok(())
+    }
+
+    /// Runs a command with no lock held: its hook uses the engine.
+    fn command(&self, container: &str, argv: &[String], input: &[u8]) -> ExecOutput {
+        let (hook, arguments) = lock(&self.commands).find(argv);
+        let view = View::Container(container.to_owned());
+        hook(
+            &mut FakeFiles::new(Arc::clone(&self.engine), view, Doer::Command),
+            &arguments,
+            input,
+        )
+    }
+
+    fn unpack(&self, name: &str, folder: &str, archive: &[u8]) -> Result<()> {
+        let mut engine = self.engine();
+        let name = engine.found(name)?.spec.name.clone();
+        let (view, folder) = (View::Container(name.clone()), files::clean(folder));
+        if !matches!(engine.node(&view, &folder), Some(Node::Folder { .. })) {
+            return Err(DockerError::Gone {
+                what: format!("{name}:{folder}"),
+            });
+        }
+        let doing = format!("upload to {name}:{folder}");
+        let refused = |error: std::io::Error| DockerError::Other {
+            doing: doing.clone(),
+            cause: error.to_string(),
+        };
+        let nodes = files::unpack(archive).map_err(refused)?;
+        let mut uploaded = Vec::new();
+        for (path, node) in nodes {
+            if !matches!(node, Node::Folder { .. }) {
+                uploaded.push(path.trim_start_matches('/').to_owned());
+            }
+            engine
+                .put(&view, &files::moved(&path, "/", &folder), node)
+                .map_err(refused)?;
+        }
+        engine.record(format!("upload {name}:{folder} {}", uploaded.join(" ")));
+        Ok(())
+    }
+
+    fn load_archive(&self, archive: &[u8]) -> Result<()> {
+        /// An image in `manifest.json` of a docker archive.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Image {
+            config: String,
+            repo_tags: Option<Vec<String>>,
+        }
+        let refused = |cause: String| DockerError::Other {
+            doing: "load".into(),
+            cause,
+        };
+        let nodes = files::unpack(archive).map_err(|error| refused(error.to_string()))?;
+        let manifest = nodes.iter().find_map(|(path, node)| match node {
+            Node::File { content, .. } if path == "/manifest.json" => Some(content),
+            _ => None,
+        });
+        let manifest = manifest.ok_or_else(|| refused("no manifest.json".into()))?;
+        let images: Vec<Image> =
+            serde_json::from_slice(manifest).map_err(|error| refused(error.to_string()))?;
+        let mut engine = self.engine();
+        for Image { config, repo_tags } in images {
+            let digest = config
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(".json");
+            for tag in repo_tags.unwrap_or_default() {
+                engine.tag(&tag, Some(format!("sha256:{digest}")));
+                engine.record(format!("load {tag}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Locks, whatever became of an earlier holder: a test that failed has said so itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,249 @@
+//! The port [`Docker`], answered by the fake.
+//!
+//! Nothing here may decide what an engine does; `engine.rs` does. Each call is counted first, and settled last.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::super::{
+    Attached, Container, ContainerSpec, ContainerState, Docker, DockerError, EngineInfo,
+    ExecOutput, Network, NetworkSpec, Result, Volume,
+};
+use super::engine::{Engine, View};
+use super::{FakeDocker, files, lock};
+
+/// A client at a container's standard input.
+#[derive(Debug)]
+struct Client {
+    engine: Arc<Mutex<Engine>>,
+    id: String,
+}
+
+impl Attached for Client {}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        lock(&self.engine).client_left(&self.id);
+    }
+}
+
+#[async_trait]
+impl Docker for FakeDocker {
+    async fn info(&self) -> Result<EngineInfo> {
+        self.enter("info")?.settle(Ok(self.engine().info.clone()))
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<String>> {
+        let call = self.enter(format!("image {reference}"))?;
+        call.settle(Ok(self.engine().image(reference).cloned()))
+    }
+
+    async fn pull(&self, reference: &str) -> Result<()> {
+        let call = self.enter(format!("pull {reference}"))?;
+        call.settle(self.engine().pull(reference))
+    }
+
+    async fn load(&self, archive: Bytes) -> Result<()> {
+        self.enter("load")?.settle(self.load_archive(&archive))
+    }
+
+    async fn push(&self, reference: &str) -> Result<()> {
+        let call = self.enter(format!("push {reference}"))?;
+        call.settle(self.engine().push(reference))
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<()> {
+        let call = self.enter(format!("remove image {reference}"))?;
+        self.engine().remove_image(reference);
+        call.settle(Ok(()))
+    }
+
+    async fn container(&self, name: &str) -> Result<Option<Container>> {
+        self.enter(format!("container {name}"))?
+            .settle(Ok(self.peek(name)))
+    }
+
+    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
+        self.enter(format!("containers {key}={value}"))?
+            .settle(Ok(self.peek_labelled(key, value)))
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<String> {
+        let call = self.enter(format!("create {}", spec.name))?;
+        let mut engine = self.engine();
+        let made = engine.create(spec);
+        if made.is_ok() {
+            engine.record(format!("create {}", spec.name));
+        }
+        call.settle(made)
+    }
+
+    async fn start(&self, name: &str) -> Result<()> {
+        self.enter(format!("start {name}"))?.settle(self.run(name))
+    }
+
+    async fn stop(&self, name: &str, _grace: u32) -> Result<()> {
+        let call = self.enter(format!("stop {name}"))?;
+        let mut engine = self.engine();
+        if engine
+            .found(name)
+            .is_ok_and(|container| container.state == ContainerState::Running)
+        {
+            engine.record(format!("stop {name}"));
+            engine.end(name, 0);
+        }
+        call.settle(Ok(()))
+    }
+
+    async fn wait(&self, name: &str) -> Result<i64> {
+        let call = self.enter(format!("wait {name}"))?;
+        loop {
+            let state = self
+                .engine()
+                .found(name)
+                .map(|container| container.state.clone());
+            match state {
+                Ok(ContainerState::Exited { code }) => return call.settle(Ok(code)),
+                Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                Err(gone) => return call.settle(Err(gone)),
+            }
+        }
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        let call = self.enter(format!("remove {name}"))?;
+        let mut engine = self.engine();
+        if let Some(name) = engine.name_of(name) {
+            engine.containers.remove(&name);
+            engine.record(format!("remove {name}"));
+        }
+        call.settle(Ok(()))
+    }
+
+    async fn logs(&self, name: &str, lines: u32) -> Result<String> {
+        let call = self.enter(format!("logs {name}"))?;
+        let output = self
+            .engine()
+            .found(name)
+            .map(|container| container.output.clone());
+        call.settle(output.map(|output| {
+            let last = usize::try_from(lines).unwrap_or(usize::MAX);
+            let skipped = output.lines().count().saturating_sub(last);
+            output.split_inclusive('\n').skip(skipped).collect()
+        }))
+    }
+
+    async fn attach(&self, name: &str) -> Result<Box<dyn Attached>> {
+        let call = self.enter(format!("attach {name}"))?;
+        let id = self
+            .engine()
+            .found(name)
+            .map(|container| container.id.clone());
+        let engine = Arc::clone(&self.engine);
+        call.settle(id.map(|id| Box::new(Client { engine, id }) as Box<dyn Attached>))
+    }
+
+    async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput> {
+        let call = self.enter(format!("exec {name} {}", command.join(" ")))?;
+        let running = self
+            .peek(name)
+            .filter(|container| container.state == ContainerState::Running);
+        let Some(container) = running else {
+            return call.settle(Err(DockerError::Gone {
+                what: format!("running container {name}"),
+            }));
+        };
+        let argv: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+        call.settle(Ok(self.command(&container.name, &argv, input)))
+    }
+
+    async fn upload(&self, name: &str, folder: &str, archive: Bytes) -> Result<()> {
+        self.enter(format!("upload {name}:{folder}"))?
+            .settle(self.unpack(name, folder, &archive))
+    }
+
+    async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>> {
+        let call = self.enter(format!("download {name}:{path}"))?;
+        let engine = self.engine();
+        let Some(name) = engine.name_of(name) else {
+            return call.settle(Ok(None));
+        };
+        let path = files::clean(path);
+        let nodes = engine.nodes(&View::Container(name.clone()), &path);
+        if nodes.is_empty() {
+            return call.settle(Ok(None));
+        }
+        let doing = || format!("download {name}:{path}");
+        let refused = |error: std::io::Error| DockerError::Other {
+            doing: doing(),
+            cause: error.to_string(),
+        };
+        call.settle(files::pack(&nodes, &path).map(Some).map_err(refused))
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<Network>> {
+        let call = self.enter(format!("network {name}"))?;
+        call.settle(Ok(self.engine().networks.get(name).cloned()))
+    }
+
+    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
+        let call = self.enter(format!("networks {key}={value}"))?;
+        let networks: Vec<_> = self.engine().networks.values().cloned().collect();
+        call.settle(Ok(networks
+            .into_iter()
+            .filter(|network| has(&network.labels, key, value))
+            .collect()))
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        let call = self.enter(format!("create network {}", spec.name))?;
+        let mut engine = self.engine();
+        let made = engine.create_network(spec);
+        if made.is_ok() {
+            engine.record(format!("create network {}", spec.name));
+        }
+        call.settle(made)
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        let call = self.enter(format!("remove network {name}"))?;
+        call.settle(self.engine().remove_network(name))
+    }
+
+    async fn connect(&self, network: &str, container: &str, aliases: &[String]) -> Result<()> {
+        let call = self.enter(format!("connect {container} to {network}"))?;
+        call.settle(self.engine().connect(network, container, aliases))
+    }
+
+    async fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        let call = self.enter(format!("volume {name}"))?;
+        call.settle(Ok(self.engine().volume(name)))
+    }
+
+    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
+        let call = self.enter(format!("volumes {key}={value}"))?;
+        let volumes = self.engine().volumes();
+        call.settle(Ok(volumes
+            .into_iter()
+            .filter(|volume| has(&volume.labels, key, value))
+            .collect()))
+    }
+
+    async fn create_volume(&self, volume: &Volume) -> Result<()> {
+        let call = self.enter(format!("create volume {}", volume.name))?;
+        call.settle(self.engine().create_volume(volume))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        let call = self.enter(format!("remove volume {name}"))?;
+        call.settle(self.engine().remove_volume(name))
+    }
+}
+
+fn has(labels: &BTreeMap<String, String>, key: &str, value: &str) -> bool {
+    labels.get(key).is_some_and(|label| label == value)
+}

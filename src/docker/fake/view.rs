@@ -1,0 +1,135 @@
+//! [`FakeFiles`]: the engine's host, or a container through its mounts, as a test and an emulated command see it.
+//!
+//! Nothing here may be counted as a call on the engine.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use super::engine::{Engine, View};
+use super::files::{Node, clean};
+use super::lock;
+
+/// Whose doing a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doer {
+    /// A test that sets the stage or looks at it: not in the journal.
+    Test,
+    /// A command in a container: in the journal.
+    Command,
+}
+
+/// A file system of the fake: cheap to clone, always as it is now.
+#[derive(Debug, Clone)]
+pub struct FakeFiles {
+    engine: Arc<Mutex<Engine>>,
+    view: View,
+    doer: Doer,
+}
+
+impl FakeFiles {
+    pub(super) fn new(engine: Arc<Mutex<Engine>>, view: View, doer: Doer) -> Self {
+        Self { engine, view, doer }
+    }
+
+    /// What a file holds, or `None` where there is no file.
+    #[must_use]
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        match lock(&self.engine).node(&self.view, path)? {
+            Node::File { content, .. } => Some(content.to_vec()),
+            _ => None,
+        }
+    }
+
+    /// Permission bits of a file or folder, or `None` where there is neither.
+    #[must_use]
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        match lock(&self.engine).node(&self.view, path)? {
+            Node::File { mode, .. } | Node::Folder { mode } => Some(*mode),
+            Node::Link { .. } => None,
+        }
+    }
+
+    /// Writes a file, with the folders it lacks.
+    pub fn write(&self, path: &str, mode: u32, content: impl Into<Vec<u8>>) -> io::Result<()> {
+        self.put(
+            path,
+            Node::File {
+                mode,
+                content: Bytes::from(content.into()),
+            },
+        )
+    }
+
+    /// Makes a folder, with the folders it lacks. One that exists gets the mode.
+    pub fn make_dir(&self, path: &str, mode: u32) -> io::Result<()> {
+        self.put(path, Node::Folder { mode })
+    }
+
+    /// Removes a path and all beneath it; whether there was something.
+    #[must_use = "nothing may have been there"]
+    pub fn remove(&self, path: &str) -> bool {
+        let removed = lock(&self.engine).remove_path(&self.view, path);
+        if removed {
+            self.changed("remove", path);
+        }
+        removed
+    }
+
+    /// Names in a folder, sorted.
+    #[must_use]
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let folder = clean(folder);
+        let prefix = if folder == "/" {
+            folder.clone()
+        } else {
+            format!("{folder}/")
+        };
+        let names = self
+            .all(&folder)
+            .into_keys()
+            .filter_map(|at| Some(at.strip_prefix(&prefix)?.to_owned()));
+        names
+            .filter(|name| !name.is_empty() && !name.contains('/'))
+            .collect()
+    }
+
+    /// All at and beneath a path, for comparing before with after.
+    #[must_use]
+    pub fn all(&self, path: &str) -> BTreeMap<String, Node> {
+        lock(&self.engine).nodes(&self.view, &clean(path))
+    }
+
+    /// Notes an effect other than on files in the journal (`restart kubelet`).
+    pub fn effect(&self, what: &str) {
+        let place = self.place();
+        lock(&self.engine).record(format!("{what} in {place}"));
+    }
+
+    fn put(&self, path: &str, node: Node) -> io::Result<()> {
+        let mut engine = lock(&self.engine);
+        if engine.node(&self.view, path) == Some(&node) {
+            return Ok(());
+        }
+        engine.put(&self.view, path, node)?;
+        drop(engine);
+        self.changed("write", path);
+        Ok(())
+    }
+
+    fn changed(&self, verb: &str, path: &str) {
+        if self.doer == Doer::Command {
+            let place = self.place();
+            lock(&self.engine).record(format!("{verb} {place}:{}", clean(path)));
+        }
+    }
+
+    fn place(&self) -> &str {
+        match &self.view {
+            View::Host => "host",
+            View::Container(name) => name,
+        }
+    }
+}

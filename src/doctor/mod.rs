@@ -1,0 +1,69 @@
+//! The catalogue of what goes wrong: for an error that is known, what to do about it. Pure.
+
+use anyhow::Error;
+
+use crate::docker::DockerError;
+use crate::docker::address::AddressError;
+use crate::kind::KindError;
+use crate::problem::{Exit, Problem};
+
+/// What to do next about an error, where that is known.
+#[must_use]
+pub fn hint(error: &Error) -> Option<String> {
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return Some(problem.hint().to_owned());
+    }
+    if let Some(error) = error.downcast_ref::<DockerError>() {
+        return docker(error);
+    }
+    if error.is::<AddressError>() {
+        return Some("see which engines docker knows: docker context ls".to_owned());
+    }
+    error.downcast_ref::<KindError>().map(kind)
+}
+
+/// The exit code that an error asks for.
+#[must_use]
+pub fn exit(error: &Error) -> Exit {
+    error
+        .downcast_ref::<Problem>()
+        .map_or(Exit::Failed, Problem::exit)
+}
+
+fn docker(error: &DockerError) -> Option<String> {
+    let text = match error {
+        DockerError::Unreachable { .. } => {
+            "start it (systemctl start docker, or Docker Desktop), or name another one: --docker-host, DOCKER_HOST, \
+             docker context use"
+        }
+        DockerError::Denied { .. } => {
+            "become a member of the engine's group and log in again: sudo usermod -aG docker \"$USER\""
+        }
+        DockerError::NoSpace { .. } => {
+            "make room: docker system df shows what takes it, docker system prune frees it"
+        }
+        DockerError::PortTaken { .. } => "choose another port with --port",
+        DockerError::Pull { .. } => {
+            "check the name and the network, or load the image first: docker load -i FILE"
+        }
+        DockerError::NameTaken { .. } => {
+            "another program made it meanwhile; try again, or choose another --name"
+        }
+        DockerError::Gone { .. } | DockerError::Other { .. } => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn kind(error: &KindError) -> String {
+    match error {
+        KindError::Missing { program: "kind" } => {
+            "install it: https://kind.sigs.k8s.io/docs/user/quick-start/#installation".to_owned()
+        }
+        KindError::Missing { .. } => {
+            "kind needs the docker command line; install it: https://docs.docker.com/engine/install/".to_owned()
+        }
+        KindError::Failed { .. } | KindError::Io { .. } => {
+            "kind's own list of known problems: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Runs a plan: preview, up, down. The only code that knows order, concurrency, dry runs, roll-back and Ctrl-C.
+//!
+//! It prints nothing: it emits [`Event`]s, and `ui` draws them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, Result};
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use crate::step::{Ctx, Lane, Plan, Stage, State, Step, Stopped};
+
+/// What happens while a plan runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Something is waited for.
+    Note(String),
+    /// A step was begun.
+    Started {
+        /// The step's title.
+        step: String,
+        /// What it found different, where it repairs.
+        drift: Option<String>,
+    },
+    /// A step is done.
+    Done {
+        /// The step's title.
+        step: String,
+        /// Time that it took.
+        took: Duration,
+    },
+    /// A step failed; roll-back follows unless the wreck is to be kept.
+    Failed {
+        /// The step's title.
+        step: String,
+    },
+    /// A step's undoing was begun.
+    Undoing {
+        /// The step's title.
+        step: String,
+    },
+    /// A step was undone.
+    Undone {
+        /// The step's title.
+        step: String,
+        /// Time that it took.
+        took: Duration,
+    },
+    /// A step could not be undone.
+    UndoFailed {
+        /// The step's title.
+        step: String,
+        /// The chain of causes.
+        error: String,
+    },
+}
+
+/// Takes events, from several lanes at once.
+pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
+
+/// What a run came to, where it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was nothing to do, and nothing was written.
+    Unchanged,
+    /// Steps were applied or undone.
+    Changed,
+}
+
+/// What becomes of a run's own work when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is undone, newest first.
+    RollBack,
+    /// It stays, to be looked at.
+    Keep,
+}
+
+/// The mutex of one cluster, across processes and machines that use the same engine.
+#[async_trait]
+pub trait Lock: Send + Sync {
+    /// Waits for it, saying so through `waiting`; held until the value is dropped or released.
+    async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>>;
+}
+
+/// A lock that is held.
+#[async_trait]
+pub trait Held: Send + Sync {
+    /// Gives it back, and waits until others can have it.
+    async fn release(self: Box<Self>);
+}
+
+/// Checks every step at the same time; changes nothing.
+///
+/// # Errors
+/// The first step, in the plan's order, that could not be checked or found what is not ours.
+pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
+    ctx.forget().await;
+    let checks = join_all(
+        plan.steps()
+            .map(|step| async move { step.check(ctx).await.map(|state| (step, state)) }),
+    );
+    ctx.unless_stopped(checks).await?.into_iter().collect()
+}
+
+/// Brings everything to Ready. With nothing to do it makes one round of reads and takes no lock.
+///
+/// # Errors
+/// The first failure, after its siblings have stopped and this run's own work was undone (see [`OnFailure`]).
+pub async fn up(
+    plan: &Plan,
+    ctx: &Ctx,
+    lock: &dyn Lock,
+    on_failure: OnFailure,
+    on: Events<'_>,
+) -> Result<Outcome> {
+    if all_ready(&preview(plan, ctx).await?) {
+        return Ok(Outcome::Unchanged);
+    }
+    // Pulled images may stay, so nothing remembers them.
+    run_stage(&plan.images, ctx, &Made::default(), on).await?;
+    let made = Made::default();
+    let held = lock.acquire(ctx).await?;
+    let result = up_locked(plan, ctx, &made, on).await;
+    if result.is_err() && on_failure == OnFailure::RollBack {
+        for step in made.newest_first() {
+            undo(step, ctx, on).await;
+        }
+    }
+    held.release().await;
+    result
+}
+
+async fn up_locked<'a>(
+    plan: &'a Plan,
+    ctx: &Ctx,
+    made: &Made<'a>,
+    on: Events<'_>,
+) -> Result<Outcome> {
+    // Another run may have been at work while we waited for the lock.
+    if all_ready(&preview(plan, ctx).await?) {
+        return Ok(Outcome::Unchanged);
+    }
+    for stage in &plan.stages {
+        run_stage(stage, ctx, made, on).await?;
+    }
+    Ok(Outcome::Changed)
+}
+
+/// Undoes everything that is there, last first; what is not ours stays, and is reported at the end.
+///
+/// # Errors
+/// All that could not be checked or undone, as one error.
+pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Result<Outcome> {
+    ctx.forget().await;
+    let steps = plan
+        .stages
+        .iter()
+        .flat_map(|stage| stage.lanes.iter().flatten());
+    let found = join_all(steps.map(|step| step.check(ctx))).await;
+    if found
+        .iter()
+        .all(|state| matches!(state, Ok(State::Missing)))
+    {
+        return Ok(Outcome::Unchanged);
+    }
+    let held = lock.acquire(ctx).await?;
+    ctx.forget().await;
+    let mut outcome = Outcome::Unchanged;
+    let mut errors = Vec::new();
+    for stage in plan.stages.iter().rev() {
+        for (changed, failures) in
+            join_all(stage.lanes.iter().map(|lane| undo_lane(lane, ctx, on))).await
+        {
+            if changed == Outcome::Changed {
+                outcome = Outcome::Changed;
+            }
+            errors.extend(failures);
+        }
+    }
+    held.release().await;
+    match collect(errors) {
+        None => Ok(outcome),
+        Some(error) => Err(error),
+    }
+}
+
+/// The first error, with the others' texts under it: none is lost, and the first keeps its type.
+fn collect(errors: Vec<Error>) -> Option<Error> {
+    let mut errors = errors.into_iter();
+    let first = errors.next()?;
+    let rest: Vec<String> = errors.map(|error| format!("{error:#}")).collect();
+    Some(if rest.is_empty() {
+        first
+    } else {
+        first.context(format!("also: {}", rest.join("; ")))
+    })
+}
+
+async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Error>) {
+    let mut outcome = Outcome::Unchanged;
+    let mut errors = Vec::new();
+    for step in lane.iter().rev().map(AsRef::as_ref) {
+        match step.check(ctx).await {
+            Ok(State::Missing) => {}
+            Ok(_) => {
+                outcome = Outcome::Changed;
+                errors.extend(undo(step, ctx, on).await);
+            }
+            Err(error) => errors.push(error.context(format!("{} was left alone", step.title()))),
+        }
+    }
+    (outcome, errors)
+}
+
+async fn undo(step: &dyn Step, ctx: &Ctx, on: Events<'_>) -> Option<Error> {
+    let title = step.title();
+    on(Event::Undoing {
+        step: title.clone(),
+    });
+    let start = Instant::now();
+    match step.undo(ctx).await {
+        Ok(()) => {
+            on(Event::Undone {
+                step: title,
+                took: start.elapsed(),
+            });
+            None
+        }
+        Err(error) => {
+            on(Event::UndoFailed {
+                step: title.clone(),
+                error: format!("{error:#}"),
+            });
+            Some(error.context(format!("can't undo: {title}")))
+        }
+    }
+}
+
+fn all_ready(states: &[(&dyn Step, State)]) -> bool {
+    states.iter().all(|(_, state)| *state == State::Ready)
+}
+
+/// What this run made, in the order in which it was begun.
+#[derive(Default)]
+struct Made<'a>(Mutex<Vec<&'a dyn Step>>);
+
+impl<'a> Made<'a> {
+    fn push(&self, step: &'a dyn Step) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(step);
+    }
+
+    fn newest_first(&self) -> Vec<&'a dyn Step> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .rev()
+            .copied()
+            .collect()
+    }
+}
+
+async fn run_stage<'a>(stage: &'a Stage, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
+    let lanes = stage.lanes.iter().map(|lane| async move {
+        let result = run_lane(lane, ctx, made, on).await;
+        if result.is_err() {
+            // The siblings end at their next wait, and are awaited: nothing goes on behind the roll-back's back.
+            ctx.stop.cancel();
+        }
+        result
+    });
+    let mut failures: Vec<Error> = join_all(lanes)
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+    let cause = failures
+        .iter()
+        .position(|error| !error.is::<Stopped>())
+        .unwrap_or(0);
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.swap_remove(cause))
+    }
+}
+
+async fn run_lane<'a>(lane: &'a Lane, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
+    for step in lane.iter().map(AsRef::as_ref) {
+        if ctx.stop.is_cancelled() {
+            return Err(Stopped.into());
+        }
+        let drift = match step.check(ctx).await? {
+            State::Ready => continue,
+            State::Missing => {
+                // Before it is applied, so that a half-made thing is undone too.
+                made.push(step);
+                None
+            }
+            // What was there before is not ours to take away, and there is nothing to go back to.
+            State::Drifted(why) => Some(why),
+        };
+        on(Event::Started {
+            step: step.title(),
+            drift,
+        });
+        let start = Instant::now();
+        if let Err(error) = step.apply(ctx).await {
+            if !error.is::<Stopped>() {
+                on(Event::Failed { step: step.title() });
+            }
+            return Err(error);
+        }
+        on(Event::Done {
+            step: step.title(),
+            took: start.elapsed(),
+        });
+    }
+    Ok(())
+}

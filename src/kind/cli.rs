@@ -1,0 +1,325 @@
+//! [`KindCli`]: the kind program, run as a child.
+//!
+//! Nothing here may know what is in a cluster's configuration, nor print: what kind says goes into a nameless file,
+//! and its last lines into the error. (A pipe would kill an orphaned kind at its next line, by SIGPIPE.)
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Creation, Kind, KindError, Orphan, Result};
+use lock::Lock;
+
+mod lock;
+
+/// Clusters whose creation this process has at work.
+type Ours = Arc<Mutex<BTreeSet<String>>>;
+
+/// How long an aborted kind may take to end by itself. It has no handler for SIGTERM, so this is for its children.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How much of what kind said goes into an error.
+const LAST_LINES: usize = 40;
+
+/// The kind program on PATH.
+#[derive(Debug, Clone)]
+pub struct KindCli {
+    program: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    state: PathBuf,
+    ours: Ours,
+}
+
+impl KindCli {
+    /// Looks for `kind`, and the `docker` that it calls, on a PATH.
+    ///
+    /// `environment` is added to what kind inherits (`DOCKER_HOST`, …). `state` is a folder of this user's own for
+    /// the lock files; it is made if need be.
+    pub fn find(
+        environment: Vec<(String, String)>,
+        path: Option<&OsStr>,
+        state: PathBuf,
+    ) -> Result<Self> {
+        let program = on_path("kind", path).ok_or(KindError::Missing { program: "kind" })?;
+        on_path("docker", path).ok_or(KindError::Missing { program: "docker" })?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&state);
+        made.map_err(|cause| failed_io(CREATE, cause))?;
+        let given = environment
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let searched = path.map(|path| ("PATH".into(), path.to_owned()));
+        let (environment, ours) = (given.chain(searched).collect(), Ours::default());
+        Ok(Self {
+            program,
+            environment,
+            state,
+            ours,
+        })
+    }
+
+    fn lock_path(&self, cluster: &str) -> PathBuf {
+        self.state.join(format!("{cluster}.kind.yaml"))
+    }
+
+    /// kind in a process group of its own, so that a Ctrl-C on the terminal reaches it through us alone.
+    fn command(&self, arguments: &[&str], output: &File) -> io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?);
+        Ok(command)
+    }
+
+    /// Runs a short command to its end; what it said. It goes on where nobody waits for it any more.
+    async fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let io = |cause| failed_io(name, cause);
+        let mut output = tempfile::tempfile_in(&self.state).map_err(io)?;
+        let mut child = self
+            .command(arguments, &output)
+            .and_then(|mut command| command.spawn())
+            .map_err(io)?;
+        let status = child.wait().await.map_err(io)?;
+        judge(name, status, &mut output)
+    }
+
+    /// Takes the lock; someone who only looks whether it is held has it for a moment.
+    async fn lock(&self, cluster: &str) -> io::Result<Lock> {
+        for _ in 0..10 {
+            if let Some(lock) = Lock::take(self.lock_path(cluster))? {
+                return Ok(lock);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "one that an earlier kindreg started is still at work",
+        ))
+    }
+
+    async fn spawn(&self, cluster: &str, network: &str, config: &str) -> io::Result<CreationCli> {
+        let mut lock = self.lock(cluster).await?;
+        let output = tempfile::tempfile_in(&self.state)?;
+        let arguments = ["create", "cluster", "--name", cluster, "--config", "-"];
+        let mut command = self.command(&arguments, &output)?;
+        command
+            .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", network)
+            .stdin(lock.filled(config)?);
+        let child = command.spawn()?;
+        lock_set(&self.ours).insert(cluster.to_owned());
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let (cluster, ours) = (cluster.to_owned(), Arc::clone(&self.ours));
+        Ok(CreationCli {
+            cluster,
+            child,
+            group,
+            output,
+            lock: Some(lock),
+            ours,
+        })
+    }
+}
+
+#[async_trait]
+impl Kind for KindCli {
+    async fn version(&self) -> Result<String> {
+        let said = self.run("version", &["version"]).await?;
+        // kind v0.33.0 go1.26.8 linux/amd64
+        let version = said
+            .split_whitespace()
+            .nth(1)
+            .and_then(|word| word.strip_prefix('v'));
+        version.map(str::to_owned).ok_or(KindError::Failed {
+            command: "version".into(),
+            output: said,
+        })
+    }
+
+    async fn create(
+        &self,
+        cluster: &str,
+        network: &str,
+        config: &str,
+    ) -> Result<Box<dyn Creation>> {
+        let creation = self
+            .spawn(cluster, network, config)
+            .await
+            .map_err(|cause| failed_io(CREATE, cause))?;
+        Ok(Box::new(creation))
+    }
+
+    async fn orphan(&self, cluster: &str) -> Result<Orphan> {
+        if lock_set(&self.ours).contains(cluster) {
+            return Ok(Orphan::None);
+        }
+        let held =
+            Lock::is_held(&self.lock_path(cluster)).map_err(|cause| failed_io(CREATE, cause))?;
+        Ok(if held { Orphan::AtWork } else { Orphan::None })
+    }
+
+    async fn delete(&self, cluster: &str) -> Result<()> {
+        self.run("delete cluster", &["delete", "cluster", "--name", cluster])
+            .await?;
+        // What a killed kindreg left, unless its kind is still at work.
+        if let Ok(Some(lock)) = Lock::take_existing(self.lock_path(cluster)) {
+            lock.remove();
+        }
+        Ok(())
+    }
+}
+
+const CREATE: &str = "create cluster";
+
+/// A `kind create cluster` of ours. Dropped while at work, its whole process group is killed.
+#[derive(Debug)]
+struct CreationCli {
+    cluster: String,
+    child: Child,
+    /// Its process group, until kind was reaped and the rest of the group killed.
+    group: Option<Pid>,
+    output: File,
+    /// Held by us too, so that the file can be removed before anyone else locks it.
+    lock: Option<Lock>,
+    ours: Ours,
+}
+
+impl CreationCli {
+    /// kind ended: kills what it left. A creation that fails does not wait for the `docker run` of the other nodes.
+    ///
+    /// Must follow the reaping at once: the number of an empty group may be given away again.
+    fn settle(&mut self) {
+        if let Some(group) = self.group.take() {
+            signal(group, Signal::KILL);
+        }
+        if let Some(lock) = self.lock.take() {
+            lock.remove();
+        }
+        lock_set(&self.ours).remove(&self.cluster);
+    }
+}
+
+#[async_trait]
+impl Creation for CreationCli {
+    async fn finished(&mut self) -> Result<()> {
+        let status = self
+            .child
+            .wait()
+            .await
+            .map_err(|cause| failed_io(CREATE, cause))?;
+        self.settle();
+        judge(CREATE, status, &mut self.output).map(drop)
+    }
+
+    fn ended(&mut self) -> bool {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if ended {
+            self.settle();
+        }
+        ended
+    }
+
+    async fn abort(&mut self) {
+        let Some(group) = self.group else { return };
+        signal(group, Signal::TERM);
+        if timeout(GRACE, self.child.wait()).await.is_err() {
+            signal(group, Signal::KILL);
+            // Only a process in uninterruptible sleep outlives this.
+            timeout(GRACE, self.child.wait()).await.ok();
+        }
+        self.settle();
+        let deadline = Instant::now() + GRACE;
+        while test_kill_process_group(group).is_ok() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for CreationCli {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// Signals a process group. That it is gone already is fine.
+fn signal(group: Pid, signal: Signal) {
+    kill_process_group(group, signal).ok();
+}
+
+fn lock_set(ours: &Ours) -> MutexGuard<'_, BTreeSet<String>> {
+    ours.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed_io(command: &str, cause: io::Error) -> KindError {
+    KindError::Io {
+        command: command.into(),
+        cause,
+    }
+}
+
+/// What a command that ended said, or its failure.
+fn judge(command: &str, status: ExitStatus, output: &mut File) -> Result<String> {
+    let mut said = Vec::new();
+    let read = output.rewind().and_then(|()| output.read_to_end(&mut said));
+    read.map_err(|cause| failed_io(command, cause))?;
+    let said = plain(&String::from_utf8_lossy(&said));
+    if status.success() {
+        return Ok(said);
+    }
+    let skipped = said.lines().count().saturating_sub(LAST_LINES);
+    let last: Vec<&str> = said.lines().skip(skipped).collect();
+    let output = if last.is_empty() {
+        status.to_string()
+    } else {
+        last.join("\n")
+    };
+    Err(KindError::Failed {
+        command: command.into(),
+        output,
+    })
+}
+
+/// Text without the control sequences of a terminal (ECMA-48, CSI), and without carriage returns.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' if characters.as_str().starts_with('[') => {
+                characters.next();
+                characters
+                    .by_ref()
+                    .find(|final_byte| ('@'..='~').contains(final_byte));
+            }
+            '\r' => {}
+            character => plain.push(character),
+        }
+    }
+    plain
+}
+
+/// An executable file of that name in an absolute folder of PATH, as kind itself (Go) will look for docker.
+fn on_path(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    let executable = |file: &PathBuf| {
+        file.metadata()
+            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    let folders = std::env::split_paths(path?).filter(|folder| folder.is_absolute());
+    folders
+        .map(|folder: PathBuf| Path::join(&folder, program))
+        .find(executable)
+}

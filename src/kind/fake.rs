@@ -1,0 +1,268 @@
+//! [`FakeKind`]: makes node containers in the fake engine as kind does.
+//!
+//! Its calls are counted, and fail, with the engine's; its effects are in the engine's journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::{Creation, Kind, KindError, Orphan, Result};
+use crate::docker::fake::{FakeDocker, Lost};
+use crate::docker::{
+    Afterwards, Capabilities, ContainerSpec, DockerError, Input, NetworkMode, PublishedPort,
+    Restart,
+};
+
+const CLUSTER: &str = "io.x-k8s.kind.cluster";
+const ROLE: &str = "io.x-k8s.kind.role";
+
+/// What the next creation does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Next {
+    #[default]
+    Succeeds,
+    Fails(String),
+    Hangs,
+}
+
+/// An in-memory kind.
+#[derive(Debug)]
+pub struct FakeKind {
+    docker: Arc<FakeDocker>,
+    next: Mutex<Next>,
+    orphans: Mutex<BTreeSet<String>>,
+}
+
+impl FakeKind {
+    /// A kind that makes its nodes in that engine.
+    #[must_use]
+    pub fn new(docker: Arc<FakeDocker>) -> Self {
+        Self {
+            docker,
+            next: Mutex::default(),
+            orphans: Mutex::default(),
+        }
+    }
+
+    /// The next creation makes its nodes, says this, fails, and removes them, as kind does.
+    pub fn fail_next(&self, text: &str) {
+        *lock(&self.next) = Next::Fails(text.to_owned());
+    }
+
+    /// The next creation makes its nodes and then never ends by itself.
+    pub fn hang_next(&self) {
+        *lock(&self.next) = Next::Hangs;
+    }
+
+    /// A creation by an earlier kindreg is still at work, or no longer.
+    pub fn set_orphan(&self, cluster: &str, orphan: Orphan) {
+        match orphan {
+            Orphan::AtWork => drop(lock(&self.orphans).insert(cluster.to_owned())),
+            Orphan::None => drop(lock(&self.orphans).remove(cluster)),
+        }
+    }
+}
+
+/// What of kind's configuration decides on containers.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    role: Option<String>,
+    image: Option<String>,
+}
+
+#[async_trait]
+impl Kind for FakeKind {
+    async fn version(&self) -> Result<String> {
+        self.docker
+            .enter("kind version")?
+            .settle(Ok("0.33.0".into()))
+    }
+
+    async fn create(
+        &self,
+        cluster: &str,
+        network: &str,
+        config: &str,
+    ) -> Result<Box<dyn Creation>> {
+        let call = self.docker.enter(format!("kind create {cluster}"))?;
+        let next = std::mem::take(&mut *lock(&self.next));
+        let made = self.make(cluster, network, config);
+        let (docker, cluster) = (Arc::clone(&self.docker), cluster.to_owned());
+        call.settle(made.map(|()| {
+            Box::new(FakeCreation {
+                docker,
+                cluster,
+                next,
+            }) as Box<dyn Creation>
+        }))
+    }
+
+    async fn orphan(&self, cluster: &str) -> Result<Orphan> {
+        let call = self.docker.enter(format!("kind orphan {cluster}"))?;
+        let at_work = lock(&self.orphans).contains(cluster);
+        call.settle(Ok(if at_work {
+            Orphan::AtWork
+        } else {
+            Orphan::None
+        }))
+    }
+
+    async fn delete(&self, cluster: &str) -> Result<()> {
+        let call = self.docker.enter(format!("kind delete {cluster}"))?;
+        if remove_nodes(&self.docker, cluster) {
+            self.docker.record(format!("kind delete {cluster}"));
+        }
+        call.settle(Ok(()))
+    }
+}
+
+impl FakeKind {
+    fn make(&self, cluster: &str, network: &str, config: &str) -> Result<()> {
+        let failed = |output: String| KindError::Failed {
+            command: "create cluster".into(),
+            output,
+        };
+        let mut config: Config =
+            serde_yaml::from_str(config).map_err(|error| failed(error.to_string()))?;
+        if !self.docker.peek_labelled(CLUSTER, cluster).is_empty() {
+            return Err(failed(format!(
+                "node(s) already exist for a cluster with the name \"{cluster}\""
+            )));
+        }
+        if config.nodes.is_empty() {
+            config.nodes.push(Node {
+                role: None,
+                image: None,
+            });
+        }
+        self.docker.record(format!("kind create {cluster}"));
+        let mut counts = BTreeMap::new();
+        for Node { role, image } in config.nodes {
+            let role = role.unwrap_or_else(|| "control-plane".into());
+            let count = counts
+                .entry(role.clone())
+                .and_modify(|count| *count += 1)
+                .or_insert(1);
+            let suffix = if *count == 1 {
+                String::new()
+            } else {
+                count.to_string()
+            };
+            let name = format!("{cluster}-{role}{suffix}");
+            let spec = node(
+                name,
+                cluster,
+                role,
+                image.unwrap_or_else(|| "kindest/node:v1.34.4".into()),
+                network,
+            );
+            self.docker
+                .run_foreign(&spec)
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn node(name: String, cluster: &str, role: String, image: String, network: &str) -> ContainerSpec {
+    let api = PublishedPort {
+        container: 6443,
+        address: "127.0.0.1".into(),
+        host: 0,
+    };
+    let ports = if role == "control-plane" {
+        vec![api]
+    } else {
+        Vec::new()
+    };
+    ContainerSpec {
+        name,
+        image,
+        entrypoint: Vec::new(),
+        command: Vec::new(),
+        environment: BTreeMap::new(),
+        labels: BTreeMap::from([(CLUSTER.into(), cluster.into()), (ROLE.into(), role)]),
+        mounts: Vec::new(),
+        network: NetworkMode::Named {
+            name: network.into(),
+            aliases: Vec::new(),
+        },
+        ports,
+        restart: Restart::No,
+        capabilities: Capabilities::Default,
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
+    }
+}
+
+/// Removes a cluster's nodes; whether there were any.
+fn remove_nodes(docker: &FakeDocker, cluster: &str) -> bool {
+    let nodes = docker.peek_labelled(CLUSTER, cluster);
+    for node in &nodes {
+        docker.remove_foreign(&node.name);
+    }
+    !nodes.is_empty()
+}
+
+#[derive(Debug)]
+struct FakeCreation {
+    docker: Arc<FakeDocker>,
+    cluster: String,
+    next: Next,
+}
+
+#[async_trait]
+impl Creation for FakeCreation {
+    async fn finished(&mut self) -> Result<()> {
+        match &self.next {
+            Next::Succeeds => Ok(()),
+            Next::Fails(text) => {
+                remove_nodes(&self.docker, &self.cluster);
+                Err(KindError::Failed {
+                    command: "create cluster".into(),
+                    output: text.clone(),
+                })
+            }
+            Next::Hangs => std::future::pending().await,
+        }
+    }
+
+    fn ended(&mut self) -> bool {
+        self.next != Next::Hangs
+    }
+
+    async fn abort(&mut self) {
+        if self.next == Next::Hangs {
+            self.docker.record(format!("kind abort {}", self.cluster));
+            self.next = Next::Fails("signal: terminated".into());
+        }
+    }
+}
+
+impl From<Lost> for KindError {
+    fn from(Lost(error): Lost) -> Self {
+        error.into()
+    }
+}
+
+/// kind says what its docker said.
+impl From<DockerError> for KindError {
+    fn from(error: DockerError) -> Self {
+        Self::Failed {
+            command: "(fake)".into(),
+            output: error.to_string(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

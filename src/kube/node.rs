@@ -1,0 +1,254 @@
+//! [`NodeKube`]: the Kubernetes API of a kind cluster, reached through its control-plane container.
+//!
+//! By HTTPS at the published port with the administrator's certificate (21 ms a call), or, where that port is someone
+//! else's (the engine is on another machine, or we are in a container), by the kubectl inside the node (120–210 ms).
+//! Nothing here may read the user's kubeconfig, or need a kubectl of theirs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::{Kube, KubeError, Result};
+use crate::docker::{ContainerState, Docker};
+use https::Https;
+
+mod exec;
+mod https;
+
+/// The administrator's kubeconfig, as kubeadm writes it.
+const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+/// The API of the cluster that a control-plane container is of.
+#[derive(Debug)]
+pub struct NodeKube {
+    docker: Arc<dyn Docker>,
+    control_plane: String,
+    way: Mutex<Way>,
+}
+
+/// How the API server is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    /// Not tried yet, or no longer as it was.
+    Unknown,
+    Https(Https),
+    /// For the rest of our life.
+    Exec,
+}
+
+/// A request, as both ways send it.
+#[derive(Debug, Clone, Copy)]
+struct Request<'a> {
+    method: Method,
+    path: &'a str,
+    body: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What the API server answered.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    /// With this body.
+    Done(Vec<u8>),
+    /// With a Status that is a failure: its reason and message.
+    Refused { reason: String, message: String },
+}
+
+impl NodeKube {
+    /// The API behind the control-plane container of that name. Nothing is asked yet.
+    #[must_use]
+    pub fn new(docker: Arc<dyn Docker>, control_plane: String) -> Self {
+        Self {
+            docker,
+            control_plane,
+            way: Mutex::new(Way::Unknown),
+        }
+    }
+
+    /// Sets HTTPS up from what the control plane says now. `None` where it publishes no port.
+    async fn connect(&self) -> Result<Option<Https>> {
+        let name = &self.control_plane;
+        let (container, admin) = tokio::join!(
+            self.docker.container(name),
+            self.docker.download(name, ADMIN_CONF)
+        );
+        let unreachable = |why: String| KubeError::Unreachable(why);
+        let container = container.map_err(|error| unreachable(error.to_string()))?;
+        let container =
+            container.ok_or_else(|| unreachable(format!("there is no container {name}")))?;
+        if container.state != ContainerState::Running {
+            return Err(unreachable(format!("container {name} is not running")));
+        }
+        let admin = admin.map_err(|error| unreachable(error.to_string()))?;
+        let admin = admin.ok_or_else(|| {
+            unreachable(format!("{name} is not set up yet: it has no {ADMIN_CONF}"))
+        })?;
+        let Some(port) = container.ports.iter().find(|port| port.container == 6443) else {
+            return Ok(None);
+        };
+        Https::new(&admin, port)
+            .map(Some)
+            .map_err(|error| unreachable(format!("{ADMIN_CONF} of {name}: {error:#}")))
+    }
+
+    /// The way to ask; set up at the first call.
+    async fn way(&self) -> Result<Way> {
+        let mut way = self.way.lock().await;
+        if matches!(*way, Way::Unknown) {
+            *way = self.connect().await?.map_or(Way::Exec, Way::Https);
+        }
+        Ok(way.clone())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &[u8]) -> Result<Answer> {
+        let request = Request { method, path, body };
+        let answer = match self.way().await? {
+            Way::Https(https) => match https.ask(request).await {
+                Ok(answer) => answer,
+                Err(failure) => self.ask_otherwise(request, failure).await?,
+            },
+            Way::Exec | Way::Unknown => self.exec(request).await?,
+        };
+        match answer {
+            // It is not set up yet, or has too much to do: asking again helps, as where nothing answers.
+            Answer::Refused { reason, message } if TRANSIENT.contains(&reason.as_str()) => {
+                Err(KubeError::Unreachable(format!("{reason}: {message}")))
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    /// HTTPS failed: the node was restarted, or is not up yet, or that port on this machine is not this cluster's.
+    async fn ask_otherwise(&self, request: Request<'_>, failure: String) -> Result<Answer> {
+        *self.way.lock().await = Way::Unknown;
+        let Ok(answer) = self.exec(request).await else {
+            return Err(KubeError::Unreachable(failure));
+        };
+        // The API server is there. Can it really not be had from here?
+        let version = Request {
+            method: Method::Get,
+            path: "/version",
+            body: &[],
+        };
+        if let Way::Https(https) = self.way().await?
+            && https.ask(version).await.is_err()
+        {
+            *self.way.lock().await = Way::Exec;
+        }
+        Ok(answer)
+    }
+
+    async fn exec(&self, request: Request<'_>) -> Result<Answer> {
+        exec::ask(self.docker.as_ref(), &self.control_plane, request).await
+    }
+}
+
+/// Reasons of a Status that go away by themselves.
+const TRANSIENT: [&str; 4] = [
+    "ServiceUnavailable",
+    "TooManyRequests",
+    "ServerTimeout",
+    "Timeout",
+];
+
+#[async_trait]
+impl Kube for NodeKube {
+    async fn get(&self, path: &str) -> Result<Option<Value>> {
+        match self.ask(Method::Get, path, &[]).await? {
+            Answer::Done(body) => {
+                let value = serde_json::from_slice(&body).map_err(|error| error.to_string());
+                value
+                    .map(Some)
+                    .map_err(|message| refused(Method::Get, path, message))
+            }
+            Answer::Refused { reason, .. } if reason == "NotFound" => Ok(None),
+            answer @ Answer::Refused { .. } => answer.done(Method::Get, path).map(|()| None),
+        }
+    }
+
+    async fn put(&self, collection: &str, object: &Value) -> Result<()> {
+        let mut object = object.clone();
+        let path = format!(
+            "{collection}/{}",
+            object["metadata"]["name"].as_str().unwrap_or_default()
+        );
+        // Someone else may make, change or delete it between our calls.
+        for _ in 0..3 {
+            match self
+                .ask(Method::Post, collection, object.to_string().as_bytes())
+                .await?
+            {
+                Answer::Refused { reason, .. } if reason == "AlreadyExists" => {}
+                answer => return answer.done(Method::Post, collection),
+            }
+            let Some(present) = self.get(&path).await? else {
+                continue;
+            };
+            object["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"].clone();
+            match self
+                .ask(Method::Put, &path, object.to_string().as_bytes())
+                .await?
+            {
+                Answer::Refused { reason, .. } if reason == "Conflict" || reason == "NotFound" => {}
+                answer => return answer.done(Method::Put, &path),
+            }
+            // An object to be made must not have one.
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.remove("resourceVersion");
+            }
+        }
+        Err(refused(
+            Method::Put,
+            &path,
+            "Conflict: it changes all the time".into(),
+        ))
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
+        let at_once = format!("{path}?gracePeriodSeconds=0");
+        match self.ask(Method::Delete, &at_once, &[]).await? {
+            Answer::Refused { reason, .. } if reason == "NotFound" => Ok(()),
+            answer => answer.done(Method::Delete, path),
+        }
+    }
+}
+
+impl Answer {
+    /// Nothing, or the refusal.
+    fn done(self, method: Method, path: &str) -> Result<()> {
+        match self {
+            Self::Done(_) => Ok(()),
+            Self::Refused { reason, message } => {
+                Err(refused(method, path, format!("{reason}: {message}")))
+            }
+        }
+    }
+}
+
+fn refused(method: Method, path: &str, message: String) -> KubeError {
+    KubeError::Refused {
+        method: method.name(),
+        path: path.to_owned(),
+        message,
+    }
+}

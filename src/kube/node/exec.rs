@@ -1,0 +1,89 @@
+//! The API by the kubectl in the control-plane node: no port needed, but a process a call.
+//!
+//! Nothing here may ask for anything but raw paths: what is sent and answered is what HTTPS sends and answers.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::{KubeError, Result};
+use super::{ADMIN_CONF, Answer, Method, Request};
+use crate::docker::Docker;
+
+/// kubectl gives up before this by itself, unless the engine hangs.
+const LIMIT: Duration = Duration::from_secs(15);
+
+pub(super) async fn ask(
+    docker: &dyn Docker,
+    control_plane: &str,
+    request: Request<'_>,
+) -> Result<Answer> {
+    let verb = match request.method {
+        Method::Get => "get",
+        Method::Post => "create",
+        Method::Put => "replace",
+        Method::Delete => "delete",
+    };
+    let kubeconfig = format!("--kubeconfig={ADMIN_CONF}");
+    let mut command = vec![
+        "kubectl",
+        &kubeconfig,
+        "--request-timeout=5s",
+        verb,
+        "--raw",
+        request.path,
+    ];
+    if matches!(request.method, Method::Post | Method::Put) {
+        command.extend(["-f", "-"]);
+    }
+    let output = timeout(LIMIT, docker.exec(control_plane, &command, request.body)).await;
+    let output = output
+        .map_err(|_| KubeError::Unreachable(format!("kubectl in {control_plane} does not end")))?;
+    let output = output.map_err(|error| KubeError::Unreachable(error.to_string()))?;
+    if output.code == 0 {
+        return Ok(Answer::Done(output.stdout));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    refusal(&said).ok_or_else(|| KubeError::Unreachable(said.trim().to_owned()))
+}
+
+/// `Error from server (NotFound): pods "x" not found`. What kubectl says otherwise is not the server's.
+fn refusal(said: &str) -> Option<Answer> {
+    let (_, error) = said.split_once("Error from server")?;
+    let (reason, message) = match error.strip_prefix(" (") {
+        Some(error) => error.split_once("): ")?,
+        None => ("InternalError", error.strip_prefix(": ")?),
+    };
+    Some(Answer::Refused {
+        reason: reason.to_owned(),
+        message: message.trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_server_refuses() {
+        let refused = |reason: &str, message: &str| {
+            Some(Answer::Refused {
+                reason: reason.into(),
+                message: message.into(),
+            })
+        };
+        let missing = "Error from server (NotFound): pods \"x\" not found\n";
+        assert_eq!(
+            refusal(missing),
+            refused("NotFound", "pods \"x\" not found")
+        );
+        assert_eq!(
+            refusal("Error from server: etcd\n"),
+            refused("InternalError", "etcd")
+        );
+        assert_eq!(
+            refusal("The connection to the server x:6443 was refused"),
+            None
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! The API by HTTPS at the published port, with the administrator's certificate.
+//!
+//! Nothing here may trust any CA but the cluster's own, use a proxy, or follow a redirect.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Certificate, Client, Identity, StatusCode};
+use serde::Deserialize;
+
+use super::{Answer, Method, Request};
+use crate::docker::PublishedPort;
+
+/// A name in every certificate that kubeadm makes for an API server, whatever the address is.
+const NAME: &str = "kubernetes";
+
+/// A connection with its credentials.
+#[derive(Debug, Clone)]
+pub(super) struct Https {
+    client: Client,
+    port: u16,
+}
+
+impl Https {
+    /// From the administrator's kubeconfig, as an archive, and the port that the control plane publishes.
+    pub(super) fn new(admin: &[u8], port: &PublishedPort) -> Result<Self> {
+        let Administrator {
+            authority,
+            identity,
+        } = Administrator::read(admin)?;
+        let address = SocketAddr::new(dialled(&port.address), port.host);
+        let client = Client::builder()
+            .tls_certs_only([Certificate::from_pem(&authority)?])
+            .identity(Identity::from_pem(&identity)?)
+            .resolve(NAME, address)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(1))
+            .timeout(Duration::from_secs(5))
+            .build()?;
+        Ok(Self {
+            client,
+            port: port.host,
+        })
+    }
+
+    /// Asks; the error says why no answer came, or not from that cluster.
+    pub(super) async fn ask(&self, request: Request<'_>) -> std::result::Result<Answer, String> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let url = format!("https://{NAME}:{}{}", self.port, request.path);
+        let mut asked = self.client.request(method, url);
+        if !request.body.is_empty() {
+            asked = asked
+                .header(CONTENT_TYPE, "application/json")
+                .body(request.body.to_vec());
+        }
+        let because =
+            |error: reqwest::Error| format!("{:#}", anyhow::Error::new(error.without_url()));
+        let answer = asked.send().await.map_err(because)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(because)?;
+        Ok(if status.is_success() {
+            Answer::Done(body.into())
+        } else {
+            refusal(status, &body)
+        })
+    }
+}
+
+/// A failure, as a Status or, from before the API server's own handlers, as text.
+fn refusal(code: StatusCode, body: &[u8]) -> Answer {
+    #[derive(Deserialize)]
+    struct Status {
+        reason: Option<String>,
+        #[serde(default)]
+        message: String,
+    }
+    let status = serde_json::from_slice::<Status>(body);
+    let status = status.unwrap_or_else(|_| Status {
+        reason: None,
+        message: String::from_utf8_lossy(body).into(),
+    });
+    let reason = status
+        .reason
+        .unwrap_or_else(|| code.canonical_reason().unwrap_or_default().replace(' ', ""));
+    Answer::Refused {
+        reason,
+        message: status.message,
+    }
+}
+
+/// Where to connect for a published address: any address means this machine's own.
+fn dialled(published: &str) -> IpAddr {
+    match published.parse() {
+        Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ipv6Addr::LOCALHOST.into(),
+        Ok(address) if address != IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address,
+        _ => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+/// What of the administrator's kubeconfig is needed, in PEM.
+struct Administrator {
+    authority: Vec<u8>,
+    /// Certificate and key.
+    identity: Vec<u8>,
+}
+
+impl Administrator {
+    fn read(archive: &[u8]) -> Result<Self> {
+        let mut archive = tar::Archive::new(archive);
+        let mut text = String::new();
+        archive
+            .entries()?
+            .next()
+            .context("the archive is empty")??
+            .read_to_string(&mut text)?;
+        let config: Kubeconfig = serde_yaml::from_str(&text)?;
+        let cluster = config
+            .clusters
+            .into_iter()
+            .next()
+            .context("no cluster")?
+            .cluster;
+        let user = config.users.into_iter().next().context("no user")?.user;
+        let mut identity = BASE64_STANDARD.decode(user.client_certificate_data)?;
+        identity.push(b'\n');
+        identity.extend(BASE64_STANDARD.decode(user.client_key_data)?);
+        Ok(Self {
+            authority: BASE64_STANDARD.decode(cluster.certificate_authority_data)?,
+            identity,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Kubeconfig {
+    clusters: Vec<NamedCluster>,
+    users: Vec<NamedUser>,
+}
+
+#[derive(Deserialize)]
+struct NamedCluster {
+    cluster: Cluster,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cluster {
+    certificate_authority_data: String,
+}
+
+#[derive(Deserialize)]
+struct NamedUser {
+    user: User,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct User {
+    client_certificate_data: String,
+    client_key_data: String,
+}

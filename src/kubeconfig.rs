@@ -1,0 +1,302 @@
+//! The user's kubeconfig: only what kind does not do itself, which is to give back the context that was current.
+//!
+//! kind adds and removes its entries; nothing here does. The line is edited in place, so that the rest of the file
+//! keeps every byte.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// The files of a kubeconfig, as kubectl and kind resolve them.
+#[derive(Debug, Clone)]
+pub struct Kubeconfig {
+    files: Vec<PathBuf>,
+}
+
+/// What a kubeconfig was before a cluster was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    /// The current context, if there was one.
+    pub context: Option<String>,
+    /// The file that named it.
+    pub file: Option<PathBuf>,
+    /// Files that did not exist.
+    pub absent: Vec<PathBuf>,
+    /// Folders that did not exist.
+    pub absent_folders: Vec<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+struct Content {
+    #[serde(rename = "current-context", default)]
+    current: Option<String>,
+    #[serde(default)]
+    contexts: Option<Vec<Named>>,
+    #[serde(default)]
+    clusters: Option<Vec<Named>>,
+    #[serde(default)]
+    users: Option<Vec<Named>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Content {
+    fn current(&self) -> Option<&str> {
+        self.current
+            .as_deref()
+            .filter(|context| !context.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        [&self.contexts, &self.clusters, &self.users]
+            .iter()
+            .all(|list| list.as_ref().is_none_or(Vec::is_empty))
+    }
+
+    fn names(&self, context: &str) -> bool {
+        self.contexts
+            .iter()
+            .flatten()
+            .any(|entry| entry.name == context)
+    }
+}
+
+impl Kubeconfig {
+    /// The files that `$KUBECONFIG` lists, else `~/.kube/config`.
+    #[must_use]
+    pub fn locate(variable: Option<&str>, home: &Path) -> Self {
+        let listed: Vec<PathBuf> = variable
+            .map(|list| {
+                std::env::split_paths(list)
+                    .filter(|path| *path != PathBuf::new())
+                    .collect()
+            })
+            .unwrap_or_default();
+        Self {
+            files: if listed.is_empty() {
+                vec![home.join(".kube/config")]
+            } else {
+                listed
+            },
+        }
+    }
+
+    /// What must be given back later.
+    pub fn original(&self) -> Result<Original> {
+        let mut original = Original {
+            context: None,
+            file: None,
+            absent: Vec::new(),
+            absent_folders: Vec::new(),
+        };
+        for file in &self.files {
+            match read(file)? {
+                None => {
+                    original.absent.push(file.clone());
+                    let folder = file
+                        .parent()
+                        .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+                    original.absent_folders.extend(folder.map(Path::to_owned));
+                }
+                Some(content) if original.context.is_none() => {
+                    original.context = content.current().map(str::to_owned);
+                    original.file = original.context.is_some().then(|| file.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(original)
+    }
+
+    /// Gives back what was: the current context, where ours was current or none is; files and folders that were not
+    /// there and hold nothing.
+    pub fn restore(&self, original: &Original, ours: &str) -> Result<()> {
+        if let (Some(context), Some(file)) = (&original.context, &original.file) {
+            let _guard = FileLock::take(file)?;
+            if let Some(content) = read(file)? {
+                let free = content.current().is_none_or(|current| current == ours);
+                if free
+                    && content.names(context)
+                    && self.current()?.is_none_or(|current| current == ours)
+                {
+                    let text = fs::read_to_string(file)?;
+                    write(file, &with_current(&text, context))?;
+                }
+            }
+        }
+        for file in original
+            .absent
+            .iter()
+            .filter(|file| self.files.contains(file))
+        {
+            let _guard = if file.exists() {
+                Some(FileLock::take(file)?)
+            } else {
+                None
+            };
+            if read(file)?.is_some_and(|content| content.is_empty()) {
+                fs::remove_file(file)
+                    .with_context(|| format!("can't remove {}", file.display()))?;
+            }
+        }
+        for folder in &original.absent_folders {
+            // Only an empty one goes; anything in it is not ours.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> Result<Option<String>> {
+        for file in &self.files {
+            if let Some(current) = read(file)?.as_ref().and_then(Content::current) {
+                return Ok(Some(current.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn read(file: &Path) -> Result<Option<Content>> {
+    match fs::read_to_string(file) {
+        Ok(text) if text.trim().is_empty() => Ok(Some(Content::default())),
+        Ok(text) => serde_yaml::from_str(&text)
+            .map(Some)
+            .with_context(|| format!("can't read the kubeconfig {}", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(error).with_context(|| format!("can't read the kubeconfig {}", file.display()))
+        }
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    // In place: the file may be a link, and its owner and mode stay.
+    fs::write(file, text).with_context(|| format!("can't write the kubeconfig {}", file.display()))
+}
+
+/// The text with its top-level `current-context` set; all other lines as they were.
+fn with_current(text: &str, context: &str) -> String {
+    // JSON strings are YAML strings, so any name is safe; a plain one stays plain, as kubectl writes it.
+    let plain = context
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_./@:".contains(c))
+        && context.starts_with(|c: char| c.is_ascii_alphabetic());
+    let line = if plain {
+        format!("current-context: {context}")
+    } else {
+        format!("current-context: {context:?}")
+    };
+    let mut found = false;
+    let mut lines: Vec<&str> = text
+        .lines()
+        .map(|old| {
+            if old.starts_with("current-context:") {
+                found = true;
+                &line
+            } else {
+                old
+            }
+        })
+        .collect();
+    if !found {
+        lines.push(&line);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The lock that kubectl and kind take on a kubeconfig: a file beside it, made exclusively
+/// (<https://github.com/kubernetes/client-go/blob/master/tools/clientcmd/config.go>, `lockFile`).
+struct FileLock(PathBuf);
+
+impl FileLock {
+    fn take(file: &Path) -> Result<Self> {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".lock");
+        let path = PathBuf::from(name);
+        for _ in 0..50 {
+            match fs::File::create_new(&path) {
+                Ok(_) => return Ok(Self(path)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("can't make {}", path.display()));
+                }
+            }
+        }
+        bail!(
+            "{} has been there for 5 seconds: another program is writing the kubeconfig, or left it",
+            path.display()
+        )
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "apiVersion: v1\nkind: Config\ncontexts:\n- context: {cluster: a, user: a}\n  name: mine\n\
+                          current-context: mine # chosen\nclusters:\n- name: a\n  cluster: {server: x}\nusers: []\n";
+
+    #[test]
+    fn the_context_that_was_current_comes_back_and_other_lines_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        fs::write(&file, BEFORE).unwrap();
+        let kubeconfig = Kubeconfig::locate(file.to_str(), Path::new("/nowhere"));
+        let original = kubeconfig.original().unwrap();
+        assert_eq!(original.context.as_deref(), Some("mine"));
+        fs::write(&file, BEFORE.replace("mine # chosen", "kind-c")).unwrap();
+        kubeconfig.restore(&original, "kind-c").unwrap();
+        assert_eq!(
+            fs::read_to_string(&file).unwrap(),
+            BEFORE.replace(" # chosen", "")
+        );
+        assert!(!folder.path().join("config.lock").exists());
+    }
+
+    #[test]
+    fn a_context_that_the_user_chose_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        fs::write(&file, BEFORE).unwrap();
+        let kubeconfig = Kubeconfig::locate(file.to_str(), Path::new("/nowhere"));
+        let original = kubeconfig.original().unwrap();
+        let other = BEFORE.replace("mine # chosen", "other");
+        fs::write(&file, &other).unwrap();
+        kubeconfig.restore(&original, "kind-c").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), other);
+    }
+
+    #[test]
+    fn a_file_and_folder_that_were_not_there_go_again_but_only_when_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let kubeconfig = Kubeconfig::locate(None, home.path());
+        let original = kubeconfig.original().unwrap();
+        let file = home.path().join(".kube/config");
+        fs::create_dir(home.path().join(".kube")).unwrap();
+        fs::write(&file, BEFORE).unwrap();
+        kubeconfig.restore(&original, "kind-c").unwrap();
+        assert!(file.exists(), "it holds a cluster");
+        fs::write(
+            &file,
+            "apiVersion: v1\nkind: Config\ncontexts: null\ncurrent-context: \"\"\n",
+        )
+        .unwrap();
+        kubeconfig.restore(&original, "kind-c").unwrap();
+        assert!(!home.path().join(".kube").exists());
+    }
+}

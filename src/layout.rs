@@ -1,0 +1,194 @@
+//! Every derived name, path and label. Pure: no decision is made here, and nothing is read.
+
+use std::collections::BTreeMap;
+
+use crate::spec::{ClusterName, Registry, RegistryName, Spec};
+
+/// Label of everything that is ours: the cluster's name.
+pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
+/// Label of what belongs to one registry: the registry's name.
+pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
+/// Label of a container: hash of the settings it was made with.
+pub const LABEL_SPEC: &str = "dev.kindreg.spec";
+/// Label of everything that is ours: the version that made it.
+pub const LABEL_VERSION: &str = "dev.kindreg.version";
+/// Label of the record: the whole Spec that was asked for, as JSON.
+pub const LABEL_ASKED: &str = "dev.kindreg.asked";
+/// Label of the record: whether kindreg made the cluster (`owned`).
+pub const LABEL_MODE: &str = "dev.kindreg.mode";
+/// kind's own label of a node: the cluster's name.
+pub const KIND_LABEL_CLUSTER: &str = "io.x-k8s.kind.cluster";
+/// kind's own label of a node: its role.
+pub const KIND_LABEL_ROLE: &str = "io.x-k8s.kind.role";
+
+/// Where the engine host's `/etc` appears in the record and in one-shot containers.
+pub const HOST_ETC: &str = "/host/etc";
+/// Docker's folder of trusted CAs, below the engine host's `/etc`:
+/// <https://docs.docker.com/engine/security/certificates/>.
+pub const HOST_CERTS: &str = "docker/certs.d";
+/// Where the record keeps what `down` must give back.
+pub const ORIGINALS: &str = "/kindreg/originals";
+/// Where the registry's certificate and key appear in its container.
+pub const SECRET: &str = "/kindreg/secret";
+/// Where the registry's data appear in its container.
+pub const DATA: &str = "/var/lib/registry";
+/// containerd's folder of registries in a node.
+pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
+/// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
+/// of the cluster came to its end.
+pub const NODE_STATE: &str = "/var/lib/kindreg";
+/// API path of the KEP-1755 `ConfigMap`.
+pub const HOSTING: &str = "/api/v1/namespaces/kube-public/configmaps/local-registry-hosting";
+
+/// Label of the pods of the proof.
+pub const PROOF_POD: &str = "dev.kindreg.pod";
+
+/// Names of one cluster's things in the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    cluster: ClusterName,
+}
+
+impl Layout {
+    /// The names of a cluster.
+    #[must_use]
+    pub fn of(cluster: &ClusterName) -> Self {
+        Self {
+            cluster: cluster.clone(),
+        }
+    }
+
+    /// The record container: made first, never started, removed last.
+    #[must_use]
+    pub fn record(&self) -> String {
+        format!("kindreg-{}", self.cluster)
+    }
+
+    /// The network; whose cluster it is says its label.
+    #[must_use]
+    pub fn network(&self) -> String {
+        format!("kindreg-{}", self.cluster)
+    }
+
+    /// The container whose name is the lock.
+    #[must_use]
+    pub fn lock(&self) -> String {
+        format!("kindreg-{}-lock", self.cluster)
+    }
+
+    /// The one-shot container that writes to the engine's host.
+    #[must_use]
+    pub fn host_writer(&self) -> String {
+        format!("kindreg-{}-host", self.cluster)
+    }
+
+    /// A registry's container.
+    #[must_use]
+    pub fn registry(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}", self.cluster)
+    }
+
+    /// A registry's volume of CA certificate, leaf and key.
+    #[must_use]
+    pub fn secret_volume(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}-secret", self.cluster)
+    }
+
+    /// A registry's volume of images.
+    #[must_use]
+    pub fn data_volume(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}-data", self.cluster)
+    }
+
+    /// The control plane's container, as kind names it.
+    #[must_use]
+    pub fn control_plane(&self) -> String {
+        format!("{}-control-plane", self.cluster)
+    }
+
+    /// All nodes' containers, as kind names them, the control plane first.
+    #[must_use]
+    pub fn nodes(&self, workers: u16) -> Vec<String> {
+        let worker = |number: u16| match number {
+            1 => format!("{}-worker", self.cluster),
+            _ => format!("{}-worker{number}", self.cluster),
+        };
+        std::iter::once(self.control_plane())
+            .chain((1..=workers).map(worker))
+            .collect()
+    }
+
+    /// The cluster's entry in a kubeconfig, as kind names it.
+    #[must_use]
+    pub fn context(&self) -> String {
+        format!("kind-{}", self.cluster)
+    }
+
+    /// Our file in a folder of the engine host's certs.d: its own name, so that other people's stay.
+    #[must_use]
+    pub fn host_ca(&self) -> String {
+        format!("kindreg-{}.crt", self.cluster)
+    }
+
+    /// Labels that everything of the cluster carries.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (LABEL_CLUSTER.to_owned(), self.cluster.to_string()),
+            (
+                LABEL_VERSION.to_owned(),
+                env!("CARGO_PKG_VERSION").to_owned(),
+            ),
+        ])
+    }
+
+    /// Labels that everything of one registry carries.
+    #[must_use]
+    pub fn registry_labels(&self, name: &RegistryName) -> BTreeMap<String, String> {
+        let mut labels = self.labels();
+        labels.insert(LABEL_REGISTRY.to_owned(), name.to_string());
+        labels
+    }
+
+    /// Whether labels say that a thing is this cluster's.
+    #[must_use]
+    pub fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels
+            .get(LABEL_CLUSTER)
+            .is_some_and(|name| name == self.cluster.as_str())
+    }
+}
+
+/// All nodes of a Spec, the control plane first.
+#[must_use]
+pub fn nodes(spec: &Spec) -> Vec<String> {
+    Layout::of(&spec.cluster).nodes(spec.workers.number())
+}
+
+/// Everything that a registry answers to, and so the SANs of its leaf and the constraints of its CA.
+#[must_use]
+pub fn names(spec: &Spec, registry: &Registry) -> crate::pki::Names {
+    let container = Layout::of(&spec.cluster).registry(&registry.name);
+    crate::pki::Names::new(
+        [registry.host.as_str(), &container, "localhost"],
+        [
+            std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::Ipv6Addr::LOCALHOST.into(),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_named_as_kind_names_them() {
+        let layout = Layout::of(&"c".parse().unwrap());
+        assert_eq!(layout.nodes(0), ["c-control-plane"]);
+        assert_eq!(
+            layout.nodes(3),
+            ["c-control-plane", "c-worker", "c-worker2", "c-worker3"]
+        );
+    }
+}

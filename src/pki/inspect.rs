@@ -1,0 +1,126 @@
+//! Reading a certificate: what it says of itself, whether or not it is true.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+
+use super::{Names, PkiError};
+
+/// What a certificate may be used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It may sign others: basic constraints say CA.
+    Authority,
+    /// It may not.
+    EndEntity,
+}
+
+/// The names that a CA may, and may not, speak for, as in `registry.test` and `127.0.0.1/32`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Constraints {
+    /// If one of a kind is here, no other of that kind is allowed.
+    pub permitted: Vec<String>,
+    /// These are not, permitted or not. The empty name stands for all names.
+    pub excluded: Vec<String>,
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Its subject, as in `CN=kindreg demo registry`.
+    pub subject: String,
+    /// Its subject alternative names: hosts and addresses; other kinds are left out.
+    pub names: Names,
+    /// When it begins to be valid.
+    pub not_before: OffsetDateTime,
+    /// When it ends.
+    pub not_after: OffsetDateTime,
+    /// SHA-256 over its DER, in lower-case hex.
+    pub fingerprint: String,
+    /// Whether it may sign others.
+    pub role: Role,
+    /// What it may speak for, if that is constrained.
+    pub constraints: Option<Constraints>,
+    /// The identifier of its key, in lower-case hex.
+    pub key_id: Option<String>,
+}
+
+/// Reads the first certificate of a PEM text.
+pub fn inspect(pem: &str) -> Result<Inspection, PkiError> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|cause| PkiError::NotCertificate(cause.to_string()))?;
+    let (_, certificate) = X509Certificate::from_der(&der)
+        .map_err(|cause| PkiError::NotCertificate(cause.to_string()))?;
+    let mut inspection = Inspection {
+        subject: certificate.subject().to_string(),
+        names: Names::default(),
+        not_before: certificate.validity().not_before.to_datetime(),
+        not_after: certificate.validity().not_after.to_datetime(),
+        fingerprint: hex::encode(Sha256::digest(&der)),
+        role: Role::EndEntity,
+        constraints: None,
+        key_id: None,
+    };
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(san) => {
+                inspection.names = alternative_names(&san.general_names);
+            }
+            ParsedExtension::BasicConstraints(basic) if basic.ca => {
+                inspection.role = Role::Authority;
+            }
+            ParsedExtension::NameConstraints(constraints) => {
+                let texts =
+                    |subtrees: &Option<Vec<x509_parser::extensions::GeneralSubtree<'_>>>| {
+                        let subtrees = subtrees.iter().flatten();
+                        subtrees
+                            .map(|subtree| subtree_text(&subtree.base))
+                            .collect()
+                    };
+                inspection.constraints = Some(Constraints {
+                    permitted: texts(&constraints.permitted_subtrees),
+                    excluded: texts(&constraints.excluded_subtrees),
+                });
+            }
+            ParsedExtension::SubjectKeyIdentifier(id) => {
+                inspection.key_id = Some(hex::encode(id.0));
+            }
+            _ => {}
+        }
+    }
+    Ok(inspection)
+}
+
+fn alternative_names(general: &[GeneralName<'_>]) -> Names {
+    let dns = general.iter().filter_map(|name| match name {
+        GeneralName::DNSName(dns) => Some(*dns),
+        _ => None,
+    });
+    let ips = general.iter().filter_map(|name| match name {
+        GeneralName::IPAddress(octets) => address(octets),
+        _ => None,
+    });
+    Names::new(dns, ips)
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(|octets| Ipv4Addr::from(octets).into());
+    let v6 = <[u8; 16]>::try_from(octets).map(|octets| Ipv6Addr::from(octets).into());
+    v4.or(v6).ok()
+}
+
+/// An address is followed by its mask there: 8 or 32 octets in all (RFC 5280, section 4.2.1.10).
+fn subtree_text(base: &GeneralName<'_>) -> String {
+    match base {
+        GeneralName::DNSName(dns) => (*dns).to_owned(),
+        GeneralName::IPAddress(octets) => {
+            let (ip, mask) = octets.split_at(octets.len() / 2);
+            let bits: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
+            address(ip).map_or_else(|| base.to_string(), |ip| format!("{ip}/{bits}"))
+        }
+        other => other.to_string(),
+    }
+}

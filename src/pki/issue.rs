@@ -1,0 +1,311 @@
+//! Making a registry's identity: a CA that can speak for nobody else, and one leaf.
+
+use std::net::IpAddr;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CidrSubnet, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
+};
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{BACKDATED, LIFETIME, Names, PkiError};
+
+/// Upper bound of a common name, in characters: ub-common-name of RFC 5280, appendix A.1.
+const COMMON_NAME_MAX: usize = 64;
+
+/// How many bytes of its key's identifier tell an authority from others of the same name.
+const UNIQUE_BYTES: usize = 8;
+
+/// What a registry proves itself with. `Debug` does not show the key.
+#[derive(Debug)]
+pub struct Identity {
+    /// The certificate that nodes and hosts trust.
+    pub ca_pem: String,
+    /// The certificate that the registry shows. The CA's is not appended: who trusts it has it already.
+    pub leaf_pem: String,
+    /// The leaf's private key, PKCS#8.
+    pub key_pem: SecretString,
+}
+
+/// Makes a CA for exactly these names, and a leaf that it signed. `authority_name` says whose it is where people look
+/// at certificates (`kindreg demo registry`).
+///
+/// The CA's private key lives in this function only: it is made here, signs once, and is dropped (and wiped by
+/// aws-lc) on return. It is in no return value, so no caller can store it.
+pub fn issue(
+    authority_name: &str,
+    names: &Names,
+    now: OffsetDateTime,
+) -> Result<Identity, PkiError> {
+    let (ca, authority) = authority(authority_name, names, now)?;
+    let (leaf, key) = leaf(authority_name, names, now, &authority)?;
+    Ok(Identity {
+        ca_pem: ca.pem(),
+        leaf_pem: leaf.pem(),
+        key_pem: key.serialize_pem().into(),
+    })
+}
+
+/// The CA: its certificate, and the key that may still sign.
+fn authority(
+    name: &str,
+    names: &Names,
+    now: OffsetDateTime,
+) -> Result<(Certificate, Issuer<'static, KeyPair>), PkiError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = lasting_from(now)?;
+    // Verifiers look issuers up by subject: two CAs of one name and different keys hide one another in a trust store.
+    let unique = hex::encode(&params.key_identifier(&key)[..UNIQUE_BYTES]);
+    params.distinguished_name = common_name(name, &format!(" CA {unique}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.name_constraints = Some(constraints(names)?);
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate, Issuer::new(params, key)))
+}
+
+/// A server's certificate for these names, whether or not the CA may speak for them.
+fn leaf(
+    name: &str,
+    names: &Names,
+    now: OffsetDateTime,
+    authority: &Issuer<'static, KeyPair>,
+) -> Result<(Certificate, KeyPair), PkiError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = lasting_from(now)?;
+    params.distinguished_name = common_name(name, "");
+    for dns in &names.dns {
+        let dns = dns.as_str().try_into()?;
+        params.subject_alt_names.push(SanType::DnsName(dns));
+    }
+    let ips = names.ips.iter().copied().map(SanType::IpAddress);
+    params.subject_alt_names.extend(ips);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok((params.signed_by(&key, authority)?, key))
+}
+
+/// rcgen's own default would be a certificate from 1975 to 4096.
+fn lasting_from(now: OffsetDateTime) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::default();
+    let begin = now.checked_sub(BACKDATED).ok_or(PkiError::BadTime)?;
+    params.not_before = begin;
+    params.not_after = begin.checked_add(LIFETIME).ok_or(PkiError::BadTime)?;
+    Ok(params)
+}
+
+/// `name` and `suffix`; the name is cut where both are too long, as the suffix tells certificates apart.
+fn common_name(name: &str, suffix: &str) -> DistinguishedName {
+    let room = COMMON_NAME_MAX.saturating_sub(suffix.len());
+    let name: String = name.chars().take(room).collect();
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name + suffix);
+    subject
+}
+
+/// What the CA may speak for (RFC 5280, section 4.2.1.10).
+///
+/// A kind of name that no subtree mentions is free, so each of DNS, IPv4 and IPv6 is either permitted one by one or
+/// excluded as a whole. Addresses are exact. A host name permits names below it too: the RFC has no form for "this
+/// host only", and the leading dot that would exclude them is read differently by different verifiers
+/// (<https://github.com/golang/go/issues/37535>).
+fn constraints(names: &Names) -> Result<NameConstraints, PkiError> {
+    if names.dns.is_empty() && names.ips.is_empty() {
+        return Err(PkiError::NoNames);
+    }
+    let mut permitted_subtrees = Vec::new();
+    let mut excluded_subtrees = Vec::new();
+    for name in &names.dns {
+        if !is_host_name(name) {
+            return Err(PkiError::BadName(name.clone()));
+        }
+        permitted_subtrees.push(GeneralSubtree::DnsName(name.clone()));
+    }
+    if names.dns.is_empty() {
+        // The empty name is above every name.
+        excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
+    }
+    let exact = |ip: &IpAddr| {
+        let bits = if ip.is_ipv4() { 32 } else { 128 };
+        GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*ip, bits))
+    };
+    permitted_subtrees.extend(names.ips.iter().map(exact));
+    if !names.ips.iter().any(IpAddr::is_ipv4) {
+        let all = CidrSubnet::from_v4_prefix([0; 4], 0);
+        excluded_subtrees.push(GeneralSubtree::IpAddress(all));
+    }
+    if !names.ips.iter().any(IpAddr::is_ipv6) {
+        let all = CidrSubnet::from_v6_prefix([0; 16], 0);
+        excluded_subtrees.push(GeneralSubtree::IpAddress(all));
+    }
+    Ok(NameConstraints {
+        permitted_subtrees,
+        excluded_subtrees,
+    })
+}
+
+/// Labels of letters, digits, hyphens and (container names have them) underscores; no wildcard, no final dot. Not an
+/// address either: verifiers take `10.0.0.5` for one, and would never compare it with a host name.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(label) && name.parse::<IpAddr>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use anyhow::{Context, Result};
+
+    use super::*;
+
+    const NAMES: [&str; 2] = ["registry.test", "localhost"];
+    const IPS: [&str; 2] = ["127.0.0.1", "::1"];
+
+    fn names(dns: &[&str], ips: &[&str]) -> Result<Names> {
+        let ips: Result<Vec<IpAddr>, _> = ips.iter().map(|ip| ip.parse()).collect();
+        Ok(Names::new(dns, ips?))
+    }
+
+    /// What `openssl verify` says of a leaf for `asked`, signed with the key of a CA for `allowed`.
+    fn openssl_on(allowed: &Names, asked: &Names) -> Result<String> {
+        let now = OffsetDateTime::now_utc();
+        let (ca, authority) = authority("t", allowed, now)?;
+        let (leaf, _) = leaf("t", asked, now, &authority)?;
+        let folder = tempfile::tempdir()?;
+        let (ca_file, leaf_file) = (folder.path().join("ca"), folder.path().join("leaf"));
+        std::fs::write(&ca_file, ca.pem())?;
+        std::fs::write(&leaf_file, leaf.pem())?;
+        let output = Command::new("openssl")
+            .args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"])
+            .args([ca_file, leaf_file])
+            .output()
+            .context("this test needs the openssl program")?;
+        Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    fn accepted(allowed: &Names, asked: &Names) -> Result<()> {
+        let said = openssl_on(allowed, asked)?;
+        assert!(said.contains(": OK"), "{asked:?}: {said}");
+        Ok(())
+    }
+
+    fn refused(allowed: &Names, dns: &[&str], ips: &[&str]) -> Result<()> {
+        let said = openssl_on(allowed, &names(dns, ips)?)?;
+        let violation = said.contains("permitted subtree violation")
+            || said.contains("excluded subtree violation");
+        assert!(violation, "{dns:?} {ips:?}: {said}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_ca_speaks_for_its_names_and_no_other() -> Result<()> {
+        let ours = names(&NAMES, &IPS)?;
+        accepted(&ours, &ours)?;
+        accepted(&ours, &names(&["localhost"], &[])?)?;
+        for other in [
+            "evil.test",
+            "test",
+            "registry.test.evil.org",
+            "xregistry.test",
+        ] {
+            refused(&ours, &[other], &[])?;
+            refused(&ours, &["registry.test", other], &[])?;
+        }
+        for other in ["8.8.8.8", "127.0.0.2", "::2", "2001:db8::1"] {
+            refused(&ours, &[], &[other])?;
+            refused(&ours, &["registry.test"], &["127.0.0.1", other])?;
+        }
+        // A sister and the parent of a host that is listed.
+        let deep = names(&["registry.corp.test"], &["10.0.0.5"])?;
+        refused(&deep, &["mail.corp.test"], &[])?;
+        refused(&deep, &["corp.test"], &[])?;
+        refused(&deep, &[], &["::1"])
+    }
+
+    #[test]
+    fn a_ca_for_one_kind_of_name_does_not_speak_for_the_other() -> Result<()> {
+        let hosts = names(&["registry.test"], &[])?;
+        accepted(&hosts, &hosts)?;
+        refused(&hosts, &[], &["8.8.8.8"])?;
+        refused(&hosts, &[], &["2001:db8::1"])?;
+        let addresses = names(&[], &["10.0.0.5"])?;
+        accepted(&addresses, &addresses)?;
+        refused(&addresses, &["evil.test"], &[])?;
+        refused(&addresses, &[], &["10.0.0.6"])?;
+        refused(&addresses, &[], &["::1"])
+    }
+
+    #[test]
+    fn webpki_agrees_on_who_the_ca_speaks_for() -> Result<()> {
+        let now = OffsetDateTime::now_utc();
+        let judged = |allowed: &Names, asked: &Names| -> Result<_> {
+            let (ca, authority) = authority("t", allowed, now)?;
+            let (leaf, _) = leaf("t", asked, now, &authority)?;
+            let (ca, leaf) = (ca.pem(), leaf.pem());
+            Ok(super::super::judge(
+                &ca,
+                &leaf,
+                None,
+                asked,
+                now,
+                super::super::RENEW_BEFORE,
+            ))
+        };
+        let ours = names(&NAMES, &IPS)?;
+        let hosts = names(&["registry.test"], &[])?;
+        let addresses = names(&[], &["::1"])?;
+        for allowed in [&ours, &hosts, &addresses] {
+            assert!(judged(allowed, allowed)?.is_ok());
+            for (dns, ips) in [
+                (&["evil.test"][..], &[][..]),
+                (&[], &["8.8.8.8"]),
+                (&[], &["::2"]),
+            ] {
+                let flaw = judged(allowed, &names(dns, ips)?)?;
+                let said = flaw.err().context("accepted")?.to_string();
+                assert!(said.contains("NameConstraintViolation"), "{said}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_host_names_are_certified() {
+        for good in [
+            "registry.test",
+            "localhost",
+            "kindreg-a_b",
+            "x1.corp.example",
+        ] {
+            assert!(is_host_name(good), "{good}");
+        }
+        let long = "a".repeat(64);
+        for bad in [
+            "", ".", "a.", ".a", "a..b", "*.test", "ä.test", "10.0.0.5", "-a", "a b", &long,
+        ] {
+            assert!(!is_host_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_its_ca_still_unique() {
+        let subject = common_name(&"é".repeat(80), " CA 0123456789abcdef");
+        let Some(rcgen::DnValue::Utf8String(name)) = subject.get(&DnType::CommonName) else {
+            unreachable!("a common name is UTF-8");
+        };
+        assert_eq!(name.chars().count(), COMMON_NAME_MAX);
+        assert!(name.ends_with("é CA 0123456789abcdef"));
+    }
+}

@@ -1,0 +1,234 @@
+//! Judging whether what a registry has is still good, and if not, what is wrong with it.
+//!
+//! Chains are verified by webpki, the verifier that rustls uses: signatures, name constraints, usage, path length.
+
+use std::fmt;
+
+use rcgen::{KeyPair, PublicKeyData};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use secrecy::{ExposeSecret, SecretString};
+use time::{Duration, OffsetDateTime};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::Names;
+
+/// A part of an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The certificate that nodes and hosts trust.
+    Ca,
+    /// The certificate that the registry shows.
+    Leaf,
+    /// The leaf's private key.
+    Key,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ca => "CA certificate",
+            Self::Leaf => "registry's certificate",
+            Self::Key => "registry's key",
+        })
+    }
+}
+
+/// What is wrong with an identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// It is not PEM, or not what it should be.
+    #[error("the {part} can't be read: {cause}")]
+    Unreadable {
+        /// Which.
+        part: Part,
+        /// What the reader said.
+        cause: String,
+    },
+    /// What should be a CA may not sign.
+    #[error("the CA certificate is not one of an authority (basic constraints do not say CA)")]
+    NotAnAuthority,
+    /// No client that trusts the CA will accept the leaf.
+    #[error("the registry's certificate does not chain to the CA: {cause}")]
+    DoesNotChain {
+        /// webpki's word for it: `UnknownIssuer`, `NameConstraintViolation`, …
+        cause: String,
+    },
+    /// It begins later.
+    #[error("the {part} is not valid before {not_before}")]
+    NotYetValid {
+        /// Which.
+        part: Part,
+        /// When it begins.
+        not_before: OffsetDateTime,
+    },
+    /// It has ended.
+    #[error("the {part} expired at {not_after}")]
+    Expired {
+        /// Which.
+        part: Part,
+        /// When it ended.
+        not_after: OffsetDateTime,
+    },
+    /// It will end before it would be looked at again.
+    #[error("the {part} expires within {days} days")]
+    ExpiresSoon {
+        /// Which.
+        part: Part,
+        /// Days until then, a begun one counted.
+        days: i64,
+    },
+    /// The registry answers to names that its certificate does not carry.
+    #[error("the registry's certificate lacks {}", missing.join(", "))]
+    NamesMissing {
+        /// Host names and addresses.
+        missing: Vec<String>,
+    },
+    /// The key is another's.
+    #[error("the registry's key does not belong to its certificate")]
+    KeyMismatch,
+}
+
+/// Whether a client that trusts `ca_pem` will, at `now` and for `renew_before` longer, accept `leaf_pem` for all of
+/// `names`; with a key, also whether it is the leaf's. The first flaw found is returned, the most telling first.
+///
+/// `ca_pem` may hold several CAs (old and new, while a CA is renewed): one that signed the leaf is enough. `leaf_pem`
+/// may hold the intermediate certificates after the leaf.
+pub fn judge(
+    ca_pem: &str,
+    leaf_pem: &str,
+    key_pem: Option<&SecretString>,
+    names: &Names,
+    now: OffsetDateTime,
+    renew_before: Duration,
+) -> Result<(), Flaw> {
+    let authorities = certificates(Part::Ca, ca_pem)?;
+    let chain = certificates(Part::Leaf, leaf_pem)?;
+    let (leaf_der, intermediates) = chain.split_first().ok_or_else(|| none(Part::Leaf))?;
+    let leaf = parsed(Part::Leaf, leaf_der)?;
+
+    in_time(Part::Leaf, &leaf, now, renew_before)?;
+    let ca_der = signer(leaf_der, intermediates, &authorities, now)?;
+    let ca = parsed(Part::Ca, ca_der)?;
+    if !ca.is_ca() {
+        return Err(Flaw::NotAnAuthority);
+    }
+    in_time(Part::Ca, &ca, now, renew_before)?;
+    carries(leaf_der, names)?;
+    key_pem.map_or(Ok(()), |key_pem| belongs(key_pem, &leaf))
+}
+
+fn unreadable(part: Part, cause: &impl ToString) -> Flaw {
+    let cause = cause.to_string();
+    Flaw::Unreadable { part, cause }
+}
+
+fn none(part: Part) -> Flaw {
+    unreadable(part, &"no certificate in it")
+}
+
+fn certificates(part: Part, pem: &str) -> Result<Vec<CertificateDer<'static>>, Flaw> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let found = found.map_err(|cause| unreadable(part, &cause))?;
+    if found.is_empty() {
+        return Err(none(part));
+    }
+    for der in &found {
+        parsed(part, der)?;
+    }
+    Ok(found)
+}
+
+fn parsed<'a>(part: Part, der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Flaw> {
+    X509Certificate::from_der(der)
+        .map(|(_, certificate)| certificate)
+        .map_err(|cause| unreadable(part, &cause))
+}
+
+/// Both ends of the validity are within it (RFC 5280, section 4.1.2.5).
+fn in_time(
+    part: Part,
+    certificate: &X509Certificate<'_>,
+    now: OffsetDateTime,
+    renew_before: Duration,
+) -> Result<(), Flaw> {
+    let not_before = certificate.validity().not_before.to_datetime();
+    let not_after = certificate.validity().not_after.to_datetime();
+    let left = not_after - now;
+    if now < not_before {
+        Err(Flaw::NotYetValid { part, not_before })
+    } else if left.is_negative() {
+        Err(Flaw::Expired { part, not_after })
+    } else if left < renew_before {
+        let days = left.whole_days() + 1;
+        Err(Flaw::ExpiresSoon { part, days })
+    } else {
+        Ok(())
+    }
+}
+
+/// The authority that the leaf chains to.
+fn signer<'a>(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    authorities: &'a [CertificateDer<'_>],
+    now: OffsetDateTime,
+) -> Result<&'a CertificateDer<'a>, Flaw> {
+    let since_epoch = now - OffsetDateTime::UNIX_EPOCH;
+    let at = UnixTime::since_unix_epoch(since_epoch.try_into().unwrap_or_default());
+    let chains_to = |authority: &CertificateDer<'_>| {
+        let anchor = anchor_from_trusted_cert(authority)?;
+        EndEntityCert::try_from(leaf)?
+            .verify_for_usage(
+                ALL_VERIFICATION_ALGS,
+                &[anchor],
+                intermediates,
+                at,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+            .map(|_| ())
+    };
+    let mut cause = webpki::Error::UnknownIssuer;
+    for authority in authorities {
+        match chains_to(authority) {
+            Ok(()) => return Ok(authority),
+            // With several CAs, being a stranger's is the least telling cause.
+            Err(webpki::Error::UnknownIssuer) => {}
+            Err(other) => cause = other,
+        }
+    }
+    let cause = cause.to_string();
+    Err(Flaw::DoesNotChain { cause })
+}
+
+/// As a client would compare them, wildcards included.
+fn carries(leaf: &CertificateDer<'_>, names: &Names) -> Result<(), Flaw> {
+    let certificate =
+        EndEntityCert::try_from(leaf).map_err(|cause| unreadable(Part::Leaf, &cause))?;
+    let lacks = |name: &String| {
+        !ServerName::try_from(name.as_str())
+            .is_ok_and(|name| certificate.verify_is_valid_for_subject_name(&name).is_ok())
+    };
+    let addresses = names.ips.iter().map(ToString::to_string);
+    let wanted = names.dns.iter().cloned().chain(addresses);
+    let missing: Vec<String> = wanted.filter(lacks).collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Flaw::NamesMissing { missing })
+    }
+}
+
+fn belongs(key_pem: &SecretString, leaf: &X509Certificate<'_>) -> Result<(), Flaw> {
+    // By way of rustls-pki-types: rcgen's own reader fails on `openssl ecparam -genkey` files (parameters first).
+    let key = PrivateKeyDer::from_pem_slice(key_pem.expose_secret().as_bytes())
+        .map_err(|cause| unreadable(Part::Key, &cause))?;
+    let key = KeyPair::try_from(&key).map_err(|cause| unreadable(Part::Key, &cause))?;
+    if leaf.public_key().subject_public_key.data == key.der_bytes() {
+        Ok(())
+    } else {
+        Err(Flaw::KeyMismatch)
+    }
+}

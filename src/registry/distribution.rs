@@ -1,0 +1,94 @@
+//! The CNCF distribution registry (`registry:3`, and `registry:2`), over TLS, with its data on a volume.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::docker::{
+    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, PublishedPort,
+    Restart,
+};
+use crate::layout::{self, Layout};
+use crate::spec::{Registry, Spec};
+
+/// Setting of the address that it listens at.
+pub const ADDRESS: &str = "REGISTRY_HTTP_ADDR";
+/// What the registry logs once it accepts connections, in both major versions.
+pub const LISTENING: &str = "listening on";
+
+/// The registry's container. Its label holds a hash of all the rest, so that a drift is one comparison.
+#[must_use]
+pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
+    let layout = Layout::of(&spec.cluster);
+    let port = registry.port.number();
+    let mut container = ContainerSpec {
+        name: layout.registry(&registry.name),
+        image: registry.image.to_string(),
+        entrypoint: Vec::new(),
+        command: Vec::new(),
+        environment: environment(port),
+        labels: layout.registry_labels(&registry.name),
+        mounts: vec![
+            volume(layout.secret_volume(&registry.name), layout::SECRET),
+            volume(layout.data_volume(&registry.name), layout::DATA),
+        ],
+        network: NetworkMode::Named {
+            name: layout.network(),
+            aliases: vec![registry.host.to_string()],
+        },
+        ports: vec![PublishedPort {
+            container: port,
+            address: "127.0.0.1".to_owned(),
+            host: port,
+        }],
+        restart: Restart::UnlessStopped,
+        capabilities: Capabilities::Default,
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
+    };
+    let hash = fingerprint(&container);
+    container.labels.insert(layout::LABEL_SPEC.to_owned(), hash);
+    container
+}
+
+/// Settings by environment, which both major versions read over whatever file their image brings:
+/// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
+fn environment(port: u16) -> BTreeMap<String, String> {
+    let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
+    let mut all = BTreeMap::from([
+        set("HTTP_ADDR", &format!(":{port}")),
+        set(
+            "HTTP_TLS_CERTIFICATE",
+            &format!("{}/{LEAF}", layout::SECRET),
+        ),
+        set("HTTP_TLS_KEY", &format!("{}/{KEY}", layout::SECRET)),
+        // The image's own file has a debug server on :5001, our default port.
+        set("HTTP_DEBUG_ADDR", ""),
+        set("STORAGE_FILESYSTEM_ROOTDIRECTORY", layout::DATA),
+        set("STORAGE_DELETE_ENABLED", "true"),
+    ]);
+    // Version 3 looks for a collector of traces otherwise.
+    all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
+    all
+}
+
+/// File of the CA certificate in the secret volume.
+pub const CA: &str = "ca.crt";
+/// File of the leaf certificate in the secret volume.
+pub const LEAF: &str = "tls.crt";
+/// File of the leaf's key in the secret volume.
+pub const KEY: &str = "tls.key";
+
+fn volume(name: String, target: &str) -> Mount {
+    Mount {
+        source: MountSource::Volume(name),
+        target: target.to_owned(),
+    }
+}
+
+fn fingerprint(container: &ContainerSpec) -> String {
+    // Debug output of plain data; it can't fail, and it changes whenever a setting does.
+    let mut settings = container.clone();
+    settings.labels.remove(layout::LABEL_VERSION);
+    hex::encode(Sha256::digest(format!("{settings:?}")))
+}

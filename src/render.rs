@@ -1,0 +1,151 @@
+//! Every text that is sent anywhere, from `templates/` or as JSON. Pure.
+//!
+//! The values are newtypes that can't break out of their quotes, and every output is parsed back before it is given
+//! out: containerd falls back in silence where hosts.toml does not parse
+//! (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use crate::layout;
+use crate::spec::{Registry, Spec};
+
+/// A rendered text does not read back as what it was rendered from: a bug of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the rendered {what} does not read back: {why}")]
+pub struct Broken {
+    what: &'static str,
+    why: String,
+}
+
+fn broken(what: &'static str, why: &impl ToString) -> Broken {
+    Broken {
+        what,
+        why: why.to_string(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "hosts.toml", escape = "none")]
+struct HostsToml<'a> {
+    url: &'a str,
+    ca: &'a str,
+}
+
+/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA.
+///
+/// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
+pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
+    let what = "hosts.toml";
+    let url = registry.url();
+    let ca = format!("{}/{folder}/ca.crt", layout::NODE_CERTS);
+    let text = HostsToml { url: &url, ca: &ca }
+        .render()
+        .map_err(|error| broken(what, &error))?;
+    let read: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| broken(what, &error))?;
+    let host = read.get("host").and_then(|hosts| hosts.get(&url));
+    let trusts = |table: Option<&toml::Value>| table.and_then(toml::Value::as_str) == Some(&ca);
+    if trusts(read.get("ca")) && trusts(host.and_then(|host| host.get("ca"))) {
+        Ok(text)
+    } else {
+        Err(broken(what, &"its CA is not where containerd looks for it"))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "kind.yaml", escape = "none")]
+struct KindConfig<'a> {
+    cluster: &'a str,
+    certs: &'a str,
+    image: &'a str,
+    workers: u16,
+}
+
+/// kind's configuration of the cluster.
+pub fn kind_config(spec: &Spec) -> Result<String, Broken> {
+    let what = "kind configuration";
+    let text = KindConfig {
+        cluster: spec.cluster.as_str(),
+        certs: layout::NODE_CERTS,
+        image: spec.node_image.as_str(),
+        workers: spec.workers.number(),
+    }
+    .render()
+    .map_err(|error| broken(what, &error))?;
+    let read: serde_yaml::Value =
+        serde_yaml::from_str(&text).map_err(|error| broken(what, &error))?;
+    let nodes = read
+        .get("nodes")
+        .and_then(serde_yaml::Value::as_sequence)
+        .map_or(0, Vec::len);
+    let named = read.get("name").and_then(serde_yaml::Value::as_str) == Some(spec.cluster.as_str());
+    if named && nodes == usize::from(spec.workers.number()) + 1 {
+        Ok(text)
+    } else {
+        Err(broken(
+            what,
+            &"its name or its nodes are not those that were asked for",
+        ))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "hosting.yaml", escape = "none")]
+struct Hosting<'a> {
+    local_domain: &'a str,
+    domain: &'a str,
+}
+
+/// The `ConfigMap` by which tools learn of the registry:
+/// <https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry>.
+pub fn hosting(registry: &Registry) -> Result<Value, Broken> {
+    let what = "local-registry-hosting";
+    let (domain, local_domain) = (registry.domain(), registry.local_domain());
+    let text = Hosting {
+        domain: &domain,
+        local_domain: &local_domain,
+    }
+    .render()
+    .map_err(|error| broken(what, &error))?;
+    serde_yaml::from_str::<serde_yaml::Value>(&text).map_err(|error| broken(what, &error))?;
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "local-registry-hosting", "namespace": "kube-public"},
+        "data": {"localRegistryHosting.v1": text},
+    }))
+}
+
+/// The pod that proves one node: bound to it, past every taint, on the host's network and without a service account
+/// token, so that it waits neither for CNI nor for `kube-root-ca.crt`. One container an image reference.
+#[must_use]
+pub fn proof_pod(node: &str, images: &[String]) -> Value {
+    let containers: Vec<Value> = images
+        .iter()
+        .enumerate()
+        .map(|(number, image)| json!({"name": format!("pull-{number}"), "image": image, "imagePullPolicy": "Always"}))
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": proof_pod_name(node), "namespace": "default", "labels": {layout::PROOF_POD: "proof"}},
+        "spec": {
+            "nodeName": node,
+            "hostNetwork": true,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": containers,
+        },
+    })
+}
+
+/// Name of the pod that proves a node.
+#[must_use]
+pub fn proof_pod_name(node: &str) -> String {
+    format!("kindreg-proof-{node}")
+}

@@ -1,0 +1,179 @@
+//! What was asked: one cluster and its registries, valid by construction.
+//!
+//! Newtypes are parsed at the edge, once; inside, an invalid name can't exist. Nothing here may read a file or the
+//! environment: `cli` hands over what was typed.
+
+use serde::{Deserialize, Serialize};
+
+mod image;
+mod name;
+
+pub use image::ImageRef;
+pub use name::{ClusterName, Host, Port, RegistryName, Workers};
+
+/// A value that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is no {what}: {why}")]
+pub struct Invalid {
+    /// The field in a user's words ("cluster name").
+    pub what: &'static str,
+    /// What was given.
+    pub value: String,
+    /// The rule that it breaks.
+    pub why: String,
+}
+
+/// What is wanted: a kind cluster and the registries that every node of it trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Name of the kind cluster.
+    pub cluster: ClusterName,
+    /// Nodes besides the one control plane.
+    pub workers: Workers,
+    /// Image of the nodes.
+    pub node_image: ImageRef,
+    /// The registries.
+    pub registries: Vec<Registry>,
+    /// Whether the engine's host is to trust the registries too.
+    pub host_trust: HostTrust,
+}
+
+/// One registry that kindreg runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Name of it in our own names (`kindreg-<cluster>-<name>`).
+    pub name: RegistryName,
+    /// Canonical host name, as images name it.
+    pub host: Host,
+    /// TCP port, the same inside and outside.
+    pub port: Port,
+    /// Image of the registry itself.
+    pub image: ImageRef,
+}
+
+/// Whether `/etc/docker/certs.d` of the engine's host gets the registries' CAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostTrust {
+    /// It does, without sudo, through the engine.
+    Install,
+    /// It stays as it is.
+    Leave,
+}
+
+impl Registry {
+    /// The registry as an image reference names it: `host:port`, without the port where it is 443.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        domain(self.host.as_str(), self.port)
+    }
+
+    /// The name under which the engine's host reaches it without any resolver entry: `localhost:port`.
+    #[must_use]
+    pub fn local_domain(&self) -> String {
+        domain("localhost", self.port)
+    }
+
+    /// The URL that nodes ask.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}:{}", self.host, self.port)
+    }
+}
+
+/// An image without a port means 443, and certs.d folders are looked up by the very text of the reference:
+/// <https://docs.docker.com/engine/security/certificates/>.
+fn domain(host: &str, port: Port) -> String {
+    if port.number() == 443 {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Something in a valid Spec that often goes wrong later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// `.local` belongs to multicast DNS (RFC 6762).
+    MulticastName(Host),
+    /// macOS answers on port 5000 itself (`AirPlay` Receiver).
+    AirPlayPort,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MulticastName(host) => write!(
+                f,
+                "{host} ends in .local, which multicast DNS owns (RFC 6762): look-ups on the host may be slow or fail; \
+                 .test or .internal do not have that problem"
+            ),
+            Self::AirPlayPort => f.write_str(
+                "port 5000 is taken by the AirPlay Receiver on macOS; 5001 is free everywhere",
+            ),
+        }
+    }
+}
+
+impl Spec {
+    /// What the user should know about what was asked, though it is valid.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut all = Vec::new();
+        for registry in &self.registries {
+            if registry.host.as_str().rsplit('.').next() == Some("local") {
+                all.push(Warning::MulticastName(registry.host.clone()));
+            }
+            if registry.port.number() == 5000 {
+                all.push(Warning::AirPlayPort);
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(host: &str, port: u16) -> Registry {
+        Registry {
+            name: "registry".parse().unwrap(),
+            host: host.parse().unwrap(),
+            port: Port::new(port).unwrap(),
+            image: "registry:3".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_domain_has_its_port_unless_it_is_443() {
+        assert_eq!(
+            registry("registry.test", 5001).domain(),
+            "registry.test:5001"
+        );
+        assert_eq!(registry("registry.test", 443).domain(), "registry.test");
+        assert_eq!(
+            registry("registry.test", 443).url(),
+            "https://registry.test:443"
+        );
+        assert_eq!(
+            registry("registry.test", 5001).local_domain(),
+            "localhost:5001"
+        );
+    }
+
+    #[test]
+    fn multicast_names_and_the_airplay_port_are_warned_of() {
+        let spec = |host, port| Spec {
+            cluster: "c".parse().unwrap(),
+            workers: Workers::new(0).unwrap(),
+            node_image: "kindest/node:v1".parse().unwrap(),
+            registries: vec![registry(host, port)],
+            host_trust: HostTrust::Install,
+        };
+        assert_eq!(spec("nexus.local", 5000).warnings().len(), 2);
+        assert_eq!(spec("registry.test", 5001).warnings(), []);
+    }
+}

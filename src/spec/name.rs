@@ -1,0 +1,312 @@
+//! Names and numbers of a Spec. Each refuses what would not be safe as a path, a label, an argument or a line of YAML.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// Gives a checked string type its parsing, printing and (de)serialising.
+macro_rules! checked_string {
+    ($type:ident, $check:expr) => {
+        impl FromStr for $type {
+            type Err = Invalid;
+            fn from_str(value: &str) -> Result<Self, Invalid> {
+                let check: fn(&str) -> Result<(), Invalid> = $check;
+                check(value).map(|()| Self(value.to_owned()))
+            }
+        }
+        impl TryFrom<String> for $type {
+            type Error = Invalid;
+            fn try_from(value: String) -> Result<Self, Invalid> {
+                value.parse()
+            }
+        }
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.0
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl $type {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+pub(super) use checked_string;
+
+/// Name of a kind cluster: one DNS label of at most 40 characters, so that `<name>-control-plane` and our own names
+/// stay within the 63 of a host name (RFC 1123).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterName(String);
+checked_string!(ClusterName, |value| label("cluster name", value, 40));
+
+/// Name of a registry within a cluster: one DNS label of at most 20 characters; `lock` and `host` are our own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RegistryName(String);
+checked_string!(RegistryName, |value| {
+    if matches!(value, "lock" | "host") {
+        return Err(invalid(
+            "registry name",
+            value,
+            "kindreg uses that name itself",
+        ));
+    }
+    label("registry name", value, 20)
+});
+
+/// Canonical host name of a registry: DNS labels in lower case (RFC 1123), no address, and not `localhost`, which
+/// every registry answers to anyway.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Host(String);
+checked_string!(Host, host);
+
+/// A TCP port that can be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Port(u16);
+
+impl Port {
+    /// A port from its number; 0 is refused.
+    pub fn new(number: u16) -> Result<Self, Invalid> {
+        if number == 0 {
+            Err(invalid("port", "0", "ports go from 1 to 65535"))
+        } else {
+            Ok(Self(number))
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for Port {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        value
+            .parse()
+            .map_err(|_| invalid("port", value, "ports go from 1 to 65535"))
+            .and_then(Self::new)
+    }
+}
+
+impl TryFrom<u16> for Port {
+    type Error = Invalid;
+    fn try_from(number: u16) -> Result<Self, Invalid> {
+        Self::new(number)
+    }
+}
+
+impl From<Port> for u16 {
+    fn from(port: Port) -> Self {
+        port.0
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Number of worker nodes. More than 50 do not fit any one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Workers(u16);
+
+impl Workers {
+    /// A number of workers, at most 50.
+    pub fn new(number: u16) -> Result<Self, Invalid> {
+        if number > 50 {
+            Err(invalid(
+                "number of workers",
+                &number.to_string(),
+                "at most 50 fit one machine",
+            ))
+        } else {
+            Ok(Self(number))
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for Workers {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        value
+            .parse()
+            .map_err(|_| invalid("number of workers", value, "a number from 0 to 50"))
+            .and_then(Self::new)
+    }
+}
+
+impl TryFrom<u16> for Workers {
+    type Error = Invalid;
+    fn try_from(number: u16) -> Result<Self, Invalid> {
+        Self::new(number)
+    }
+}
+
+impl From<Workers> for u16 {
+    fn from(workers: Workers) -> Self {
+        workers.0
+    }
+}
+
+pub(super) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -> Invalid {
+    Invalid {
+        what,
+        value: value.to_owned(),
+        why: why.into(),
+    }
+}
+
+fn label(what: &'static str, value: &str, limit: usize) -> Result<(), Invalid> {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = value.starts_with(edge)
+        && value.ends_with(edge)
+        && value.chars().all(|c| edge(c) || c == '-')
+        && value.len() <= limit;
+    if fits {
+        Ok(())
+    } else {
+        let rule =
+            format!("lower-case letters, digits and inner hyphens, at most {limit} characters");
+        Err(invalid(what, value, rule))
+    }
+}
+
+fn host(value: &str) -> Result<(), Invalid> {
+    let what = "host name";
+    if value.parse::<std::net::IpAddr>().is_ok() {
+        return Err(invalid(
+            what,
+            value,
+            "an address, and a name is needed, such as registry.test",
+        ));
+    }
+    if value == "localhost" {
+        return Err(invalid(
+            what,
+            value,
+            "every registry answers to localhost anyway; give it a name of its own",
+        ));
+    }
+    if value.len() > 253 {
+        return Err(invalid(what, value, "at most 253 characters"));
+    }
+    value.split('.').try_for_each(|part| {
+        label(what, part, 63).map_err(|_| {
+            invalid(
+                what,
+                value,
+                "dot-separated labels of lower-case letters, digits and inner hyphens",
+            )
+        })
+    })?;
+    // RFC 3696, section 2: a last label of digits alone would read as an address.
+    if value
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()))
+    {
+        return Err(invalid(what, value, "its last label can't be a number"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let long = "a".repeat(64);
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "../daemon.json",
+            "a/b",
+            "a b",
+            "A",
+            "a\n",
+            "a\"",
+            "a'",
+            "a:b",
+            "--name",
+            "ä",
+            "a..b",
+            ".a",
+            "a.",
+            "*",
+            "$(id)",
+            "a\0",
+            "127.0.0.1",
+            "::1",
+            "1.2.3",
+            "localhost",
+            &long,
+        ] {
+            assert!(bad.parse::<Host>().is_err(), "host {bad:?}");
+        }
+        for bad in ["", "-a", "../x", "a.b", "A", "a b", "a\n", "--help", &long] {
+            assert!(bad.parse::<ClusterName>().is_err(), "cluster {bad:?}");
+            assert!(bad.parse::<RegistryName>().is_err(), "registry {bad:?}");
+        }
+        assert!("lock".parse::<RegistryName>().is_err());
+        for bad in ["0", "-1", "65536", "x", "", "5001 "] {
+            assert!(bad.parse::<Port>().is_err(), "port {bad:?}");
+        }
+        assert!("51".parse::<Workers>().is_err());
+    }
+
+    #[test]
+    fn ordinary_names_are_taken_as_they_are() {
+        for good in [
+            "registry.test",
+            "nexus.local",
+            "r",
+            "a-b.c-d.internal",
+            "1a.test",
+        ] {
+            assert_eq!(good.parse::<Host>().unwrap().as_str(), good);
+        }
+        assert_eq!(
+            "kindreg".parse::<ClusterName>().unwrap().as_str(),
+            "kindreg"
+        );
+        assert_eq!("5001".parse::<Port>().unwrap().number(), 5001);
+    }
+
+    #[test]
+    fn a_label_of_the_engine_is_checked_like_anything_typed() {
+        assert!(serde_json::from_str::<Host>("\"../daemon.json\"").is_err());
+        assert!(serde_json::from_str::<Port>("0").is_err());
+        assert!(serde_json::from_str::<Workers>("1000").is_err());
+        assert_eq!(
+            serde_json::to_string(&Port::new(5001).unwrap()).unwrap(),
+            "5001"
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! A step: one idempotent change with check, apply and undo; and what steps work with.
+//!
+//! The laws, which one generic test holds every step to: `check` changes nothing; after `apply`, `check` says Ready;
+//! after `undo`, it says Missing; `undo` twice is Ok. Steps never print, and know nothing of order or dry runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::docker::Docker;
+use crate::kind::{Creation, Kind};
+use crate::kube::Kube;
+use crate::kubeconfig::Kubeconfig;
+use crate::pki::Identity;
+use crate::spec::RegistryName;
+
+/// What a step found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Ready,
+    /// Not there.
+    Missing,
+    /// There, and different; why.
+    Drifted(String),
+}
+
+/// One idempotent change.
+#[async_trait]
+pub trait Step: Send + Sync {
+    /// What it makes, as a noun ("registry container kindreg-registry").
+    fn title(&self) -> String;
+    /// Looks, and changes nothing. A thing that has our name and isn't ours is an error; an absent predecessor is
+    /// `Missing`.
+    async fn check(&self, ctx: &Ctx) -> Result<State>;
+    /// Goes from `Missing` or `Drifted` to `Ready`.
+    async fn apply(&self, ctx: &Ctx) -> Result<()>;
+    /// Goes back to `Missing`; gone already is `Ok`.
+    async fn undo(&self, ctx: &Ctx) -> Result<()>;
+}
+
+/// Steps in order, each needing those before it.
+pub type Lane = Vec<Box<dyn Step>>;
+
+/// Lanes that may run side by side.
+#[expect(
+    missing_debug_implementations,
+    reason = "a step shows itself by its title"
+)]
+pub struct Stage {
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+}
+
+/// Everything that `up` makes, in order.
+#[expect(
+    missing_debug_implementations,
+    reason = "a step shows itself by its title"
+)]
+pub struct Plan {
+    /// Harmless steps that come before the lock, which itself needs an image.
+    pub images: Stage,
+    /// All others.
+    pub stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// All steps in order.
+    pub fn steps(&self) -> impl Iterator<Item = &dyn Step> {
+        std::iter::once(&self.images)
+            .chain(&self.stages)
+            .flat_map(|stage| stage.lanes.iter().flatten())
+            .map(AsRef::as_ref)
+    }
+}
+
+/// A wait was cut short because the run is being stopped; never the reason why it is.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
+
+/// What steps work with.
+#[derive(Debug)]
+pub struct Ctx {
+    /// The Docker engine.
+    pub docker: Arc<dyn Docker>,
+    /// The kind program.
+    pub kind: Arc<dyn Kind>,
+    /// The cluster's Kubernetes API.
+    pub kube: Arc<dyn Kube>,
+    /// The user's kubeconfig.
+    pub kubeconfig: Kubeconfig,
+    /// Longest time that one wait may take.
+    pub patience: Duration,
+    /// Cancelled when the run is to stop; waits end with [`Stopped`].
+    pub stop: CancellationToken,
+    /// The `kind create` of this run, while it is at work.
+    pub creation: Mutex<Option<Box<dyn Creation>>>,
+    /// The proof image that this run pushed: its path and tag, without a domain.
+    pub proof_image: Mutex<Option<String>>,
+    identities: Mutex<BTreeMap<RegistryName, Arc<Identity>>>,
+    notes: Notes,
+}
+
+/// Where a step says that it waits for something; the engine draws it.
+pub type Notes = tokio::sync::mpsc::UnboundedSender<String>;
+
+impl Ctx {
+    /// A context over these ports. `notes` gets what steps wait for.
+    pub fn new(
+        docker: Arc<dyn Docker>,
+        kind: Arc<dyn Kind>,
+        kube: Arc<dyn Kube>,
+        kubeconfig: Kubeconfig,
+        notes: Notes,
+    ) -> Self {
+        Self {
+            docker,
+            kind,
+            kube,
+            kubeconfig,
+            patience: Duration::from_secs(300),
+            stop: CancellationToken::new(),
+            creation: Mutex::default(),
+            proof_image: Mutex::default(),
+            identities: Mutex::default(),
+            notes,
+        }
+    }
+
+    /// Says what is being waited for.
+    pub fn note(&self, text: impl Into<String>) {
+        // Nobody listening is fine: a harness may not care.
+        let _ = self.notes.send(text.into());
+    }
+
+    /// Awaits `work`, or ends with [`Stopped`] when the run is to stop.
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.stop
+            .run_until_cancelled(work)
+            .await
+            .ok_or_else(|| Stopped.into())
+    }
+
+    /// Sleeps, or ends with [`Stopped`] when the run is to stop.
+    pub async fn pause(&self, time: Duration) -> Result<()> {
+        self.unless_stopped(tokio::time::sleep(time)).await
+    }
+
+    /// What a registry shows the world, read once a round by `read` and remembered; `None` is not remembered.
+    pub async fn identity<F>(
+        &self,
+        registry: &RegistryName,
+        read: F,
+    ) -> Result<Option<Arc<Identity>>>
+    where
+        F: Future<Output = Result<Option<Identity>>>,
+    {
+        // Held while reading, so that checks running side by side read once.
+        let mut known = self.identities.lock().await;
+        if let Some(identity) = known.get(registry) {
+            return Ok(Some(Arc::clone(identity)));
+        }
+        let found = read.await?.map(Arc::new);
+        if let Some(identity) = &found {
+            known.insert(registry.clone(), Arc::clone(identity));
+        }
+        Ok(found)
+    }
+
+    /// Forgets what was read, so that the next check sees the world as it is.
+    pub async fn forget(&self) {
+        self.identities.lock().await.clear();
+    }
+}

@@ -1,0 +1,130 @@
+//! One file a step. A step looks and acts through the ports, and prints nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use crate::archive;
+use crate::docker::{Container, Docker};
+use crate::layout::{self, Layout};
+use crate::pki::Identity;
+use crate::problem::Problem;
+use crate::registry::distribution;
+use crate::spec::{Registry, Spec};
+use crate::step::Ctx;
+
+mod certificate;
+mod cluster;
+mod host_trust;
+mod hosting;
+mod image;
+mod kubeconfig;
+mod network;
+mod node_trust;
+mod nodes;
+mod nodes_ready;
+mod proof;
+mod proof_image;
+mod record;
+mod registry;
+mod service;
+mod volumes;
+
+pub use certificate::Certificate;
+pub use cluster::Cluster;
+pub use host_trust::{HostTrust, INSTALL, REMOVE};
+pub use hosting::Hosting;
+pub use image::Image;
+pub use kubeconfig::OriginalKubeconfig;
+pub use network::Network;
+pub use node_trust::NodeTrust;
+pub use nodes::Nodes;
+pub use nodes_ready::NodesReady;
+pub use proof::Proof;
+pub use proof_image::ProofImage;
+pub use record::{Record, asked};
+pub use registry::RegistryContainer;
+pub use service::Service;
+pub use volumes::Volumes;
+
+/// A thing has our name and not our label.
+fn foreign(kind: &str, name: &str, remove: &str) -> anyhow::Error {
+    Problem::foreign(
+        format!("there is a {kind} {name} that kindreg did not make"),
+        format!("choose another cluster with --name, or remove it yourself: {remove}"),
+    )
+    .into()
+}
+
+/// A container of ours by its name: absent, or surely ours.
+async fn our_container(
+    docker: &dyn Docker,
+    layout: &Layout,
+    name: &str,
+) -> Result<Option<Container>> {
+    match docker.container(name).await? {
+        Some(container) if !layout.owns(&container.labels) => {
+            Err(foreign("container", name, &format!("docker rm -f {name}")))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The nodes of the cluster, in kind's own order; none while there is no cluster.
+async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
+    let mut found = docker
+        .containers(layout::KIND_LABEL_CLUSTER, spec.cluster.as_str())
+        .await?;
+    found.retain(|node| {
+        // The load balancer of several control planes is no node.
+        node.labels
+            .get(layout::KIND_LABEL_ROLE)
+            .is_none_or(|role| role != "external-load-balancer")
+    });
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
+async fn identity(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<Arc<Identity>>> {
+    let container = Layout::of(&spec.cluster).registry(&registry.name);
+    let read = async {
+        let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
+            return Ok(None);
+        };
+        let files = below(&tar, "secret")?;
+        let text = |name: &str| {
+            files
+                .get(name)
+                .and_then(|content| String::from_utf8(content.to_vec()).ok())
+                .filter(|text| !text.is_empty())
+        };
+        let (Some(ca_pem), Some(leaf_pem), Some(key_pem)) = (
+            text(distribution::CA),
+            text(distribution::LEAF),
+            text(distribution::KEY),
+        ) else {
+            return Ok(None);
+        };
+        Ok(Some(Identity {
+            ca_pem,
+            leaf_pem,
+            key_pem: key_pem.into(),
+        }))
+    };
+    ctx.identity(&registry.name, read).await
+}
+
+/// The regular files of an archive of one folder, by their path below it.
+fn below(tar: &[u8], folder: &str) -> Result<BTreeMap<String, Bytes>> {
+    let prefix = format!("{folder}/");
+    Ok(archive::files(tar)?
+        .into_iter()
+        .filter_map(|(path, file)| {
+            path.strip_prefix(&prefix)
+                .map(|path| (path.to_owned(), file.content))
+        })
+        .collect())
+}

@@ -1,0 +1,101 @@
+//! The cluster's own network. Its label says whose the cluster is, as kind can't label its nodes.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::foreign;
+use crate::docker::{DockerError, NetworkSpec};
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::spec::ClusterName;
+use crate::step::{Ctx, State, Step};
+
+/// The network that nodes and registries share.
+#[derive(Debug)]
+pub struct Network {
+    /// Whose it is.
+    pub cluster: ClusterName,
+}
+
+impl Network {
+    fn layout(&self) -> Layout {
+        Layout::of(&self.cluster)
+    }
+
+    /// The options kind gives its own network:
+    /// <https://github.com/kubernetes-sigs/kind/blob/main/pkg/cluster/internal/providers/docker/network.go>.
+    fn spec(&self, ipv6_subnet: Option<String>) -> NetworkSpec {
+        let masquerade = "com.docker.network.bridge.enable_ip_masquerade";
+        NetworkSpec {
+            name: self.layout().network(),
+            labels: self.layout().labels(),
+            options: BTreeMap::from([(masquerade.to_owned(), "true".to_owned())]),
+            ipv6_subnet,
+        }
+    }
+}
+
+#[async_trait]
+impl Step for Network {
+    fn title(&self) -> String {
+        format!("network {}", self.layout().network())
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let name = self.layout().network();
+        Ok(match ctx.docker.network(&name).await? {
+            None => State::Missing,
+            Some(network) if self.layout().owns(&network.labels) => State::Ready,
+            Some(_) => {
+                return Err(foreign(
+                    "network",
+                    &name,
+                    &format!("docker network rm {name}"),
+                ));
+            }
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let with_ipv6 = self.spec(Some(unique_local_subnet(&self.layout().network())));
+        // As kind does: without IPv6 where the engine's host has none.
+        let made = match ctx.docker.create_network(&with_ipv6).await {
+            Err(DockerError::Other { cause, .. }) if lacks_ipv6(&cause) => {
+                ctx.docker.create_network(&self.spec(None)).await
+            }
+            other => other,
+        };
+        made.map_err(|error| match &error {
+            DockerError::Other { cause, .. } if cause.contains("fully subnetted") || cause.contains("overlaps") => {
+                anyhow::Error::from(error).context(Problem::new(
+                    "the engine has no free address range for another network",
+                    "remove networks that nothing uses (docker network prune), or give the engine more with \
+                     default-address-pools",
+                ))
+            }
+            _ => error.into(),
+        })
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        Ok(ctx.docker.remove_network(&self.layout().network()).await?)
+    }
+}
+
+/// An engine's host without IPv6, in the words that kind looks for too.
+fn lacks_ipv6(cause: &str) -> bool {
+    let cause = cause.to_lowercase();
+    cause.contains("ipv6") || cause.contains("ip6tables") || cause.contains("pool overlaps")
+}
+
+/// A unique local subnet (RFC 4193) that follows from the name, so that two clusters do not share one.
+fn unique_local_subnet(name: &str) -> String {
+    let hash = Sha256::digest(name);
+    format!(
+        "fd{:02x}:{:02x}{:02x}:{:02x}{:02x}::/64",
+        hash[0], hash[1], hash[2], hash[3], hash[4]
+    )
+}

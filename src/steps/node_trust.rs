@@ -1,0 +1,161 @@
+//! Trust in every node: CA and hosts.toml for each registry, by archive, so that no file system is shared.
+//!
+//! containerd reads both at each pull; nothing is restarted.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use super::{below, identity, nodes};
+use crate::archive::Archive;
+use crate::docker::{ContainerState, DockerError};
+use crate::layout;
+use crate::render;
+use crate::spec::{Registry, Spec};
+use crate::step::{Ctx, State, Step};
+
+/// The certs.d folders of all nodes.
+#[derive(Debug)]
+pub struct NodeTrust {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// The certs.d folders of one registry: its canonical name and localhost, both leading to the canonical name.
+fn folders(registry: &Registry) -> [String; 2] {
+    [registry.domain(), registry.local_domain()]
+}
+
+/// Every file that containerd is to find, by its path below certs.d; `None` while a registry has no certificate.
+pub(super) async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let mut files = BTreeMap::new();
+    for registry in &spec.registries {
+        let Some(identity) = identity(ctx, spec, registry).await? else {
+            return Ok(None);
+        };
+        for folder in folders(registry) {
+            let hosts = render::hosts_toml(registry, &folder)?;
+            files.insert(format!("{folder}/hosts.toml"), hosts.into());
+            files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
+        }
+    }
+    Ok(Some(files))
+}
+
+impl NodeTrust {
+    /// What differs in one node; `None` where nothing does.
+    async fn difference(
+        &self,
+        ctx: &Ctx,
+        node: &str,
+        wanted: &BTreeMap<String, Bytes>,
+    ) -> Result<Option<State>> {
+        let found = match ctx.docker.download(node, layout::NODE_CERTS).await? {
+            Some(tar) => below(&tar, "certs.d")?,
+            None => BTreeMap::new(),
+        };
+        let missing = wanted
+            .keys()
+            .filter(|path| !found.contains_key(*path))
+            .count();
+        if missing == wanted.len() {
+            return Ok(Some(State::Missing));
+        }
+        let drift = wanted
+            .iter()
+            .find(|(path, content)| found.get(*path) != Some(content));
+        Ok(drift.map(|(path, _)| State::Drifted(format!("{path} on {node}"))))
+    }
+
+    fn archive(wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
+        let mut archive = Archive::new();
+        for (path, content) in wanted {
+            archive = archive.file(
+                format!("etc/containerd/certs.d/{path}"),
+                0o644,
+                content.clone(),
+            );
+        }
+        // What was proven with other files is proven no more.
+        archive = archive.file("var/lib/kindreg/proof", 0o644, "");
+        Ok(archive.into_bytes()?)
+    }
+}
+
+#[async_trait]
+impl Step for NodeTrust {
+    fn title(&self) -> String {
+        "trust in every node".to_owned()
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        let Some(wanted) = wanted(ctx, &self.spec).await? else {
+            return Ok(State::Missing);
+        };
+        let checks = found
+            .iter()
+            .map(|node| self.difference(ctx, &node.name, &wanted));
+        let states = try_join_all(checks).await?;
+        let missing = states
+            .iter()
+            .filter(|state| **state == Some(State::Missing))
+            .count();
+        if missing == states.len() {
+            return Ok(State::Missing);
+        }
+        let named = states
+            .into_iter()
+            .zip(&found)
+            .find_map(|(state, node)| match state? {
+                State::Missing => Some(format!("nothing on {}", node.name)),
+                State::Drifted(why) => Some(why),
+                State::Ready => None,
+            });
+        Ok(named.map_or(State::Ready, State::Drifted))
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let wanted = wanted(ctx, &self.spec)
+            .await?
+            .context("a registry has no certificate yet")?;
+        let archive = Self::archive(&wanted)?;
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        try_join_all(found.iter().map(|node| async {
+            if self.difference(ctx, &node.name, &wanted).await?.is_some() {
+                ctx.docker.upload(&node.name, "/", archive.clone()).await?;
+            }
+            anyhow::Ok(())
+        }))
+        .await?;
+        Ok(())
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let paths: Vec<String> = self
+            .spec
+            .registries
+            .iter()
+            .flat_map(folders)
+            .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
+            .collect();
+        let command: Vec<&str> = ["rm", "-rf"]
+            .into_iter()
+            .chain(paths.iter().map(String::as_str))
+            .collect();
+        for node in nodes(&*ctx.docker, &self.spec).await? {
+            // A node that does not run pulls nothing, and goes with the cluster.
+            if node.state != ContainerState::Running {
+                continue;
+            }
+            match ctx.docker.exec(&node.name, &command, &[]).await {
+                Ok(_) | Err(DockerError::Gone { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

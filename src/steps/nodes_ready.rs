@@ -1,0 +1,91 @@
+//! Every node is Ready, as Kubernetes sees it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::kube::KubeError;
+use crate::layout;
+use crate::problem::Problem;
+use crate::spec::Spec;
+use crate::step::{Ctx, State, Step};
+
+const PACE: Duration = Duration::from_millis(250);
+
+/// The condition Ready of every node.
+#[derive(Debug)]
+pub struct NodesReady {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+fn is_ready(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+#[async_trait]
+impl Step for NodesReady {
+    fn title(&self) -> String {
+        "all nodes Ready".to_owned()
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let list = match ctx.kube.get("/api/v1/nodes").await {
+            Ok(list) => list.unwrap_or_default(),
+            Err(KubeError::Unreachable(_)) => return Ok(State::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let ready: Vec<&str> = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|node| is_ready(node))
+            .filter_map(|node| node["metadata"]["name"].as_str())
+            .collect();
+        let waiting: Vec<String> = layout::nodes(&self.spec)
+            .into_iter()
+            .filter(|node| !ready.contains(&node.as_str()))
+            .collect();
+        Ok(if waiting.is_empty() {
+            State::Ready
+        } else if ready.is_empty() {
+            State::Missing
+        } else {
+            State::Drifted(format!("not Ready: {}", waiting.join(", ")))
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let start = Instant::now();
+        let mut last = State::Missing;
+        while start.elapsed() < ctx.patience {
+            last = self.check(ctx).await?;
+            if last == State::Ready {
+                return Ok(());
+            }
+            ctx.pause(PACE).await?;
+        }
+        let why = match last {
+            State::Drifted(why) => why,
+            _ => "no node is Ready".to_owned(),
+        };
+        Err(Problem::new(
+            format!("after {} s: {why}", ctx.patience.as_secs()),
+            format!(
+                "see why: kubectl --context kind-{0} describe nodes; kind export logs --name {0}",
+                self.spec.cluster
+            ),
+        )
+        .into())
+    }
+
+    async fn undo(&self, _: &Ctx) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! The image of the proof: generated, pushed through the engine, and gone again once the proof is done.
+//!
+//! Its layer is unique, so that no cache can answer for the registry.
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::{nodes, proof};
+use crate::docker::{ContainerState, DockerError};
+use crate::oci::proof::{Architecture, proof_image};
+use crate::problem::Problem;
+use crate::registry::distribution;
+use crate::spec::{Registry, Spec};
+use crate::step::{Ctx, State, Step};
+
+/// Repository of the proof in the registry.
+pub(super) const REPOSITORY: &str = "kindreg/proof";
+
+/// The proof's image, in the registry.
+#[derive(Debug)]
+pub struct ProofImage {
+    /// What is asked.
+    pub spec: Spec,
+    /// The registry that is proven.
+    pub registry: Registry,
+}
+
+impl ProofImage {
+    /// The reference under which the engine pushes: localhost, which needs no resolver entry.
+    fn pushed_as(&self, tag: &str) -> String {
+        format!("{}/{REPOSITORY}:{tag}", self.registry.local_domain())
+    }
+}
+
+/// Text that is different in each run: time and process suffice for a tag and a layer of 32 hexadecimal digits.
+fn nonce() -> String {
+    let seed = format!("{:?} {}", std::time::SystemTime::now(), std::process::id());
+    hex::encode(&Sha256::digest(seed)[..16])
+}
+
+/// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
+pub(super) async fn remove_from_registry(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+    tag: &str,
+) -> Result<()> {
+    let found = nodes(&*ctx.docker, spec).await?;
+    let Some(node) = found
+        .iter()
+        .find(|node| node.state == ContainerState::Running)
+    else {
+        return Ok(());
+    };
+    let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
+    let script = r#"set -eu
+base=$1; tag=$2; ca=$3
+digest=$(curl -sS --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+  -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+  -H 'Accept: application/vnd.oci.image.index.v1+json' "$base/manifests/$tag" |
+  tr -d '\r' | sed -n 's/^docker-content-digest: *//Ip')
+[ -z "$digest" ] || curl -sS -f --cacert "$ca" -X DELETE "$base/manifests/$digest""#;
+    let base = format!("{}/v2/{REPOSITORY}", registry.url());
+    let command = [
+        "sh",
+        "-c",
+        script,
+        "kindreg-delete-manifest",
+        &base,
+        tag,
+        &ca,
+    ];
+    match ctx.docker.exec(&node.name, &command, &[]).await {
+        // What stays of it is some hundred bytes; the run is no worse for it.
+        Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[async_trait]
+impl Step for ProofImage {
+    fn title(&self) -> String {
+        format!("push of a proof image to {}", self.registry.local_domain())
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        if ctx.proof_image.lock().await.is_some()
+            || proof::proven(ctx, &self.spec).await? == State::Ready
+        {
+            return Ok(State::Ready);
+        }
+        Ok(State::Missing)
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let architecture: Architecture = ctx
+            .docker
+            .info()
+            .await?
+            .architecture
+            .parse()
+            .with_context(|| {
+                Problem::new(
+                    "there is no proof for this processor",
+                    "run without it: kindreg up --no-verify",
+                )
+            })?;
+        let tag = nonce();
+        let reference = self.pushed_as(&tag);
+        let image = proof_image(architecture, &reference, tag.as_bytes())?;
+        *ctx.proof_image.lock().await = Some(tag);
+        ctx.docker.load(image.archive).await?;
+        ctx.docker.push(&reference).await.with_context(|| {
+            Problem::new(
+                format!("the engine can't push to {}", self.registry.local_domain()),
+                format!(
+                    "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
+                     (docker info | grep -i proxy); it listens as the environment says: {}",
+                    crate::layout::Layout::of(&self.spec.cluster).registry(&self.registry.name),
+                    distribution::ADDRESS,
+                ),
+            )
+        })
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let Some(tag) = ctx.proof_image.lock().await.take() else {
+            return Ok(());
+        };
+        ctx.docker.remove_image(&self.pushed_as(&tag)).await?;
+        remove_from_registry(ctx, &self.spec, &self.registry, &tag).await
+    }
+}

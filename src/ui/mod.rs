@@ -1,0 +1,11 @@
+//! All that a person or a program gets to see. stdout is the product, stderr the conversation.
+//!
+//! Nothing outside this folder prints. Nothing here decides.
+
+mod failure;
+mod printer;
+mod progress;
+
+pub use failure::{failure, interrupted};
+pub use printer::{Conversation, Printer};
+pub use progress::Progress;

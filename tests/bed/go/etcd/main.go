@@ -1,0 +1,10 @@
+// etcd, whose own go.mod has replace directives, built from this module.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }

@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# The images, made without an engine: layers are tar files, images.py puts them into archives that
+# `docker load` takes.
+
+NODE_IMAGE=kindest/node:$K8S
+NODE_IMAGE_17=$NODE_IMAGE-containerd-1.7
+# shellcheck disable=SC2034
+REGISTRY_IMAGE=registry:3
+
+# What kind's own base image installs, without storage drivers that the bed does not use.
+ROOTFS_PACKAGES=(systemd systemd-sysv dbus conntrack iptables nftables ebtables iproute2 ethtool socat util-linux mount
+  kmod libseccomp2 pigz e2fsprogs bash ca-certificates curl jq procps)
+
+# module_folder MODULE@VERSION: where its source lies.
+module_folder() { cd / && go mod download -json "$1" | jq -er .Dir; }
+
+# With the configuration that the published image has. It has its debug server on :5001, which whoever
+# publishes the registry on port 5001 has to deal with.
+make_registry-image() {
+  local source
+  source=$(module_folder "github.com/distribution/distribution/v3@$REGISTRY")
+  python3 "$HERE/images.py" registry --config "$source/cmd/registry/config-dev.yml" \
+    --programs "$(at registry)" -- "$1/images.tar"
+}
+
+# The nodes' first layer: Debian bookworm, as its systemd 252 still boots on cgroup v1. The hook is
+# what kind's Dockerfile does to systemd's units and journald.
+make_rootfs() {
+  local mirror hook
+  # The mirror that this machine's apt uses; mmdebstrap knows one if apt has none for bookworm.
+  # shellcheck disable=SC2016
+  mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "bookworm" && $2 == "main" { print $3; exit }')
+  # shellcheck disable=SC2016
+  hook='cd "$1" && rm -f lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.service \
+    lib/systemd/system/multi-user.target.wants/* lib/systemd/system/local-fs.target.wants/* \
+    lib/systemd/system/basic.target.wants/* lib/systemd/system/sockets.target.wants/*udev* \
+    lib/systemd/system/sockets.target.wants/*initctl* etc/systemd/system/*.wants/*
+    echo ReadKMsg=no >>etc/systemd/journald.conf'
+  TMPDIR=$2 mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${ROOTFS_PACKAGES[*]}")" \
+    --dpkgopt='path-exclude=/usr/share/'{doc,locale,man}'/*' --customize-hook="$hook" \
+    bookworm "$1/layer.tar" ${mirror:+"deb $mirror bookworm main"}
+}
+
+# Both node images, in one archive, so that they share their layers: Debian, then the node, then
+# (for one of them) containerd 1.7 over containerd 2.
+make_node-images() {
+  local scratch=$2
+  mkdir debian tars node node17
+  tar -C debian -xf "$(at rootfs)/layer.tar"
+  python3 "$HERE/images.py" cluster --root debian --kubernetes "$K8S" \
+    --programs "$(at kubernetes)" "$(at coredns)" "$(at etcd)" "$(at pause)" "$(at nodenet)" -- tars
+  node_tree node
+  preload node tars
+  mkdir -p node17/usr/local/bin
+  cp "$(at containerd17)"/* node17/usr/local/bin/
+  layer node
+  layer node17
+  python3 "$HERE/images.py" nodes --tags "$NODE_IMAGE" "$NODE_IMAGE_17" \
+    --layers "$(at rootfs)/layer.tar" "$scratch/node.tar" "$scratch/node17.tar" -- "$1/images.tar"
+}
+
+layer() { tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$1.tar" .; }
+
+# node_tree FOLDER: what kind's Dockerfile adds to its base image, from kind's Go module, and our programs.
+# Real paths only: an entry below /lib, /bin or /sbin would replace Debian's links of these names.
+node_tree() {
+  local base unit
+  base=$(module_folder "sigs.k8s.io/kind@$KIND")/images/base/files
+  mkdir -p "$1"/{kind/manifests,usr/bin,usr/local/bin,usr/local/sbin,opt/cni/bin} \
+    "$1"/etc/{kubernetes/manifests,systemd/system/multi-user.target.wants}
+  cp -r --no-preserve=mode "$base"/{etc,kind,usr} "$1/"
+  chmod 755 "$1"/kind/bin/* "$1"/usr/local/bin/*
+
+  cp "$(at containerd)"/* "$1/usr/local/bin/"
+  cp "$(at runc)"/* "$1/usr/local/sbin/"
+  cp "$(at cni)"/* "$1/opt/cni/bin/"
+  cp "$(at kubernetes)"/{kubeadm,kubelet,kubectl} "$1/usr/bin/"
+
+  for unit in kubelet containerd undo-mount-hacks; do
+    ln -s "/etc/systemd/system/$unit.service" "$1/etc/systemd/system/multi-user.target.wants/"
+  done
+  ln -s /dev/null "$1/etc/systemd/system/systemd-binfmt.service"
+
+  printf %s "$K8S" >"$1/kind/version"
+  cp "$HERE"/node/default-{cni,storage}.yaml "$1/kind/manifests/"
+  # The limits that ctr's specification asks for may be above what the machine allows.
+  "$(at containerd)/ctr" oci spec |
+    jq '.hooks.createContainer += [{"path": "/kind/bin/mount-product-files.sh"}] | del(.process.rlimits)' \
+      >"$1/etc/containerd/cri-base.json"
+  # Lowering a score below its own takes CAP_SYS_RESOURCE, which nodes may lack: see runc-compat.
+  sed -i 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' "$1/etc/containerd/config.toml"
+  grep -q 'restrict_oom_score_adj = true' "$1/etc/containerd/config.toml"
+}
+
+# preload FOLDER TARS: puts the images into the node's containerd as kind does, imported but not
+# unpacked. A containerd that runs here for a moment does it, with its root in the node's tree.
+preload() {
+  local scratch=$PWD image try
+  local ctr=("$(at containerd)/ctr" --address "$scratch/containerd.sock" --namespace k8s.io)
+  cat >containerd.toml <<END
+version = 3
+disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri",
+  "io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.blockfile"]
+END
+  "$(at containerd)/containerd" --config containerd.toml --address "$scratch/containerd.sock" \
+    --root "$scratch/$1/var/lib/containerd" --state "$scratch/state" &
+  local containerd=$!
+  for ((try = 0; try < 100; try++)); do
+    "${ctr[@]}" version >/dev/null 2>&1 && break
+    sleep 0.1
+  done
+  for image in "$2"/*.tar; do
+    "${ctr[@]}" images import --all-platforms --no-unpack --digests=false "$image"
+  done
+  kill "$containerd"
+  wait "$containerd" || true
+}
