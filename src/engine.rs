@@ -9,7 +9,7 @@ use anyhow::{Error, Result};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::step::{Ctx, Lane, Plan, Stage, State, Step, Stopped};
+use crate::step::{Ctx, Lane, Leaves, Plan, Stage, State, Step, Stopped};
 
 /// What happens while a plan runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,18 +118,32 @@ pub async fn up(
     if all_ready(&preview(plan, ctx).await?) {
         return Ok(Outcome::Unchanged);
     }
-    // Pulled images may stay, so nothing remembers them.
-    run_stage(&plan.images, ctx, &Made::default(), on).await?;
     let made = Made::default();
+    run_stage(&plan.images, Place::First, ctx, &made, on).await?;
     let held = lock.acquire(ctx).await?;
     let result = up_locked(plan, ctx, &made, on).await;
     if result.is_err() && on_failure == OnFailure::RollBack {
-        for step in made.newest_first() {
-            undo(step, ctx, on).await;
-        }
+        roll_back(&made, ctx, on).await;
     }
     held.release().await;
     result
+}
+
+/// Undoes what this run made, newest first. What the first stage made says how to undo the rest, so it stays where
+/// something else did.
+async fn roll_back(made: &Made<'_>, ctx: &Ctx, on: Events<'_>) {
+    let mut left = false;
+    for (place, step) in made.newest_first() {
+        if left && place == Place::First {
+            continue;
+        }
+        left |= undo(step, ctx, on).await.is_some();
+    }
+    if left {
+        on(Event::Note(
+            "not everything could be removed; `kindreg down` goes on".to_owned(),
+        ));
+    }
 }
 
 async fn up_locked<'a>(
@@ -142,8 +156,8 @@ async fn up_locked<'a>(
     if all_ready(&preview(plan, ctx).await?) {
         return Ok(Outcome::Unchanged);
     }
-    for stage in &plan.stages {
-        run_stage(stage, ctx, made, on).await?;
+    for (number, stage) in plan.stages.iter().enumerate() {
+        run_stage(stage, Place::of(number), ctx, made, on).await?;
     }
     Ok(Outcome::Changed)
 }
@@ -154,10 +168,7 @@ async fn up_locked<'a>(
 /// All that could not be checked or undone, as one error.
 pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Result<Outcome> {
     ctx.forget().await;
-    let steps = plan
-        .stages
-        .iter()
-        .flat_map(|stage| stage.lanes.iter().flatten());
+    let steps = plan.steps().filter(|step| leaves_something(*step));
     let found = join_all(steps.map(|step| step.check(ctx))).await;
     if found
         .iter()
@@ -169,7 +180,11 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
     ctx.forget().await;
     let mut outcome = Outcome::Unchanged;
     let mut errors = Vec::new();
-    for stage in plan.stages.iter().rev() {
+    for (number, stage) in plan.stages.iter().enumerate().rev() {
+        if Place::of(number) == Place::First && !errors.is_empty() {
+            // The record says how to go on.
+            break;
+        }
         for (changed, failures) in
             join_all(stage.lanes.iter().map(|lane| undo_lane(lane, ctx, on))).await
         {
@@ -201,7 +216,12 @@ fn collect(errors: Vec<Error>) -> Option<Error> {
 async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Error>) {
     let mut outcome = Outcome::Unchanged;
     let mut errors = Vec::new();
-    for step in lane.iter().rev().map(AsRef::as_ref) {
+    let steps = lane.iter().rev().map(AsRef::as_ref);
+    for step in steps.filter(|step| leaves_something(*step)) {
+        if ctx.stop.is_cancelled() {
+            errors.push(Stopped.into());
+            break;
+        }
         match step.check(ctx).await {
             Ok(State::Missing) => {}
             Ok(_) => {
@@ -209,6 +229,10 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
                 errors.extend(undo(step, ctx, on).await);
             }
             Err(error) => errors.push(error.context(format!("{} was left alone", step.title()))),
+        }
+        if !errors.is_empty() {
+            // What it stands on stays with it.
+            break;
         }
     }
     (outcome, errors)
@@ -238,36 +262,54 @@ async fn undo(step: &dyn Step, ctx: &Ctx, on: Events<'_>) -> Option<Error> {
     }
 }
 
+fn leaves_something(step: &dyn Step) -> bool {
+    step.leaves() == Leaves::Something
+}
+
 fn all_ready(states: &[(&dyn Step, State)]) -> bool {
     states.iter().all(|(_, state)| *state == State::Ready)
 }
 
-/// What this run made, in the order in which it was begun.
-#[derive(Default)]
-struct Made<'a>(Mutex<Vec<&'a dyn Step>>);
+/// Where a step stands in its plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the first stage, which all others stand on.
+    First,
+    /// After it.
+    Later,
+}
 
-impl<'a> Made<'a> {
-    fn push(&self, step: &'a dyn Step) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(step);
-    }
-
-    fn newest_first(&self) -> Vec<&'a dyn Step> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .rev()
-            .copied()
-            .collect()
+impl Place {
+    const fn of(stage: usize) -> Self {
+        if stage == 0 { Self::First } else { Self::Later }
     }
 }
 
-async fn run_stage<'a>(stage: &'a Stage, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
+/// What this run made, in the order in which it was begun.
+#[derive(Default)]
+struct Made<'a>(Mutex<Vec<(Place, &'a dyn Step)>>);
+
+impl<'a> Made<'a> {
+    fn push(&self, place: Place, step: &'a dyn Step) {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        made.push((place, step));
+    }
+
+    fn newest_first(&self) -> Vec<(Place, &'a dyn Step)> {
+        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().rev().copied().collect()
+    }
+}
+
+async fn run_stage<'a>(
+    stage: &'a Stage,
+    place: Place,
+    ctx: &Ctx,
+    made: &Made<'a>,
+    on: Events<'_>,
+) -> Result<()> {
     let lanes = stage.lanes.iter().map(|lane| async move {
-        let result = run_lane(lane, ctx, made, on).await;
+        let result = run_lane(lane, place, ctx, made, on).await;
         if result.is_err() {
             // The siblings end at their next wait, and are awaited: nothing goes on behind the roll-back's back.
             ctx.stop.cancel();
@@ -290,7 +332,13 @@ async fn run_stage<'a>(stage: &'a Stage, ctx: &Ctx, made: &Made<'a>, on: Events<
     }
 }
 
-async fn run_lane<'a>(lane: &'a Lane, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
+async fn run_lane<'a>(
+    lane: &'a Lane,
+    place: Place,
+    ctx: &Ctx,
+    made: &Made<'a>,
+    on: Events<'_>,
+) -> Result<()> {
     for step in lane.iter().map(AsRef::as_ref) {
         if ctx.stop.is_cancelled() {
             return Err(Stopped.into());
@@ -299,7 +347,9 @@ async fn run_lane<'a>(lane: &'a Lane, ctx: &Ctx, made: &Made<'a>, on: Events<'_>
             State::Ready => continue,
             State::Missing => {
                 // Before it is applied, so that a half-made thing is undone too.
-                made.push(step);
+                if leaves_something(step) {
+                    made.push(place, step);
+                }
                 None
             }
             // What was there before is not ours to take away, and there is nothing to go back to.

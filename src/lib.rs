@@ -25,6 +25,7 @@ pub mod kube;
 pub mod kubeconfig;
 pub mod layout;
 pub mod lock;
+mod nonce;
 pub mod oci;
 pub mod pki;
 pub mod plan;

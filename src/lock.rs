@@ -16,6 +16,7 @@ use crate::docker::{
 };
 use crate::engine::{Held, Lock};
 use crate::layout::Layout;
+use crate::nonce::nonce;
 use crate::problem::Problem;
 use crate::spec::ClusterName;
 use crate::step::Ctx;
@@ -23,6 +24,9 @@ use crate::step::Ctx;
 const PACE: Duration = Duration::from_millis(200);
 /// A lock that was made and not started for this long belongs to nobody: its maker starts it within milliseconds.
 const STALE: Duration = Duration::from_secs(5);
+
+/// Label of a lock: a text that only its holder knows, so that it finds its own again when an answer gets lost.
+const LABEL_HOLDER: &str = "dev.kindreg.holder";
 
 /// The lock of one cluster, as a container of the engine.
 #[derive(Debug)]
@@ -51,15 +55,17 @@ impl Held for HeldContainer {
 }
 
 impl ContainerLock {
-    fn container(&self) -> ContainerSpec {
+    fn container(&self, holder: &str) -> ContainerSpec {
         let layout = Layout::of(&self.cluster);
+        let mut labels = layout.labels();
+        labels.insert(LABEL_HOLDER.to_owned(), holder.to_owned());
         ContainerSpec {
             name: layout.lock(),
             image: self.image.clone(),
             entrypoint: vec!["cat".to_owned()],
             command: Vec::new(),
             environment: BTreeMap::new(),
-            labels: layout.labels(),
+            labels,
             mounts: Vec::new(),
             network: NetworkMode::None,
             ports: Vec::new(),
@@ -67,6 +73,18 @@ impl ContainerLock {
             capabilities: Capabilities::Only(Vec::new()),
             input: Input::UntilClientLeaves,
             afterwards: Afterwards::Remove,
+        }
+    }
+
+    /// Removes the lock if it is this holder's, which it may be though making it seemed to fail.
+    async fn drop_own(&self, ctx: &Ctx, name: &str, holder: &str) {
+        if let Ok(Some(found)) = ctx.docker.container(name).await
+            && found
+                .labels
+                .get(LABEL_HOLDER)
+                .is_some_and(|label| label == holder)
+        {
+            let _ = ctx.docker.remove(&found.id).await;
         }
     }
 
@@ -85,7 +103,8 @@ impl ContainerLock {
 #[async_trait]
 impl Lock for ContainerLock {
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>> {
-        let spec = self.container();
+        let holder = nonce();
+        let spec = self.container(&holder);
         let begun = Instant::now();
         let mut idle: Option<(String, Instant)> = None;
         let mut said = false;
@@ -99,7 +118,10 @@ impl Lock for ContainerLock {
                     return held;
                 }
                 Err(DockerError::NameTaken { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.drop_own(ctx, &spec.name, &holder).await;
+                    return Err(error.into());
+                }
             }
             if let Some(holder) = ctx.docker.container(&spec.name).await? {
                 if !Layout::of(&self.cluster).owns(&holder.labels) {

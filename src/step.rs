@@ -30,11 +30,24 @@ pub enum State {
     Drifted(String),
 }
 
+/// Whether a step makes something that stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// It does, and undoing it is something to tell.
+    Something,
+    /// It only waits, or what it makes may stay.
+    Nothing,
+}
+
 /// One idempotent change.
 #[async_trait]
 pub trait Step: Send + Sync {
     /// What it makes, as a noun ("registry container kindreg-registry").
     fn title(&self) -> String;
+    /// Whether it makes something that is to be undone.
+    fn leaves(&self) -> Leaves {
+        Leaves::Something
+    }
     /// Looks, and changes nothing. A thing that has our name and isn't ours is an error; an absent predecessor is
     /// `Missing`.
     async fn check(&self, ctx: &Ctx) -> Result<State>;

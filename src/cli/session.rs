@@ -33,8 +33,7 @@ impl Session {
     /// Connects, and finds the programs that kind takes. Changes nothing.
     pub(super) async fn open(shared: &Shared, printer: Printer) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let docker_config =
-            variable("DOCKER_CONFIG").map_or_else(|| home().join(".docker"), Into::into);
+        let docker_config = address::docker_config(&variable);
         let address = address::resolve(shared.docker_host.as_deref(), &variable, &docker_config)?;
         let docker: Arc<dyn Docker> = Arc::new(Bollard::connect(&address).await?);
         let kind = KindCli::find(

@@ -14,7 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
+};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,12 +25,18 @@ use super::{Creation, Kind, KindError, Orphan, Result};
 use lock::Lock;
 
 mod lock;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
 
 /// Clusters whose creation this process has at work.
 type Ours = Arc<Mutex<BTreeSet<String>>>;
 
-/// How long an aborted kind may take to end by itself. It has no handler for SIGTERM, so this is for its children.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long kind, which has no handler for SIGTERM, and then what it left running may take to end.
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
+
+/// How long a killed process may take to be gone. (A zombie is not, and some init processes reap slowly.)
+const KILLED: Duration = Duration::from_millis(300);
 
 /// How much of what kind said goes into an error.
 const LAST_LINES: usize = 40;
@@ -185,12 +194,13 @@ impl Kind for KindCli {
 
 const CREATE: &str = "create cluster";
 
-/// A `kind create cluster` of ours. Dropped while at work, its whole process group is killed.
+/// A `kind create cluster` of ours. Dropped while at work, its whole process group is killed, and the engine may
+/// still make a container: [`Creation::abort`] waits for that.
 #[derive(Debug)]
 struct CreationCli {
     cluster: String,
     child: Child,
-    /// Its process group, until kind was reaped and the rest of the group killed.
+    /// Its process group, which it leads; until nobody is left in it.
     group: Option<Pid>,
     output: File,
     /// Held by us too, so that the file can be removed before anyone else locks it.
@@ -199,12 +209,24 @@ struct CreationCli {
 }
 
 impl CreationCli {
-    /// kind ended: kills what it left. A creation that fails does not wait for the `docker run` of the other nodes.
+    /// kind was reaped, and did not succeed: waits for what it left running, and kills what goes on and on.
     ///
-    /// Must follow the reaping at once: the number of an empty group may be given away again.
+    /// A `docker run` must be waited for: the engine makes the container even when its client is gone, so that one
+    /// would appear after everything was cleaned up. Other children end by themselves, as kind no longer reads.
+    async fn drain(&mut self) {
+        let Some(group) = self.group else { return };
+        if emptied(group, GRACE).await {
+            // The number may be given away again.
+            self.group = None;
+        }
+        self.settle();
+        emptied(group, KILLED).await;
+    }
+
+    /// Kills what is left, and gives up the lock.
     fn settle(&mut self) {
         if let Some(group) = self.group.take() {
-            signal(group, Signal::KILL);
+            kill_process_group(group, Signal::KILL).ok();
         }
         if let Some(lock) = self.lock.take() {
             lock.remove();
@@ -221,31 +243,32 @@ impl Creation for CreationCli {
             .wait()
             .await
             .map_err(|cause| failed_io(CREATE, cause))?;
-        self.settle();
+        // One that succeeds has waited for its children.
+        if status.success() {
+            self.settle();
+        }
+        self.drain().await;
         judge(CREATE, status, &mut self.output).map(drop)
     }
 
     fn ended(&mut self) -> bool {
-        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
-        if ended {
-            self.settle();
-        }
-        ended
+        // It stays a zombie, so that the number of its group stays its own until we settle.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.group
+            .is_none_or(|leader| !matches!(waitid(WaitId::Pid(leader), look), Ok(None)))
     }
 
     async fn abort(&mut self) {
-        let Some(group) = self.group else { return };
-        signal(group, Signal::TERM);
+        let Some(leader) = self.group else { return };
+        // kind alone, so that it starts nothing new, while what is at work on the engine gets its answer.
+        if !self.ended() {
+            kill_process(leader, Signal::TERM).ok();
+        }
         if timeout(GRACE, self.child.wait()).await.is_err() {
-            signal(group, Signal::KILL);
-            // Only a process in uninterruptible sleep outlives this.
+            kill_process_group(leader, Signal::KILL).ok();
             timeout(GRACE, self.child.wait()).await.ok();
         }
-        self.settle();
-        let deadline = Instant::now() + GRACE;
-        while test_kill_process_group(group).is_ok() && Instant::now() < deadline {
-            sleep(Duration::from_millis(5)).await;
-        }
+        self.drain().await;
     }
 }
 
@@ -255,9 +278,16 @@ impl Drop for CreationCli {
     }
 }
 
-/// Signals a process group. That it is gone already is fine.
-fn signal(group: Pid, signal: Signal) {
-    kill_process_group(group, signal).ok();
+/// Whether nobody is left in a process group, in time.
+async fn emptied(group: Pid, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while test_kill_process_group(group).is_ok() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    true
 }
 
 fn lock_set(ours: &Ours) -> MutexGuard<'_, BTreeSet<String>> {

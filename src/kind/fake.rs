@@ -266,3 +266,102 @@ impl From<DockerError> for KindError {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::docker::{ContainerState, Docker};
+    use crate::kube::fake::FakeKube;
+    use crate::kube::{Kube, KubeError};
+    use serde_json::json;
+
+    const CONFIG: &str =
+        "nodes:\n- role: control-plane\n  image: node:1\n- role: worker\n- role: worker\n";
+
+    #[tokio::test]
+    async fn nodes_come_and_go_as_with_kind() {
+        let docker = Arc::new(FakeDocker::new());
+        let kind = FakeKind::new(Arc::clone(&docker));
+        kind.create("c", "net", CONFIG)
+            .await
+            .unwrap()
+            .finished()
+            .await
+            .unwrap();
+        let nodes = docker.containers(CLUSTER, "c").await.unwrap();
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["c-control-plane", "c-worker", "c-worker2"]);
+        assert!(
+            nodes
+                .iter()
+                .all(|node| node.state == ContainerState::Running
+                    && node.networks.contains_key("net"))
+        );
+        assert_eq!(
+            (nodes[0].image.as_str(), nodes[0].ports[0].container),
+            ("node:1", 6443)
+        );
+        assert!(kind.create("c", "net", CONFIG).await.is_err());
+        kind.delete("c").await.unwrap();
+        kind.delete("c").await.unwrap();
+        assert!(docker.containers(CLUSTER, "c").await.unwrap().is_empty());
+        assert_eq!(docker.journal(), ["kind create c", "kind delete c"]);
+
+        kind.fail_next("no space");
+        let failed = kind
+            .create("c", "net", CONFIG)
+            .await
+            .unwrap()
+            .finished()
+            .await
+            .unwrap_err();
+        assert!(failed.to_string().contains("no space"));
+        assert!(docker.containers(CLUSTER, "c").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn pods_of_its_clusters_end_at_once() {
+        let docker = Arc::new(FakeDocker::new());
+        let kube = FakeKube::new(Arc::clone(&docker), "c-control-plane");
+        assert!(matches!(
+            kube.get("/api/v1/nodes").await,
+            Err(KubeError::Unreachable(_))
+        ));
+        FakeKind::new(Arc::clone(&docker))
+            .create("c", "net", CONFIG)
+            .await
+            .unwrap();
+        let nodes = kube.get("/api/v1/nodes").await.unwrap().unwrap();
+        assert_eq!(nodes["items"].as_array().unwrap().len(), 3);
+
+        kube.pod_fails("c-worker", "ErrImagePull", "x509");
+        let pods = "/api/v1/namespaces/default/pods";
+        for (name, node) in [("a", "c-control-plane"), ("b", "c-worker")] {
+            let labels = json!({ "of": name });
+            let spec = json!({ "nodeName": node, "containers": [{ "name": "one", "image": "i" }] });
+            let pod = json!({ "metadata": { "name": name, "labels": labels }, "spec": spec });
+            kube.put(pods, &pod).await.unwrap();
+            kube.put(pods, &pod).await.unwrap();
+        }
+        let a = kube.get(&format!("{pods}/a")).await.unwrap().unwrap();
+        assert_eq!(a["status"]["phase"], "Succeeded");
+        let listed = kube
+            .get(&format!("{pods}?labelSelector=of%3Db"))
+            .await
+            .unwrap()
+            .unwrap();
+        let waiting = &listed["items"][0]["status"]["containerStatuses"][0]["state"]["waiting"];
+        assert_eq!(waiting["reason"], "ErrImagePull");
+        kube.delete(&format!("{pods}/a")).await.unwrap();
+        assert_eq!(kube.get(&format!("{pods}/a")).await.unwrap(), None);
+        let put = format!("kube put {pods}");
+        let effects = [
+            "kind create c".to_owned(),
+            format!("{put}/a"),
+            format!("{put}/b"),
+            format!("kube delete {pods}/a"),
+        ];
+        assert_eq!(docker.journal(), effects);
+    }
+}

@@ -16,6 +16,9 @@ use https::Https;
 
 mod exec;
 mod https;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
 
 /// The administrator's kubeconfig, as kubeadm writes it.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
@@ -131,7 +134,7 @@ impl NodeKube {
         };
         match answer {
             // It is not set up yet, or has too much to do: asking again helps, as where nothing answers.
-            Answer::Refused { reason, message } if TRANSIENT.contains(&reason.as_str()) => {
+            Answer::Refused { reason, message } if goes_away(method, &reason) => {
                 Err(KubeError::Unreachable(format!("{reason}: {message}")))
             }
             answer => Ok(answer),
@@ -163,13 +166,14 @@ impl NodeKube {
     }
 }
 
-/// Reasons of a Status that go away by themselves.
-const TRANSIENT: [&str; 4] = [
-    "ServiceUnavailable",
-    "TooManyRequests",
-    "ServerTimeout",
-    "Timeout",
-];
+/// Whether a refusal goes away by itself. An administrator may read everything, once kubeadm has bound the role.
+fn goes_away(method: Method, reason: &str) -> bool {
+    match reason {
+        "ServiceUnavailable" | "TooManyRequests" | "ServerTimeout" | "Timeout" => true,
+        "Forbidden" => method == Method::Get,
+        _ => false,
+    }
+}
 
 #[async_trait]
 impl Kube for NodeKube {

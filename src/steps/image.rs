@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::docker::DockerError;
 use crate::problem::Problem;
 use crate::spec::ImageRef;
-use crate::step::{Ctx, State, Step};
+use crate::step::{Ctx, Leaves, State, Step};
 
 /// An image that something later needs.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ pub struct Image {
 impl Step for Image {
     fn title(&self) -> String {
         format!("image {}", self.reference)
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {

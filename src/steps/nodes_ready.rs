@@ -10,7 +10,7 @@ use crate::kube::KubeError;
 use crate::layout;
 use crate::problem::Problem;
 use crate::spec::Spec;
-use crate::step::{Ctx, State, Step};
+use crate::step::{Ctx, Leaves, State, Step};
 
 const PACE: Duration = Duration::from_millis(250);
 
@@ -33,6 +33,10 @@ fn is_ready(node: &Value) -> bool {
 impl Step for NodesReady {
     fn title(&self) -> String {
         "all nodes Ready".to_owned()
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {

@@ -4,10 +4,10 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use super::{nodes, proof};
 use crate::docker::{ContainerState, DockerError};
+use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, proof_image};
 use crate::problem::Problem;
 use crate::registry::distribution;
@@ -31,12 +31,6 @@ impl ProofImage {
     fn pushed_as(&self, tag: &str) -> String {
         format!("{}/{REPOSITORY}:{tag}", self.registry.local_domain())
     }
-}
-
-/// Text that is different in each run: time and process suffice for a tag and a layer of 32 hexadecimal digits.
-fn nonce() -> String {
-    let seed = format!("{:?} {}", std::time::SystemTime::now(), std::process::id());
-    hex::encode(&Sha256::digest(seed)[..16])
 }
 
 /// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.

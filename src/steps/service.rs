@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use async_trait::async_trait;
 
 use super::our_container;
@@ -31,6 +31,22 @@ impl Service {
     fn container(&self) -> String {
         Layout::of(&self.cluster).registry(&self.registry.name)
     }
+
+    fn explain(&self, error: DockerError) -> anyhow::Error {
+        let port = self.registry.port;
+        let taken = matches!(error, DockerError::PortTaken { .. });
+        let error = anyhow::Error::from(error);
+        if !taken {
+            return error;
+        }
+        error.context(Problem::new(
+            format!("port {port} of the engine's host is taken"),
+            format!(
+                "choose another one with --port, or see who has it: \
+                 docker ps --filter publish={port}, ss -ltnp 'sport = :{port}'"
+            ),
+        ))
+    }
 }
 
 #[async_trait]
@@ -58,18 +74,11 @@ impl Step for Service {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let container = self.container();
-        match ctx.docker.start(&container).await {
-            Err(error @ DockerError::PortTaken { .. }) => {
-                return Err(error).context(Problem::new(
-                    format!("port {} of the engine's host is taken", self.registry.port),
-                    format!(
-                        "choose another one with --port, or see who has it: docker ps --filter publish={0}, \
-                         ss -ltnp 'sport = :{0}'",
-                        self.registry.port
-                    ),
-                ));
-            }
-            other => other?,
+        if let Err(error) = ctx.docker.start(&container).await {
+            // Docker 29 takes a container whose start failed off its networks, and starts it without them later. Its
+            // data are on volumes; the next run makes it anew.
+            ctx.docker.remove(&container).await?;
+            return Err(self.explain(error));
         }
         for _ in 0..LIMIT {
             let log = ctx.docker.logs(&container, 20).await?;

@@ -1,5 +1,17 @@
 //! Tests that need no engine and no network. They run all the time, so they take seconds.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod archive;
+mod contract;
+mod engine;
+mod faults;
+mod laws;
 mod pki;
 mod proof;
+mod walk;
+mod world;

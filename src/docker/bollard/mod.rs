@@ -187,6 +187,7 @@ impl Docker for Bollard {
             .map_err(|error| name_taken(error, &spec.name))
     }
 
+    /// A container that did not start must be made anew: Docker 29 has taken it off its networks, and starts it without.
     async fn start(&self, name: &str) -> Result<()> {
         let call = self.call("start", "container", name);
         call.quick(self.api.start_container(name, None))

@@ -174,6 +174,7 @@ pub(super) fn unpack(archive: &[u8]) -> io::Result<Vec<(String, Node)>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

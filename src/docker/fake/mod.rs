@@ -22,6 +22,9 @@ mod engine;
 mod faults;
 mod files;
 mod port;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
 mod view;
 
 pub use faults::Fault;

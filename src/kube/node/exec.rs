@@ -47,12 +47,19 @@ pub(super) async fn ask(
     refusal(&said).ok_or_else(|| KubeError::Unreachable(said.trim().to_owned()))
 }
 
-/// `Error from server (NotFound): pods "x" not found`. What kubectl says otherwise is not the server's.
+/// What kubectl says where the server refused; anything else is its own trouble.
+///
+/// `Error from server (NotFound): pods "x" not found`, but `The Pod "x" is invalid: …`
+/// (<https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/util/helpers.go>, `StandardErrorMessage`).
 fn refusal(said: &str) -> Option<Answer> {
-    let (_, error) = said.split_once("Error from server")?;
-    let (reason, message) = match error.strip_prefix(" (") {
-        Some(error) => error.split_once("): ")?,
-        None => ("InternalError", error.strip_prefix(": ")?),
+    let (reason, message) = if let Some((_, error)) = said.split_once("Error from server (") {
+        error.split_once("): ")?
+    } else if let Some((_, message)) = said.split_once("Error from server: ") {
+        ("InternalError", message)
+    } else if said.starts_with("The ") && said.contains("\" is invalid") {
+        ("Invalid", said)
+    } else {
+        return None;
     };
     Some(Answer::Refused {
         reason: reason.to_owned(),

@@ -19,11 +19,20 @@ use crate::docker::PublishedPort;
 /// A name in every certificate that kubeadm makes for an API server, whatever the address is.
 const NAME: &str = "kubernetes";
 
-/// A connection with its credentials.
-#[derive(Debug, Clone)]
+/// A connection with its credentials, which it never shows.
+#[derive(Clone)]
 pub(super) struct Https {
     client: Client,
     port: u16,
+}
+
+impl std::fmt::Debug for Https {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Https")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Https {

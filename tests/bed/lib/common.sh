@@ -34,7 +34,7 @@ lock() {
 # condition (`if`, `||`): bash would go on after errors inside it.
 running=
 step() {
-  local name=$1 log=$BED/log/$1.log status=0 start
+  local name=$1 log=$BED/log/${1// /-}.log status=0 start
   start=$(now)
   shift
   printf '%-20s' "$name" >&2

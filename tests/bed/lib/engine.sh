@@ -121,7 +121,8 @@ start_engine() {
   sweep
 }
 
-# sweep: removes what tests of an earlier, killed run have left: Docker starts its containers again.
+# sweep: removes what tests of an earlier, killed run have left: Docker starts its containers again. What
+# someone else's container still uses stays, and docker says so.
 sweep() {
   local kind=label=io.x-k8s.kind.cluster ours=label=dev.kindreg.cluster try left
   for ((try = 0; try < 5; try++)); do
@@ -138,20 +139,22 @@ sweep() {
     docker network ls -q --filter 'name=^kindreg-'
     docker network ls -q --filter 'name=^kind$'
   } | sort -u)
-  ((${#left[@]} == 0)) || docker network rm "${left[@]}" >/dev/null
+  ((${#left[@]} == 0)) || docker network rm "${left[@]}" >/dev/null || true
   # Volumes with our mark, and those without a name that no container has any more.
   mapfile -t left < <({
     docker volume ls -q --filter "$ours"
     docker volume ls -q --filter 'name=^kindreg-'
     docker volume ls -q --filter dangling=true | grep -xE '[0-9a-f]{64}' || true
   } | sort -u)
-  ((${#left[@]} == 0)) || docker volume rm "${left[@]}" >/dev/null
+  ((${#left[@]} == 0)) || docker volume rm "${left[@]}" >/dev/null || true
 }
+
+built() { [[ -x $BED/current/docker/dockerd ]] || die "nothing is built yet: tests/bed/bed build"; }
 
 bed_engine() {
   local version=$1 now start other
   start=$(now)
-  [[ -x $BED/current/docker/dockerd ]] || die "nothing is built yet: tests/bed/bed build"
+  built
   if [[ $(engine_pid) ]]; then
     now=$(server_version)
     [[ $now != "$version".* ]] || { say "Docker $now is running"; return; }
@@ -214,6 +217,7 @@ image_ids() { docker image inspect --format '{{.Id}}' "$@" 2>/dev/null | xargs |
 
 bed_env() {
   local now
+  built
   if [[ ${1:-} ]]; then
     now=$(server_version)
     [[ $now == "$1".* ]] || die "Docker $1 is asked for, ${now:-none} is running"
@@ -228,13 +232,17 @@ bed_env() {
 }
 
 bed_status() {
-  local pid artefact
+  local pid tag artefact
   pid=$(engine_pid)
   echo "bed      $BED"
   echo "engine   ${pid:+Docker $(server_version), pid $pid, $DOCKER_HOST}"
+  if [[ $pid ]]; then
+    for tag in "$REGISTRY_IMAGE" "$NODE_IMAGE" "$NODE_IMAGE_17"; do
+      echo "image    $tag $(image_ids "$tag")"
+    done
+  fi
   for artefact in "$BED"/current/*; do
-    [[ -e $artefact ]] || continue
-    printf '%-9s%s\n' built "$(basename "$(readlink "$artefact")")"
+    [[ ! -e $artefact ]] || echo "built    $(basename "$(readlink "$artefact")")"
   done
   du -sh "$BED"/{store,data,log} 2>/dev/null | awk '{ printf "%-9s%s\n", $1, $2 }'
 }

@@ -33,6 +33,7 @@ install_packages() {
   trap allow_daemons EXIT
   forbid_daemons
   export DEBIAN_FRONTEND=noninteractive
+  dpkg --configure -a   # if an earlier run was interrupted
   apt-get -o DPkg::Lock::Timeout=120 update -qq
   apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "$@"
 }

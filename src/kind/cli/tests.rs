@@ -1,0 +1,226 @@
+//! [`KindCli`] with shell scripts as the kind program.
+
+use std::os::unix::fs::symlink;
+use std::process::Command as Process;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A PATH on which kind is that script.
+fn kind(script: &str) -> (TempDir, KindCli) {
+    let folder = tempfile::tempdir().unwrap();
+    let cli = kind_in(folder.path(), script);
+    (folder, cli)
+}
+
+fn kind_in(folder: &Path, script: &str) -> KindCli {
+    let written = folder.join("script");
+    std::fs::write(
+        &written,
+        format!(
+            "#!/bin/sh\nexport PATH=/usr/bin:/bin\ncd {}\n{script}",
+            folder.display()
+        ),
+    )
+    .unwrap();
+    // By another process: a program that a test still has open for writing can't be run (ETXTBSY), and a process
+    // that another test is just forking has what we have open.
+    let install = Process::new("install")
+        .args(["-m", "755"])
+        .arg(&written)
+        .arg(folder.join("kind"))
+        .status();
+    assert!(install.unwrap().success());
+    symlink("/bin/true", folder.join("docker")).ok();
+    KindCli::find(Vec::new(), Some(folder.as_os_str()), folder.join("state")).unwrap()
+}
+
+fn within_seconds(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn read_when_there(path: &Path) -> String {
+    within_seconds(&format!("{} never came", path.display()), || {
+        std::fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n'))
+    });
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+fn lives(pid: &str) -> bool {
+    // One that nobody reaps is a zombie: dead.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn both_programs_must_be_on_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let find = || {
+        KindCli::find(
+            Vec::new(),
+            Some(folder.path().as_os_str()),
+            folder.path().join("state"),
+        )
+    };
+    assert!(matches!(
+        find(),
+        Err(KindError::Missing { program: "kind" })
+    ));
+    symlink("/bin/true", folder.path().join("kind")).unwrap();
+    std::fs::write(folder.path().join("docker"), "not executable").unwrap();
+    assert!(matches!(
+        find(),
+        Err(KindError::Missing { program: "docker" })
+    ));
+    assert!(matches!(
+        KindCli::find(Vec::new(), None, PathBuf::new()),
+        Err(KindError::Missing { .. })
+    ));
+}
+
+#[tokio::test]
+async fn the_version_is_read() {
+    let (_folder, kind) = kind("echo kind v0.33.0 go1.26.8 linux/amd64");
+    assert_eq!(kind.version().await.unwrap(), "0.33.0");
+}
+
+#[tokio::test]
+async fn kind_gets_arguments_network_and_config_and_leaves_no_file() {
+    let (folder, kind) = kind("echo \"$@ on $KIND_EXPERIMENTAL_DOCKER_NETWORK\" >seen; cat >>seen");
+    std::fs::write(
+        folder.path().join("state/c.kind.yaml"),
+        "a longer text of an earlier run",
+    )
+    .unwrap();
+    let mut creation = kind.create("c", "net", "nodes: []\n").await.unwrap();
+    creation.finished().await.unwrap();
+    let seen = std::fs::read_to_string(folder.path().join("seen")).unwrap();
+    assert_eq!(
+        seen,
+        "create cluster --name c --config - on net\nnodes: []\n"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("state"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::None);
+}
+
+#[tokio::test]
+async fn a_failure_says_the_last_lines_without_colours() {
+    let script = "for i in $(seq 50); do echo line $i; done; printf '\\033[31mERROR\\033[0m: no\\r\\n' >&2; exit 1";
+    let (_folder, kind) = kind(script);
+    let mut creation = kind.create("c", "net", "").await.unwrap();
+    for _ in 0..2 {
+        let KindError::Failed { command, output } = creation.finished().await.unwrap_err() else {
+            panic!("not failed")
+        };
+        assert_eq!(command, "create cluster");
+        assert_eq!(output.lines().count(), LAST_LINES);
+        assert!(
+            output.starts_with("line 12\n") && output.ends_with("line 50\nERROR: no"),
+            "{output}"
+        );
+    }
+    assert!(creation.ended());
+}
+
+#[tokio::test]
+async fn abort_ends_grandchildren_too() {
+    // One that ignores SIGTERM, as a docker CLI may for a while.
+    let (folder, kind) =
+        kind("sh -c 'trap \"\" TERM; echo $$ >pid; while :; do sleep 1; done' & wait");
+    let mut creation = kind.create("c", "net", "").await.unwrap();
+    let grandchild = read_when_there(&folder.path().join("pid"));
+    assert!(!creation.ended() && lives(&grandchild));
+    assert_eq!(
+        kind.orphan("c").await.unwrap(),
+        Orphan::None,
+        "our own is no orphan"
+    );
+    creation.abort().await;
+    assert!(creation.ended() && !lives(&grandchild));
+    creation.abort().await;
+    assert!(creation.finished().await.is_err());
+}
+
+#[tokio::test]
+async fn abort_waits_for_what_is_at_work_on_the_engine() {
+    let (folder, kind) =
+        kind("echo $$ >pid; (trap '' TERM; sleep 0.15; echo made >container) & wait");
+    let mut creation = kind.create("c", "net", "").await.unwrap();
+    read_when_there(&folder.path().join("pid"));
+    creation.abort().await;
+    assert!(folder.path().join("container").exists());
+}
+
+#[tokio::test]
+async fn a_creation_that_is_dropped_leaves_no_process() {
+    let (folder, kind) = kind("echo $$ >pid; sleep 1000");
+    let creation = kind.create("c", "net", "").await.unwrap();
+    let pid = read_when_there(&folder.path().join("pid"));
+    drop(creation);
+    within_seconds("kind lives on", || !lives(&pid));
+}
+
+#[tokio::test]
+async fn what_a_failed_kind_left_running_is_killed() {
+    let (folder, kind) = kind("sleep 1000 & echo $! >pid; exit 1");
+    let mut creation = kind.create("c", "net", "").await.unwrap();
+    creation.finished().await.unwrap_err();
+    let pid = read_when_there(&folder.path().join("pid"));
+    within_seconds("the grandchild lives on", || !lives(&pid));
+}
+
+const WAITS: &str =
+    "cat; echo started >ready; until [ -e go ]; do sleep 0.02; done; echo done; echo finished >end";
+
+/// Not a test of its own: the kindreg that the next test kills.
+#[tokio::test]
+#[ignore = "runs until it is killed"]
+async fn a_kindreg_at_work() {
+    let folder = std::env::current_dir().unwrap();
+    let mut creation = kind_in(&folder, WAITS)
+        .create("c", "net", "config")
+        .await
+        .unwrap();
+    creation.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lock_outlives_a_killed_kindreg_and_ends_with_its_kind() {
+    let (folder, kind) = kind(WAITS);
+    let name = "kind::cli::tests::a_kindreg_at_work";
+    let mut kindreg = Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    read_when_there(&folder.path().join("ready"));
+    kindreg.kill().unwrap();
+    kindreg.wait().unwrap();
+    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::AtWork);
+    assert_eq!(kind.orphan("other").await.unwrap(), Orphan::None);
+    let KindError::Io { cause, .. } = kind.create("c", "net", "other config").await.unwrap_err()
+    else {
+        panic!("another kind was started")
+    };
+    assert_eq!(cause.kind(), io::ErrorKind::WouldBlock);
+
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    read_when_there(&folder.path().join("end"));
+    within_seconds("the lock stays", || {
+        !Lock::is_held(&kind.lock_path("c")).unwrap()
+    });
+    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::None);
+    kind.delete("c").await.unwrap();
+    assert!(!kind.lock_path("c").exists());
+}

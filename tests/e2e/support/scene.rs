@@ -1,0 +1,266 @@
+//! A test's own place: a cluster's name, a port, a home. Whatever becomes of the test, its cluster is removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::machine::Machine;
+use super::program::Call;
+use super::world::{attempt, docker, docker_lines, exec, kinds, nodes};
+
+/// Whether the test's user has a kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kubeconfig {
+    /// There is one, with a current context.
+    Other,
+    /// There is none.
+    Absent,
+}
+
+/// The other context of a user that has one.
+const OTHER: &str = "apiVersion: v1
+kind: Config
+clusters:
+- name: other
+  cluster:
+    server: https://192.0.2.1:6443
+contexts:
+- name: other-context
+  context:
+    cluster: other
+    user: other
+users:
+- name: other
+  user: {}
+current-context: other-context
+";
+
+/// A test's place.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) cluster: &'static str,
+    pub(crate) port: u16,
+    home: TempDir,
+    before: Machine,
+    begun: Instant,
+}
+
+/// A variable that tests/e2e/run sets.
+#[track_caller]
+fn setting(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run these tests by tests/e2e/run"))
+}
+
+/// What a setting asks for (`2.3`) is what is there (`2.3.7`).
+#[track_caller]
+fn assert_version(what: &str, found: &str, name: &str) {
+    let wanted = setting(name);
+    println!("   {what} {found}");
+    assert!(
+        format!("{found}.").starts_with(&format!("{wanted}.")),
+        "{what} {found} is not the {wanted} that {name} asks for"
+    );
+}
+
+impl Scene {
+    /// A place of its own, on the engine that was asked for.
+    #[track_caller]
+    pub(crate) fn new(cluster: &'static str, port: u16, kubeconfig: Kubeconfig) -> Self {
+        assert!(
+            cluster.starts_with("e2e-"),
+            "{cluster} is not ours to remove"
+        );
+        let test = std::thread::current();
+        println!("\n-- {}", test.name().unwrap_or_default());
+        let version = docker(&["version", "--format", "{{.Server.Version}}"]);
+        assert_version("Docker", version.trim(), "KINDREG_E2E_ENGINE");
+        for image in ["KINDREG_IMAGE", "KINDREG_REGISTRY_IMAGE"] {
+            docker(&["image", "inspect", "--format", "{{.Id}}", &setting(image)]);
+        }
+        // A run of this test that was killed may have left it.
+        clear(cluster, port);
+        let home = TempDir::with_prefix("kindreg-e2e-").unwrap();
+        fs::create_dir(home.path().join("run")).unwrap();
+        if kubeconfig == Kubeconfig::Other {
+            fs::create_dir(home.path().join(".kube")).unwrap();
+            fs::write(home.path().join(".kube/config"), OTHER).unwrap();
+        }
+        let before = Machine::snapshot(home.path());
+        Self {
+            cluster,
+            port,
+            home,
+            before,
+            begun: Instant::now(),
+        }
+    }
+
+    /// The user's home.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where files that are no concern of the user's may lie.
+    pub(crate) fn scratch(&self) -> TempDir {
+        TempDir::with_prefix("kindreg-e2e-").unwrap()
+    }
+
+    /// Canonical name of the registry, with its port.
+    pub(crate) fn domain(&self) -> String {
+        format!("registry.test:{}", self.port)
+    }
+
+    /// The registry's name on the engine's host.
+    pub(crate) fn local_domain(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// The registry's container.
+    pub(crate) fn registry(&self) -> String {
+        format!("kindreg-{}-registry", self.cluster)
+    }
+
+    /// The folder of the registry's CA on the engine's host.
+    pub(crate) fn host_certs(&self) -> PathBuf {
+        host_certs(self.port)
+    }
+
+    /// A call of kindreg as this user.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Call {
+        let home = self.home();
+        let mut call = Call::new(arguments)
+            .env("HOME", home)
+            .env("XDG_RUNTIME_DIR", home.join("run"))
+            .env("PATH", setting("PATH"));
+        for name in ["DOCKER_HOST", "KINDREG_IMAGE", "KINDREG_REGISTRY_IMAGE"] {
+            if let Some(value) = std::env::var_os(name) {
+                call = call.env(name, value);
+            }
+        }
+        call
+    }
+
+    /// `kindreg up` of this cluster.
+    pub(crate) fn up(&self, arguments: &[&str]) -> Call {
+        let port = self.port.to_string();
+        self.call(&["up", "--name", self.cluster, "--port", &port])
+            .args(arguments)
+    }
+
+    /// `kindreg down` of this cluster.
+    pub(crate) fn down(&self) -> Call {
+        self.call(&["down", "--name", self.cluster])
+    }
+
+    /// `kindreg verify` of this cluster.
+    pub(crate) fn verify(&self) -> Call {
+        self.call(&["verify", "--name", self.cluster])
+    }
+
+    /// The cluster has this many nodes, with the containerd that was asked for.
+    #[track_caller]
+    pub(crate) fn has_nodes(&self, number: usize) {
+        let nodes = nodes(self.cluster);
+        assert_eq!(nodes.len(), number, "{nodes:?}");
+        for node in nodes {
+            let said = exec(&node, &["containerd", "--version"]);
+            let version = said.split_whitespace().nth(2).unwrap_or_default();
+            let what = format!("containerd of {node}");
+            assert_version(
+                &what,
+                version.trim_start_matches('v'),
+                "KINDREG_E2E_CONTAINERD",
+            );
+        }
+    }
+
+    /// The machine is as it was before the test, and no kind is at work.
+    #[track_caller]
+    pub(crate) fn is_as_before(&self) {
+        Machine::snapshot(self.home()).is_as(&self.before);
+        self.no_kind_is_at_work();
+    }
+
+    /// No kind is left behind.
+    #[track_caller]
+    pub(crate) fn no_kind_is_at_work(&self) {
+        assert_eq!(kinds(self.cluster), [], "a kind is still at work");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            report(self.cluster);
+        }
+        self.down().start().end();
+        clear(self.cluster, self.port);
+        println!("   {:.1} s", self.begun.elapsed().as_secs_f64());
+    }
+}
+
+fn host_certs(port: u16) -> PathBuf {
+    format!("/etc/docker/certs.d/registry.test:{port}").into()
+}
+
+/// What helps to understand a failure.
+fn report(cluster: &str) {
+    println!("-- the world as the test left it");
+    let mut calls = vec![vec!["ps".to_owned(), "-a".to_owned()]];
+    for node in nodes(cluster) {
+        let journal = "journalctl --no-pager -n 25 -u containerd -u kubelet";
+        calls.push(
+            ["exec", &node, "sh", "-c", journal]
+                .map(str::to_owned)
+                .into(),
+        );
+    }
+    calls.push(vec![
+        "logs".to_owned(),
+        "--tail=15".to_owned(),
+        format!("kindreg-{cluster}-registry"),
+    ]);
+    for call in calls {
+        let arguments: Vec<&str> = call.iter().map(String::as_str).collect();
+        println!(
+            "$ docker {}\n{}",
+            call.join(" "),
+            attempt("docker", &arguments).all()
+        );
+    }
+}
+
+/// Removes a test's cluster without kindreg: what has its label or its name, its kind, its trust.
+fn clear(cluster: &str, port: u16) {
+    for (pid, _) in kinds(cluster) {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
+    }
+    let mine = format!("label=dev.kindreg.cluster={cluster}");
+    let kinds_own = format!("label=io.x-k8s.kind.cluster={cluster}");
+    let named = format!("name=^/?(kindreg-)?{cluster}(-|$)");
+    let remove = |list: &[&str], removal: &[&str]| {
+        for filter in [&mine, &kinds_own, &named] {
+            let found = docker_lines(&[list, &["--filter", filter]].concat());
+            if !found.is_empty() {
+                println!("   removing what is left: {}", found.join(" "));
+                let found: Vec<&str> = found.iter().map(String::as_str).collect();
+                attempt("docker", &[removal, &found].concat());
+            }
+        }
+    };
+    let names = "{{.Names}}";
+    remove(&["ps", "-a", "--format", names], &["rm", "-f", "-v"]);
+    let name = "{{.Name}}";
+    remove(&["network", "ls", "--format", name], &["network", "rm"]);
+    remove(&["volume", "ls", "--format", name], &["volume", "rm"]);
+    if host_certs(port).exists() {
+        println!("   removing what is left: {}", host_certs(port).display());
+        fs::remove_dir_all(host_certs(port)).ok();
+        // Only if nothing else is in it.
+        fs::remove_dir("/etc/docker/certs.d").ok();
+    }
+}

@@ -1,0 +1,189 @@
+//! The trust is real: a node without the right CA is refused, in its own words, and `up` repairs it.
+
+use kindreg::pki::{Names, issue};
+use time::OffsetDateTime;
+
+use crate::support::{Kubeconfig, Scene, attempt, docker, exec, kubectl, nodes, sh, write_in};
+use crate::walk;
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
+    let scene = Scene::new("e2e-trust", 5902, Kubeconfig::Other);
+    scene.up(&["--workers", "2"]).run().exits(0);
+    scene.has_nodes(3);
+    let [control_plane, one, two] = nodes(scene.cluster).try_into().unwrap();
+    let certs = format!("/etc/containerd/certs.d/{}", scene.domain());
+
+    let other = issue("other", &names("registry.test"), OffsetDateTime::now_utc()).unwrap();
+    write_in(&two, &format!("{certs}/ca.crt"), &other.ca_pem);
+    is_refused(
+        &scene,
+        &two,
+        "x509: certificate signed by unknown authority",
+    );
+    is_repaired(&scene, &format!("registry.test:5902/ca.crt on {two}"));
+
+    sh(&one, "rm -r /etc/containerd/certs.d/*");
+    is_refused(
+        &scene,
+        &one,
+        "x509: certificate signed by unknown authority",
+    );
+    is_repaired(&scene, &format!("nothing on {one}"));
+
+    exec(&control_plane, &["rm", &format!("{certs}/ca.crt")]);
+    is_refused(&scene, &control_plane, "unable to read CA cert");
+    is_repaired(
+        &scene,
+        &format!("registry.test:5902/ca.crt on {control_plane}"),
+    );
+
+    certificates_for_others_are_refused(&scene);
+
+    let hosting = ["configmap", "-n", "kube-public", "local-registry-hosting"];
+    kubectl(scene.cluster, &[&["delete"], &hosting[..]].concat());
+    scene
+        .up(&["--workers", "2"])
+        .run()
+        .exits(0)
+        .says("ConfigMap local-registry-hosting");
+    kubectl(scene.cluster, &[&["get"], &hosting[..]].concat());
+
+    a_stopped_registry_keeps_its_data(&scene);
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
+
+fn names(host: &str) -> Names {
+    let addresses = ["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+    Names::new([host, "localhost"], addresses)
+}
+
+/// `verify` names this node alone, with its own words.
+#[track_caller]
+fn is_refused(scene: &Scene, node: &str, words: &str) {
+    let verify = scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("1 of 3 nodes can't pull")
+        .says(&format!("{node}: "))
+        .says(words)
+        .says(&format!("kindreg up --name {}", scene.cluster));
+    for other in nodes(scene.cluster).iter().filter(|other| *other != node) {
+        // Node names are followed by a colon where they fail.
+        assert!(!verify.stderr.contains(&format!("{other}: ")), "{verify}");
+    }
+    println!("   refused: {words} ({:.1} s)", verify.took.as_secs_f64());
+}
+
+/// `up` says what drifted, and repairs it.
+#[track_caller]
+fn is_repaired(scene: &Scene, drift: &str) {
+    let up = scene
+        .up(&["--workers", "2"])
+        .run()
+        .exits(0)
+        .says(drift)
+        .prints("Ready: 3 nodes");
+    println!("   repaired: {drift} ({:.1} s)", up.took.as_secs_f64());
+    scene.verify().run().exits(0).prints("proven");
+}
+
+/// A registry that shows a certificate for another name, or one by a CA that may not speak for it.
+#[track_caller]
+fn certificates_for_others_are_refused(scene: &Scene) {
+    let other = issue("other", &names("other.test"), OffsetDateTime::now_utc()).unwrap();
+    let key = secrecy::ExposeSecret::expose_secret(&other.key_pem).to_owned();
+    show(scene, &other.ca_pem, &other.leaf_pem, &key);
+    all_are_refused(
+        scene,
+        "x509: certificate is valid for other.test, localhost, not registry.test",
+    );
+
+    let (ca, leaf, key) = overreaching(scene);
+    show(scene, &ca, &leaf, &key);
+    all_are_refused(scene, "is not permitted by any constraint");
+
+    // What the registry shows is not what its volume had: `up` makes it anew, and all nodes get the new CA.
+    let up = scene
+        .up(&["--workers", "2"])
+        .run()
+        .exits(0)
+        .says("certificate of registry.test:5902")
+        .prints("Ready: 3 nodes");
+    println!(
+        "   repaired: the certificate ({:.1} s)",
+        up.took.as_secs_f64()
+    );
+    scene.verify().run().exits(0);
+}
+
+#[track_caller]
+fn all_are_refused(scene: &Scene, words: &str) {
+    let verify = scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("3 of 3 nodes can't pull")
+        .says(words);
+    println!("   refused: {words} ({:.1} s)", verify.took.as_secs_f64());
+}
+
+/// The registry shows this leaf, and all nodes trust this CA.
+#[track_caller]
+fn show(scene: &Scene, ca: &str, leaf: &str, key: &str) {
+    let folder = scene.scratch();
+    let registry = scene.registry();
+    for (file, content) in [("tls.crt", leaf), ("tls.key", key)] {
+        let path = folder.path().join(file);
+        std::fs::write(&path, content).unwrap();
+        docker(&[
+            "cp",
+            path.to_str().unwrap(),
+            &format!("{registry}:/kindreg/secret/{file}"),
+        ]);
+    }
+    docker(&["restart", "-t", "2", &registry]);
+    for node in nodes(scene.cluster) {
+        let path = format!("/etc/containerd/certs.d/{}/ca.crt", scene.domain());
+        write_in(&node, &path, ca);
+    }
+}
+
+/// A CA for `other.test` alone, made by openssl, and a leaf for our registry that it signed all the same.
+#[track_caller]
+fn overreaching(scene: &Scene) -> (String, String, String) {
+    let folder = scene.scratch();
+    let script = "set -e; cd \"$0\"
+key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+openssl req -x509 $key -keyout ca.key -out ca.crt -subj '/CN=greedy CA' -days 9 \
+  -addext basicConstraints=critical,CA:true -addext 'nameConstraints=critical,permitted;DNS:other.test'
+openssl req $key -keyout tls.key -out tls.csr -subj '/CN=registry'
+printf 'subjectAltName=DNS:registry.test\\nextendedKeyUsage=serverAuth\\n' >tls.ext
+openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 9 -extfile tls.ext -out tls.crt";
+    attempt("sh", &["-c", script, folder.path().to_str().unwrap()]).good();
+    let [ca, leaf, key] = ["ca.crt", "tls.crt", "tls.key"]
+        .map(|file| std::fs::read_to_string(folder.path().join(file)).unwrap());
+    (ca, leaf, key)
+}
+
+#[track_caller]
+fn a_stopped_registry_keeps_its_data(scene: &Scene) {
+    walk::an_image_of_the_users_own_runs(scene);
+    docker(&["stop", "-t", "2", &scene.registry()]);
+    scene.verify().run().exits(1);
+    scene
+        .up(&["--workers", "2"])
+        .run()
+        .exits(0)
+        .says("it stopped with exit code");
+    let tags = walk::from_registry(scene, "e2e/app/tags/list");
+    assert_eq!(
+        tags["tags"],
+        serde_json::json!(["1"]),
+        "the registry forgot an image"
+    );
+    scene.verify().run().exits(0);
+}

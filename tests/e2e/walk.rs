@@ -1,0 +1,152 @@
+//! The whole walk on three nodes: from nothing to pods that pull over verified TLS, and back to nothing.
+
+use kindreg::oci::proof::proof_image;
+use serde_json::{Value, json};
+
+use crate::support::{Kubeconfig, Scene, docker, kubectl, kubectl_apply, nodes, run_with, sh};
+use crate::{certificates, quiet};
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
+    let scene = Scene::new("e2e-walk", 5901, Kubeconfig::Other);
+    scene.up(&["--workers", "2"]).run().exits(0).prints(
+        "Ready: 3 nodes of cluster e2e-walk pulled from registry.test:5901 over verified TLS",
+    );
+    scene.has_nodes(3);
+    every_node_notes_its_proof(&scene);
+    the_proof_leaves_no_image(&scene);
+    an_image_of_the_users_own_runs(&scene);
+    the_cluster_says_where_its_registry_is(&scene);
+    quiet::a_second_up_only_reads(&scene);
+    certificates::openssl_agrees(&scene);
+    certificates::the_key_of_the_ca_is_nowhere(&scene);
+    certificates::nothing_skips_verification(&scene);
+    scene
+        .down()
+        .run()
+        .exits(0)
+        .prints("Removed: cluster e2e-walk");
+    scene.is_as_before();
+}
+
+#[track_caller]
+fn every_node_notes_its_proof(scene: &Scene) {
+    let notes: Vec<String> = nodes(scene.cluster)
+        .iter()
+        .map(|node| sh(node, "cat /var/lib/kindreg/proof"))
+        .collect();
+    assert_eq!(notes[0].len(), 64, "{notes:?}");
+    assert!(notes.iter().all(|note| *note == notes[0]), "{notes:?}");
+}
+
+/// Neither the engine nor the registry keeps what only the proof needed.
+#[track_caller]
+fn the_proof_leaves_no_image(scene: &Scene) {
+    let images = docker(&["image", "ls", "-a", "--format", "{{.Repository}}"]);
+    assert!(!images.contains(&scene.local_domain()), "{images}");
+    let pods = kubectl(
+        scene.cluster,
+        &["get", "pods", "-A", "-l", "dev.kindreg.pod", "-o", "name"],
+    );
+    assert_eq!(pods, "");
+    let tags = from_registry(scene, "kindreg/proof/tags/list");
+    assert!(tags["tags"].is_null(), "{tags}");
+}
+
+/// What the registry's API says, asked by curl in a node, with the node's CA and name resolution.
+#[track_caller]
+pub(crate) fn from_registry(scene: &Scene, path: &str) -> Value {
+    let domain = scene.domain();
+    let node = format!("{}-control-plane", scene.cluster);
+    let ca = format!("/etc/containerd/certs.d/{domain}/ca.crt");
+    let said = sh(
+        &node,
+        &format!("curl -sS --cacert {ca} https://{domain}/v2/{path}"),
+    );
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// An image that the test made and pushed with docker runs on every node, by both its names.
+#[track_caller]
+pub(crate) fn an_image_of_the_users_own_runs(scene: &Scene) {
+    let repository = "e2e/app";
+    let pushed = format!("{}/{repository}:1", scene.local_domain());
+    let architecture = docker(&["info", "--format", "{{.Architecture}}"]);
+    let nonce = format!("{} {:?}", scene.cluster, std::time::SystemTime::now());
+    let image = proof_image(
+        architecture.trim().parse().unwrap(),
+        &pushed,
+        nonce.as_bytes(),
+    );
+    run_with("docker", &["load"], &image.unwrap().archive).good();
+    docker(&["push", &pushed]);
+    docker(&["image", "rm", &pushed]);
+
+    let names: Vec<String> = nodes(scene.cluster);
+    let mut pods = Vec::new();
+    for node in &names {
+        for (name, domain) in [
+            ("canonical", scene.domain()),
+            ("local", scene.local_domain()),
+        ] {
+            pods.push(json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": format!("{name}-{node}"), "namespace": "default", "labels": {"e2e": "app"}},
+                "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [
+                    {"name": "app", "image": format!("{domain}/{repository}:1"), "imagePullPolicy": "Always"}]},
+            }));
+        }
+    }
+    // Pods take the default service account, which comes a moment after the cluster.
+    kubectl(
+        scene.cluster,
+        &[
+            "wait",
+            "--for=create",
+            "--timeout=60s",
+            "serviceaccount/default",
+        ],
+    );
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
+    kubectl_apply(scene.cluster, &list.to_string());
+    let done = "--for=jsonpath={.status.phase}=Succeeded";
+    kubectl(
+        scene.cluster,
+        &["wait", done, "--timeout=120s", "pod", "-l", "e2e=app"],
+    );
+    let said = kubectl(scene.cluster, &["logs", "-l", "e2e=app", "--tail=-1"]);
+    let greetings = said.matches(kindreg::oci::proof::GREETING).count();
+    assert_eq!(greetings, 2 * names.len(), "{said}");
+    kubectl(
+        scene.cluster,
+        &["delete", "pod", "-l", "e2e=app", "--wait=true"],
+    );
+}
+
+/// KEP-1755.
+#[track_caller]
+fn the_cluster_says_where_its_registry_is(scene: &Scene) {
+    let data = "-o=jsonpath={.data}";
+    let said = kubectl(
+        scene.cluster,
+        &[
+            "get",
+            "configmap",
+            "-n",
+            "kube-public",
+            "local-registry-hosting",
+            data,
+        ],
+    );
+    let data: Value = serde_json::from_str(&said).unwrap();
+    let text = data["localRegistryHosting.v1"].as_str().unwrap();
+    let hosting: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    assert_eq!(hosting["host"], scene.local_domain().as_str());
+    assert_eq!(hosting["hostFromContainerRuntime"], scene.domain().as_str());
+    assert_eq!(hosting["hostFromClusterNetwork"], scene.domain().as_str());
+    assert!(
+        hosting["help"].as_str().unwrap().starts_with("https://"),
+        "{text}"
+    );
+}

@@ -1,0 +1,205 @@
+//! The engine by itself, with steps that do nothing but tell: order, siblings, roll-back, Ctrl-C.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use async_trait::async_trait;
+use kindreg::engine::{self, Event, Held, Lock, OnFailure, Outcome};
+use kindreg::step::{Ctx, Plan, Stage, State, Step};
+
+use crate::world::World;
+
+type Journal = Arc<Mutex<Vec<String>>>;
+
+/// What a step does when it is applied.
+#[derive(Clone, Copy, PartialEq)]
+enum Act {
+    Succeed,
+    Fail,
+    WaitForEver,
+}
+
+struct Told {
+    name: &'static str,
+    act: Act,
+    found: State,
+    journal: Journal,
+}
+
+impl Told {
+    fn tell(&self, what: &str) {
+        self.journal
+            .lock()
+            .unwrap()
+            .push(format!("{what} {}", self.name));
+    }
+}
+
+#[async_trait]
+impl Step for Told {
+    fn title(&self) -> String {
+        self.name.to_owned()
+    }
+    async fn check(&self, _: &Ctx) -> Result<State> {
+        Ok(self.found.clone())
+    }
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        self.tell("apply");
+        match self.act {
+            Act::Succeed => Ok(()),
+            Act::Fail => bail!("{} broke", self.name),
+            Act::WaitForEver => ctx.pause(Duration::from_secs(3600)).await,
+        }
+    }
+    async fn undo(&self, _: &Ctx) -> Result<()> {
+        self.tell("undo");
+        Ok(())
+    }
+}
+
+struct NoLock(Journal);
+struct NoHeld(Journal);
+
+#[async_trait]
+impl Lock for NoLock {
+    async fn acquire(&self, _: &Ctx) -> Result<Box<dyn Held>> {
+        self.0.lock().unwrap().push("lock".to_owned());
+        Ok(Box::new(NoHeld(Arc::clone(&self.0))))
+    }
+}
+
+#[async_trait]
+impl Held for NoHeld {
+    async fn release(self: Box<Self>) {
+        self.0.lock().unwrap().push("unlock".to_owned());
+    }
+}
+
+fn step(journal: &Journal, name: &'static str, act: Act, found: State) -> Box<dyn Step> {
+    let journal = Arc::clone(journal);
+    Box::new(Told {
+        name,
+        act,
+        found,
+        journal,
+    })
+}
+
+fn plan(stages: Vec<Vec<Vec<Box<dyn Step>>>>) -> Plan {
+    let images = Stage { lanes: Vec::new() };
+    let stages = stages.into_iter().map(|lanes| Stage { lanes }).collect();
+    Plan { images, stages }
+}
+
+async fn up(plan: &Plan, journal: &Journal, on_failure: OnFailure) -> Result<Outcome> {
+    let world = World::new();
+    engine::up(
+        plan,
+        &world.ctx(),
+        &NoLock(Arc::clone(journal)),
+        on_failure,
+        &|_| {},
+    )
+    .await
+}
+
+fn told(journal: &Journal) -> Vec<String> {
+    journal.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn nothing_is_locked_or_applied_when_all_is_ready() {
+    let journal = Journal::default();
+    let plan = plan(vec![vec![vec![step(
+        &journal,
+        "a",
+        Act::Fail,
+        State::Ready,
+    )]]]);
+    assert_eq!(
+        up(&plan, &journal, OnFailure::RollBack).await.unwrap(),
+        Outcome::Unchanged
+    );
+    assert_eq!(told(&journal), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failure_undoes_what_this_run_made_newest_first_the_half_made_included() {
+    let journal = Journal::default();
+    let drifted = State::Drifted("other".to_owned());
+    let plan = plan(vec![
+        vec![vec![step(&journal, "a", Act::Succeed, State::Missing)]],
+        vec![vec![step(&journal, "was there", Act::Succeed, drifted)]],
+        vec![vec![
+            step(&journal, "b", Act::Succeed, State::Missing),
+            step(&journal, "c", Act::Fail, State::Missing),
+            step(&journal, "d", Act::Succeed, State::Missing),
+        ]],
+    ]);
+    let error = up(&plan, &journal, OnFailure::RollBack).await.unwrap_err();
+    assert_eq!(error.to_string(), "c broke");
+    let expected = [
+        "lock",
+        "apply a",
+        "apply was there",
+        "apply b",
+        "apply c",
+        "undo c",
+        "undo b",
+        "undo a",
+        "unlock",
+    ];
+    assert_eq!(told(&journal), expected);
+}
+
+#[tokio::test]
+async fn a_wreck_that_is_to_be_kept_is_kept() {
+    let journal = Journal::default();
+    let plan = plan(vec![vec![vec![step(
+        &journal,
+        "a",
+        Act::Fail,
+        State::Missing,
+    )]]]);
+    up(&plan, &journal, OnFailure::Keep).await.unwrap_err();
+    assert_eq!(told(&journal), ["lock", "apply a", "unlock"]);
+}
+
+#[tokio::test]
+async fn a_failing_lane_ends_its_siblings_and_its_own_error_is_the_one_shown() {
+    let journal = Journal::default();
+    let plan = plan(vec![vec![
+        vec![step(&journal, "waits", Act::WaitForEver, State::Missing)],
+        vec![step(&journal, "fails", Act::Fail, State::Missing)],
+    ]]);
+    let run = up(&plan, &journal, OnFailure::RollBack);
+    let error = tokio::time::timeout(Duration::from_secs(30), run)
+        .await
+        .expect("it ends")
+        .unwrap_err();
+    assert_eq!(error.to_string(), "fails broke");
+    assert!(told(&journal).contains(&"undo waits".to_owned()));
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_wait_and_rolls_back() {
+    let world = World::new();
+    let (journal, ctx) = (Journal::default(), world.ctx());
+    let plan = plan(vec![vec![vec![step(
+        &journal,
+        "a",
+        Act::WaitForEver,
+        State::Missing,
+    )]]]);
+    let (stop, lock) = (ctx.stop.clone(), NoLock(Arc::clone(&journal)));
+    let on = |event| {
+        if matches!(event, Event::Started { .. }) {
+            stop.cancel();
+        }
+    };
+    engine::up(&plan, &ctx, &lock, OnFailure::RollBack, &on)
+        .await
+        .unwrap_err();
+    assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);
+}

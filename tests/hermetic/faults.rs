@@ -1,0 +1,104 @@
+//! Faults that can't be made on purpose: each call of a whole `up` fails once, by an error and by a lost answer.
+
+use kindreg::docker::fake::Fault;
+use kindreg::engine::Outcome;
+
+use crate::world::World;
+
+/// How many calls a run of `up` makes.
+async fn calls_of_up() -> usize {
+    let world = World::new();
+    world.up().await.unwrap();
+    world.docker.calls()
+}
+
+async fn every_call_of_up_may_fail_once(fault: Fault) {
+    let calls = calls_of_up().await;
+    assert!(calls > 50, "an `up` takes more calls than {calls}");
+    for number in 1..=calls {
+        let world = World::new();
+        let host = world.docker.host().all("/");
+        world.docker.fail_call(number, fault);
+        let first = world.up().await;
+        let what = world
+            .docker
+            .call_log()
+            .get(number - 1)
+            .cloned()
+            .unwrap_or_default();
+        let case = format!("call {number} ({what})");
+        match &first {
+            Ok(outcome) => assert_eq!(*outcome, Outcome::Changed, "{case}"),
+            Err(error) => assert!(!format!("{error:#}").is_empty(), "{case}: silent"),
+        }
+        world
+            .up()
+            .await
+            .unwrap_or_else(|error| panic!("{case}: the next up: {error:#}"));
+        let third = world.up().await;
+        assert_eq!(third.unwrap(), Outcome::Unchanged, "{case}: a third up");
+        world
+            .down()
+            .await
+            .unwrap_or_else(|error| panic!("{case}: down: {error:#}"));
+        assert_eq!(
+            world.left().await,
+            Vec::<String>::new(),
+            "{case}: left behind"
+        );
+        assert_eq!(
+            world.docker.host().all("/"),
+            host,
+            "{case}: the engine's host"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_call_of_up_may_fail_once_with_an_error() {
+    every_call_of_up_may_fail_once(Fault::Error).await;
+}
+
+#[tokio::test]
+async fn the_answer_to_every_call_of_up_may_get_lost_once() {
+    every_call_of_up_may_fail_once(Fault::Dropped).await;
+}
+
+async fn every_call_of_down_may_fail_once(fault: Fault) {
+    let world = World::new();
+    world.up().await.unwrap();
+    let before = world.docker.calls();
+    world.down().await.unwrap();
+    let calls = world.docker.calls() - before;
+    for number in 1..=calls {
+        let world = World::new();
+        let host = world.docker.host().all("/");
+        world.up().await.unwrap();
+        world.docker.fail_call(world.docker.calls() + number, fault);
+        let _ = world.down().await;
+        world
+            .down()
+            .await
+            .unwrap_or_else(|error| panic!("call {number}: the next down: {error:#}"));
+        assert_eq!(
+            world.left().await,
+            Vec::<String>::new(),
+            "call {number}: left behind"
+        );
+        assert_eq!(
+            world.docker.host().all("/"),
+            host,
+            "call {number}: the engine's host"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_call_of_down_may_fail_once_with_an_error() {
+    every_call_of_down_may_fail_once(Fault::Error).await;
+}
+
+#[tokio::test]
+async fn the_answer_to_every_call_of_down_may_get_lost_once() {
+    every_call_of_down_may_fail_once(Fault::Dropped).await;
+}

@@ -1,0 +1,160 @@
+//! A small world for hermetic tests: the three fakes, set up so that a whole `up` works.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kindreg::docker::ExecOutput;
+use kindreg::docker::fake::FakeDocker;
+use kindreg::engine::{self, Event, OnFailure, Outcome};
+use kindreg::kind::fake::FakeKind;
+use kindreg::kube::fake::FakeKube;
+use kindreg::kubeconfig::Kubeconfig;
+use kindreg::lock::ContainerLock;
+use kindreg::plan::{Verify, plan};
+use kindreg::spec::{HostTrust, Port, Registry, Spec, Workers};
+use kindreg::step::Ctx;
+use kindreg::steps::{INSTALL, REMOVE};
+
+/// The node image of the world.
+pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
+
+/// What a test works with.
+pub(crate) struct World {
+    pub(crate) docker: Arc<FakeDocker>,
+    pub(crate) kind: Arc<FakeKind>,
+    pub(crate) kube: Arc<FakeKube>,
+    pub(crate) spec: Spec,
+    pub(crate) home: tempfile::TempDir,
+}
+
+/// A Spec of one control plane and two workers.
+pub(crate) fn spec() -> Spec {
+    Spec {
+        cluster: "c".parse().unwrap(),
+        workers: Workers::new(2).unwrap(),
+        node_image: NODE_IMAGE.parse().unwrap(),
+        registries: vec![Registry {
+            name: "registry".parse().unwrap(),
+            host: "registry.test".parse().unwrap(),
+            port: Port::new(5001).unwrap(),
+            image: "registry:3".parse().unwrap(),
+        }],
+        host_trust: HostTrust::Install,
+    }
+}
+
+fn success() -> ExecOutput {
+    ExecOutput {
+        code: 0,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+impl World {
+    /// A machine with both images and an engine, and nothing of ours.
+    pub(crate) fn new() -> Self {
+        let docker = Arc::new(FakeDocker::new());
+        docker.add_image(NODE_IMAGE);
+        docker.add_image("registry:3");
+        docker.logs_of_image("registry:3", "listening on [::]:5001, tls\n");
+        docker
+            .host()
+            .write("/etc/hosts", 0o644, "127.0.0.1 localhost\n")
+            .unwrap();
+        docker.on_script(INSTALL, |files, arguments, _| {
+            let [folder, name] = arguments else {
+                panic!("install takes folder and name")
+            };
+            let content = files.read("/kindreg/file").expect("the file was uploaded");
+            files
+                .write(&format!("{folder}/{name}"), 0o644, content)
+                .unwrap();
+            success()
+        });
+        docker.on_script(REMOVE, |files, arguments, _| {
+            let (file, folders) = arguments.split_first().expect("remove takes a file");
+            let _ = files.remove(file);
+            for folder in folders {
+                if !files.list(folder).is_empty() {
+                    break;
+                }
+                let _ = files.remove(folder);
+            }
+            success()
+        });
+        docker.on_script("kindreg-delete-manifest", |_, _, _| success());
+        docker.on_exec("rm", |files, arguments, _| {
+            for path in arguments
+                .iter()
+                .filter(|argument| argument.starts_with('/'))
+            {
+                let _ = files.remove(path);
+            }
+            success()
+        });
+        let spec = spec();
+        let kind = Arc::new(FakeKind::new(Arc::clone(&docker)));
+        let kube = Arc::new(FakeKube::new(Arc::clone(&docker), "c-control-plane"));
+        Self {
+            docker,
+            kind,
+            kube,
+            spec,
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A context as a new process would have it. Waits are cut short, as a fake answers at once.
+    pub(crate) fn ctx(&self) -> Ctx {
+        let kubeconfig = Kubeconfig::locate(None, Path::new(self.home.path()));
+        let (docker, kind, kube) = (self.docker.clone(), self.kind.clone(), self.kube.clone());
+        let (notes, _) = tokio::sync::mpsc::unbounded_channel();
+        let mut ctx = Ctx::new(docker, kind, kube, kubeconfig, notes);
+        ctx.patience = Duration::from_secs(2);
+        ctx
+    }
+
+    pub(crate) fn lock(&self) -> ContainerLock {
+        ContainerLock {
+            cluster: self.spec.cluster.clone(),
+            image: NODE_IMAGE.to_owned(),
+        }
+    }
+
+    /// `kindreg up` by a new process.
+    pub(crate) async fn up(&self) -> anyhow::Result<Outcome> {
+        self.up_with(&self.ctx(), &|_| {}).await
+    }
+
+    /// `kindreg up` with a context and an ear of the test's own.
+    pub(crate) async fn up_with(
+        &self,
+        ctx: &Ctx,
+        on: &(dyn Fn(Event) + Send + Sync),
+    ) -> anyhow::Result<Outcome> {
+        let plan = plan(&self.spec, Verify::EveryNode);
+        engine::up(&plan, ctx, &self.lock(), OnFailure::RollBack, on).await
+    }
+
+    /// `kindreg down` by a new process.
+    pub(crate) async fn down(&self) -> anyhow::Result<Outcome> {
+        let plan = plan(&self.spec, Verify::EveryNode);
+        let outcome = engine::down(&plan, &self.ctx(), &self.lock(), &|_| {}).await?;
+        kindreg::sweep::rest(&*self.docker, &self.spec.cluster).await?;
+        Ok(outcome)
+    }
+
+    /// Everything of ours that is there: containers, networks, volumes, files of the host.
+    pub(crate) async fn left(&self) -> Vec<String> {
+        let listed = kindreg::sweep::list(&*self.docker, &self.spec.cluster)
+            .await
+            .unwrap();
+        let things = listed.iter().map(ToString::to_string);
+        let host = self.docker.host().all("/").into_keys();
+        things
+            .chain(host.filter(|path| path.contains("docker")))
+            .collect()
+    }
+}
