@@ -226,13 +226,6 @@ impl Ended {
         );
         self
     }
-
-    /// The conversation must not have this text.
-    #[track_caller]
-    pub(crate) fn does_not_say(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "on stderr: {text:?}: {self}");
-        self
-    }
 }
 
 impl fmt::Display for Ended {

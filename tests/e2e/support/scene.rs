@@ -224,12 +224,12 @@ fn report(cluster: &str) {
         format!("kindreg-{cluster}-registry"),
     ]);
     for call in calls {
+        println!("$ docker {}", call.join(" "));
         let arguments: Vec<&str> = call.iter().map(String::as_str).collect();
-        println!(
-            "$ docker {}\n{}",
-            call.join(" "),
-            attempt("docker", &arguments).all()
-        );
+        for line in attempt("docker", &arguments).all().lines() {
+            // A registry's traces are some kilobytes a line.
+            println!("{}", line.chars().take(300).collect::<String>());
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Longest time that a program gets, in seconds. Pushes and `kubectl wait` on a busy machine take their time.
 const LIMIT: &str = "180";
@@ -139,14 +138,4 @@ pub(crate) fn kinds(cluster: &str) -> Vec<(i32, String)> {
         is_kind.then(|| (pid, String::from_utf8_lossy(&line).replace('\0', " ")))
     });
     found.collect()
-}
-
-/// Looks again and again until something holds, for at most a minute.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "in 60 s: {what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
 }

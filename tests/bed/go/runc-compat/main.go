@@ -1,18 +1,27 @@
-// runc-compat runs the runc-real beside it, without asking for CAP_SYS_RESOURCE.
+// runc-compat runs the runc-real beside it, and mends two things that machines of an older make lack.
 //
-// A machine's capability bounding set may lack that one (a virtual machine's or a container's often
-// does), and then runc refuses every privileged container: kind's nodes, and kube-proxy within them. So
-// it is taken out of what runc is asked for: of the bundle's config.json for `create` and `run`, of the
-// process file for `exec`. Where there is nothing to take out, or no such file, runc gets what it got.
+// A machine's capability bounding set may lack CAP_SYS_RESOURCE (a virtual machine's or a container's
+// often does), and then runc refuses every privileged container: kind's nodes, and kube-proxy within
+// them. So it is taken out of what runc is asked for: of the bundle's config.json for `create` and `run`,
+// of the process file for `exec`. Where there is nothing to take out, or no such file, runc gets what it got.
+//
+// On cgroup v1 a frozen process can't be killed, not even by SIGKILL. runc freezes a container for the
+// moment in which it sets its limits. If a node is killed in that moment, with the runc that was at work
+// in it, nobody thaws what it froze: the node never ends, and `docker rm -f` fails. So after a
+// `runc kill ID KILL` everything within the container's cgroup is thawed, until it is gone.
 package main
 
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const lacking = "CAP_SYS_RESOURCE"
@@ -29,6 +38,9 @@ func main() {
 		self = os.Args[0]
 	}
 	runc := filepath.Join(filepath.Dir(self), "runc-real")
+	if container, ok := killed(); ok {
+		kill(runc, container)
+	}
 	err = syscall.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ())
 	os.Stderr.WriteString("runc-compat: " + runc + ": " + err.Error() + "\n")
 	os.Exit(1)
@@ -45,6 +57,56 @@ func flag(long, short string) string {
 		}
 	}
 	return ""
+}
+
+// killed is the container that is to be ended for good, if that is what runc is asked for.
+func killed() (container string, ok bool) {
+	at := slices.Index(os.Args, "kill")
+	if at < 0 || len(os.Args) < at+3 {
+		return "", false
+	}
+	switch signal := os.Args[len(os.Args)-1]; strings.TrimPrefix(strings.ToUpper(signal), "SIG") {
+	case "9", "KILL":
+		return os.Args[len(os.Args)-2], true
+	}
+	return "", false
+}
+
+// kill has runc kill the container, thaws what is left of it for two seconds at most, and ends as runc
+// did. It returns, and nothing was done, if the container has no freezer: on cgroup v2.
+func kill(runc, container string) {
+	content, err := os.ReadFile(filepath.Join(flag("--root", "--root"), container, "state.json"))
+	if err != nil {
+		return
+	}
+	var state struct {
+		Cgroups map[string]string `json:"cgroup_paths"`
+	}
+	if json.Unmarshal(content, &state) != nil || state.Cgroups["freezer"] == "" {
+		return
+	}
+	command := exec.Command(runc, os.Args[1:]...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	_ = command.Run()
+	for try := 0; try < 40 && thaw(state.Cgroups["freezer"]); try++ {
+		time.Sleep(50 * time.Millisecond)
+	}
+	os.Exit(command.ProcessState.ExitCode())
+}
+
+// thaw tells every cgroup in the tree to go on, and whether there is a process left in it.
+func thaw(tree string) (alive bool) {
+	_ = filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return nil // gone meanwhile, or a file
+		}
+		if processes, _ := os.ReadFile(filepath.Join(path, "cgroup.procs")); len(processes) > 0 {
+			alive = true
+			_ = os.WriteFile(filepath.Join(path, "freezer.state"), []byte("THAWED"), 0)
+		}
+		return nil
+	})
+	return alive
 }
 
 // edit takes the capability out of the process that the file describes, below key or as a whole.

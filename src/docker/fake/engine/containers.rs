@@ -1,0 +1,191 @@
+//! Containers of the fake engine: made, started, ended.
+//!
+//! Nothing here may run a command; a container that is started just runs.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, FakeContainer, FakeVolume, HOSTS, familiar};
+use crate::docker::fake::files::{Node, Tree, clean};
+use crate::docker::{
+    Afterwards, Container, ContainerSpec, ContainerState, DockerError, Input, Mount, MountSource,
+    NetworkMode, PublishedPort, Result,
+};
+
+impl Engine {
+    /// The container of that name or id.
+    pub(in crate::docker::fake) fn found(&mut self, name: &str) -> Result<&mut FakeContainer> {
+        let named =
+            |container: &&mut FakeContainer| container.spec.name == name || container.id == name;
+        let gone = || DockerError::Gone {
+            what: format!("container {name}"),
+        };
+        self.containers.values_mut().find(named).ok_or_else(gone)
+    }
+
+    pub(in crate::docker::fake) fn name_of(&self, name: &str) -> Option<String> {
+        let named =
+            |container: &&FakeContainer| container.spec.name == name || container.id == name;
+        self.containers
+            .values()
+            .find(named)
+            .map(|container| container.spec.name.clone())
+    }
+
+    pub(in crate::docker::fake) fn report(&self, name: &str) -> Option<Container> {
+        let container = self.containers.get(&self.name_of(name)?)?;
+        Some(Container {
+            id: container.id.clone(),
+            name: container.spec.name.clone(),
+            image: container.spec.image.clone(),
+            labels: container.spec.labels.clone(),
+            state: container.state.clone(),
+            networks: container.networks.clone(),
+            ports: container.ports.clone(),
+        })
+    }
+
+    pub(in crate::docker::fake) fn create(&mut self, spec: &ContainerSpec) -> Result<String> {
+        if self.image(&spec.image).is_none() {
+            return Err(DockerError::Gone {
+                what: format!("image {}", spec.image),
+            });
+        }
+        if self.containers.contains_key(&spec.name) {
+            return Err(DockerError::NameTaken {
+                name: spec.name.clone(),
+            });
+        }
+        // The archive API and containers' processes need somewhere to stand.
+        let mut root = Tree::new(&["/etc", "/root", "/run", "/tmp", "/usr", "/var", "/var/lib"]);
+        let doing = format!("create container {}", spec.name);
+        let refused = |cause: &dyn std::fmt::Display| DockerError::Other {
+            doing: doing.clone(),
+            cause: cause.to_string(),
+        };
+        for (path, node) in self
+            .image_files
+            .get(&familiar(&spec.image))
+            .into_iter()
+            .flatten()
+        {
+            root.put(path, node.clone())
+                .map_err(|error| refused(&error))?;
+        }
+        for Mount { source, target } in &spec.mounts {
+            root.put(&clean(target), Node::Folder { mode: 0o755 })
+                .map_err(|error| refused(&error))?;
+            match source {
+                MountSource::Volume(name) => {
+                    let fresh = || FakeVolume {
+                        labels: BTreeMap::new(),
+                        tree: Tree::new(&[]),
+                    };
+                    self.volumes.entry(name.clone()).or_insert_with(fresh);
+                }
+                MountSource::Host(path) if self.host.get(&clean(path)).is_none() => {
+                    let cause = format!(
+                        "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+                    );
+                    return Err(refused(&cause));
+                }
+                MountSource::Host(_) => {}
+            }
+        }
+        let networks = match &spec.network {
+            NetworkMode::None => BTreeMap::new(),
+            NetworkMode::Named { name, aliases } => {
+                BTreeMap::from([(name.clone(), aliases.clone())])
+            }
+        };
+        let container = FakeContainer {
+            id: self.new_id(),
+            spec: spec.clone(),
+            state: ContainerState::Created,
+            networks,
+            output: String::new(),
+            ports: Vec::new(),
+            root,
+        };
+        let id = container.id.clone();
+        self.containers.insert(spec.name.clone(), container);
+        Ok(id)
+    }
+
+    /// Starts a container; whether it had to be. Its process is the caller's business.
+    pub(in crate::docker::fake) fn start(&mut self, name: &str) -> Result<bool> {
+        let container = self.found(name)?.clone();
+        if container.state == ContainerState::Running {
+            return Ok(false);
+        }
+        if let Some(network) = container
+            .networks
+            .keys()
+            .find(|network| !self.networks.contains_key(*network))
+        {
+            let doing = format!("start container {name}");
+            return Err(DockerError::Other {
+                doing,
+                cause: format!("network {network} not found"),
+            });
+        }
+        let mut ports = container.spec.ports;
+        for port in &mut ports {
+            if port.host == 0 {
+                port.host = 32768 + self.next();
+            }
+            let taken = |other: &PublishedPort| {
+                other.host == port.host && overlap(&other.address, &port.address)
+            };
+            if self.busy_ports.contains(&port.host)
+                || self.containers.values().any(|c| c.ports.iter().any(taken))
+            {
+                let cause = format!(
+                    "failed to bind host port {}:{}/tcp: address already in use",
+                    port.address, port.host
+                );
+                return Err(DockerError::PortTaken { cause });
+            }
+        }
+        let log = self.image_log(&container.spec.image);
+        let container = self.found(name)?;
+        container.state = ContainerState::Running;
+        container.ports = ports;
+        container.output.push_str(&log);
+        // The engine writes this file anew at each start (libnetwork, `buildHostsFile`).
+        let hosts = Node::File {
+            mode: 0o644,
+            content: HOSTS.into(),
+        };
+        container.root.put("/etc/hosts", hosts).unwrap_or_default();
+        Ok(true)
+    }
+
+    /// The process of a container ends.
+    pub(in crate::docker::fake) fn end(&mut self, name: &str, code: i64) {
+        if let Ok(container) = self.found(name) {
+            container.state = ContainerState::Exited { code };
+            container.ports.clear();
+            let name = container.spec.name.clone();
+            if container.spec.afterwards == Afterwards::Remove {
+                self.containers.remove(&name);
+            }
+        }
+    }
+
+    /// The client of a container's standard input goes away.
+    pub(in crate::docker::fake) fn client_left(&mut self, id: &str) {
+        let ends = |container: &FakeContainer| {
+            container.spec.input == Input::UntilClientLeaves
+                && container.state == ContainerState::Running
+        };
+        if self.found(id).is_ok_and(|container| ends(container)) {
+            self.end(id, 0);
+        }
+    }
+}
+
+/// Whether two published addresses compete for one port.
+fn overlap(one: &str, other: &str) -> bool {
+    let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
+    one == other || any(one) || any(other)
+}
