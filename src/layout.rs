@@ -106,16 +106,16 @@ impl Layout {
         format!("{}-control-plane", self.cluster)
     }
 
-    /// All nodes' containers, as kind names them, the control plane first.
+    /// All nodes' containers, as kind names them, the control planes first.
     #[must_use]
-    pub fn nodes(&self, workers: u16) -> Vec<String> {
-        let worker = |number: u16| match number {
-            1 => format!("{}-worker", self.cluster),
-            _ => format!("{}-worker{number}", self.cluster),
+    pub fn nodes(&self, control_planes: u16, workers: u16) -> Vec<String> {
+        let named = |role: &str, number: u16| match number {
+            1 => format!("{}-{role}", self.cluster),
+            _ => format!("{}-{role}{number}", self.cluster),
         };
-        std::iter::once(self.control_plane())
-            .chain((1..=workers).map(worker))
-            .collect()
+        let control_planes = (1..=control_planes).map(|number| named("control-plane", number));
+        let workers = (1..=workers).map(|number| named("worker", number));
+        control_planes.chain(workers).collect()
     }
 
     /// The cluster's entry in a kubeconfig, as kind names it.
@@ -162,15 +162,17 @@ impl Layout {
 /// All nodes of a Spec, the control plane first.
 #[must_use]
 pub fn nodes(spec: &Spec) -> Vec<String> {
-    Layout::of(&spec.cluster).nodes(spec.workers.number())
+    Layout::of(&spec.cluster).nodes(spec.control_planes.number(), spec.workers.number())
 }
 
 /// Everything that a registry answers to, and so the SANs of its leaf and the constraints of its CA.
 #[must_use]
 pub fn names(spec: &Spec, registry: &Registry) -> crate::pki::Names {
     let container = Layout::of(&spec.cluster).registry(&registry.name);
+    let hosts = std::iter::once(&registry.host).chain(&registry.names);
+    let ours = [container.as_str(), "localhost"];
     crate::pki::Names::new(
-        [registry.host.as_str(), &container, "localhost"],
+        hosts.map(crate::spec::Host::as_str).chain(ours),
         [
             std::net::Ipv4Addr::LOCALHOST.into(),
             std::net::Ipv6Addr::LOCALHOST.into(),
@@ -185,9 +187,13 @@ mod tests {
     #[test]
     fn nodes_are_named_as_kind_names_them() {
         let layout = Layout::of(&"c".parse().unwrap());
-        assert_eq!(layout.nodes(0), ["c-control-plane"]);
+        assert_eq!(layout.nodes(1, 0), ["c-control-plane"]);
         assert_eq!(
-            layout.nodes(3),
+            layout.nodes(3, 0)[1..],
+            ["c-control-plane2", "c-control-plane3"]
+        );
+        assert_eq!(
+            layout.nodes(1, 3),
             ["c-control-plane", "c-worker", "c-worker2", "c-worker3"]
         );
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
-use crate::spec::{ClusterName, HostTrust, Registry, Spec, Workers};
+use crate::spec::{ClusterName, ControlPlanes, Data, HostTrust, Registry, Spec, Workers};
 
 /// A thing of the engine that is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,9 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
             host: "registry.test".parse()?,
             port: "5001".parse()?,
             image: "registry:3".parse()?,
+            names: Vec::new(),
+            data: Data::Discard,
+            mirror_of: None,
         };
         if !registries.contains(&registry) {
             registries.push(registry);
@@ -105,7 +108,9 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
     }
     Ok(Some(Spec {
         cluster: cluster.clone(),
+        control_planes: ControlPlanes::default(),
         workers: Workers::new(workers)?,
+        kind_config: None,
         node_image: image,
         registries,
         host_trust: HostTrust::Leave,

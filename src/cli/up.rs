@@ -10,7 +10,7 @@ use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
 use crate::plan::{Verify, plan};
 use crate::problem::{Exit, Problem};
-use crate::spec::{Host, HostTrust, ImageRef, Port, Registry, Spec, Workers};
+use crate::spec::{ControlPlanes, Data, Host, HostTrust, ImageRef, Port, Registry, Spec, Workers};
 use crate::step::State;
 use crate::steps;
 use crate::ui::Printer;
@@ -80,13 +80,18 @@ impl Arguments {
     fn spec(&self, shared: &Shared) -> Result<Spec> {
         Ok(Spec {
             cluster: shared.name.clone(),
+            control_planes: ControlPlanes::default(),
             workers: self.workers,
+            kind_config: None,
             node_image: self.image.clone(),
             registries: vec![Registry {
                 name: REGISTRY.parse()?,
                 host: self.host.clone(),
                 port: self.port,
                 image: self.registry_image.clone(),
+                names: Vec::new(),
+                data: Data::Discard,
+                mirror_of: None,
             }],
             host_trust: if self.no_host_trust {
                 HostTrust::Leave

@@ -9,7 +9,7 @@ mod image;
 mod name;
 
 pub use image::ImageRef;
-pub use name::{ClusterName, Host, Port, RegistryName, Workers};
+pub use name::{ClusterName, ControlPlanes, Host, Port, RegistryName, Workers};
 
 /// A value that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,10 +29,16 @@ pub struct Invalid {
 pub struct Spec {
     /// Name of the kind cluster.
     pub cluster: ClusterName,
-    /// Nodes besides the one control plane.
+    /// Nodes that run the control plane.
+    #[serde(default)]
+    pub control_planes: ControlPlanes,
+    /// Nodes besides those.
     pub workers: Workers,
     /// Image of the nodes.
     pub node_image: ImageRef,
+    /// A kind configuration of the user's own (YAML, v1alpha4), which ours is merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind_config: Option<String>,
     /// The registries.
     pub registries: Vec<Registry>,
     /// Whether the engine's host is to trust the registries too.
@@ -51,6 +57,26 @@ pub struct Registry {
     pub port: Port,
     /// Image of the registry itself.
     pub image: ImageRef,
+    /// Further host names that it answers to, on the same port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Host>,
+    /// What becomes of its images on `down`.
+    #[serde(default)]
+    pub data: Data,
+    /// The registry that it is a pull-through cache of (`docker.io`); one cannot push to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_of: Option<Host>,
+}
+
+/// What becomes of a registry's images on `down`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// They go.
+    #[default]
+    Discard,
+    /// Their volume stays, and the next `up` takes it on.
+    Keep,
 }
 
 /// Whether `/etc/docker/certs.d` of the engine's host gets the registries' CAs.
@@ -80,6 +106,15 @@ impl Registry {
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", self.host, self.port)
+    }
+
+    /// Every name that an image may give it, the canonical one first, `localhost` last.
+    #[must_use]
+    pub fn domains(&self) -> Vec<String> {
+        let names = std::iter::once(&self.host).chain(&self.names);
+        let mut all: Vec<String> = names.map(|name| domain(name.as_str(), self.port)).collect();
+        all.push(self.local_domain());
+        all
     }
 }
 
@@ -144,6 +179,9 @@ mod tests {
             host: host.parse().unwrap(),
             port: Port::new(port).unwrap(),
             image: "registry:3".parse().unwrap(),
+            names: Vec::new(),
+            data: Data::Discard,
+            mirror_of: None,
         }
     }
 
@@ -168,7 +206,9 @@ mod tests {
     fn multicast_names_and_the_airplay_port_are_warned_of() {
         let spec = |host, port| Spec {
             cluster: "c".parse().unwrap(),
+            control_planes: ControlPlanes::default(),
             workers: Workers::new(0).unwrap(),
+            kind_config: None,
             node_image: "kindest/node:v1".parse().unwrap(),
             registries: vec![registry(host, port)],
             host_trust: HostTrust::Install,

@@ -173,6 +173,61 @@ impl From<Workers> for u16 {
     }
 }
 
+/// Number of control planes: an odd one keeps a majority in etcd, and more than 5 help nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct ControlPlanes(u16);
+
+impl ControlPlanes {
+    /// A number of control planes: 1, 3 or 5.
+    pub fn new(number: u16) -> Result<Self, Invalid> {
+        if matches!(number, 1 | 3 | 5) {
+            Ok(Self(number))
+        } else {
+            Err(invalid(
+                "number of control planes",
+                &number.to_string(),
+                "1, 3 or 5",
+            ))
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for ControlPlanes {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl FromStr for ControlPlanes {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        let number = value
+            .parse()
+            .map_err(|_| invalid("number of control planes", value, "1, 3 or 5"));
+        number.and_then(Self::new)
+    }
+}
+
+impl TryFrom<u16> for ControlPlanes {
+    type Error = Invalid;
+    fn try_from(number: u16) -> Result<Self, Invalid> {
+        Self::new(number)
+    }
+}
+
+impl From<ControlPlanes> for u16 {
+    fn from(number: ControlPlanes) -> Self {
+        number.0
+    }
+}
+
 pub(super) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -> Invalid {
     Invalid {
         what,

@@ -12,7 +12,7 @@ use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
 use kindreg::plan::{Verify, plan};
-use kindreg::spec::{HostTrust, Port, Registry, Spec, Workers};
+use kindreg::spec::{ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
 use kindreg::steps::{INSTALL, REMOVE};
 
@@ -32,13 +32,18 @@ pub(crate) struct World {
 pub(crate) fn spec() -> Spec {
     Spec {
         cluster: "c".parse().unwrap(),
+        control_planes: ControlPlanes::default(),
         workers: Workers::new(2).unwrap(),
+        kind_config: None,
         node_image: NODE_IMAGE.parse().unwrap(),
         registries: vec![Registry {
             name: "registry".parse().unwrap(),
             host: "registry.test".parse().unwrap(),
             port: Port::new(5001).unwrap(),
             image: "registry:3".parse().unwrap(),
+            names: Vec::new(),
+            data: Data::Discard,
+            mirror_of: None,
         }],
         host_trust: HostTrust::Install,
     }
