@@ -96,11 +96,11 @@ pub trait Held: Send + Sync {
 /// # Errors
 /// The first step, in the plan's order, that could not be checked or found what is not ours.
 pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
-    ctx.forget().await;
-    let checks = join_all(
-        plan.steps()
-            .map(|step| async move { step.check(ctx).await.map(|state| (step, state)) }),
-    );
+    let reading = &ctx.reading();
+    let checks = join_all(plan.steps().map(|step| async move {
+        let state = step.check(reading).await?;
+        Ok((step, state))
+    }));
     ctx.unless_stopped(checks).await?.into_iter().collect()
 }
 
@@ -167,9 +167,9 @@ async fn up_locked<'a>(
 /// # Errors
 /// All that could not be checked or undone, as one error.
 pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Result<Outcome> {
-    ctx.forget().await;
+    let reading = &ctx.reading();
     let steps = plan.steps().filter(|step| leaves_something(*step));
-    let found = join_all(steps.map(|step| step.check(ctx))).await;
+    let found = join_all(steps.map(|step| step.check(reading))).await;
     if found
         .iter()
         .all(|state| matches!(state, Ok(State::Missing)))
@@ -177,7 +177,6 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
         return Ok(Outcome::Unchanged);
     }
     let held = lock.acquire(ctx).await?;
-    ctx.forget().await;
     let mut outcome = Outcome::Unchanged;
     let mut errors = Vec::new();
     for (number, stage) in plan.stages.iter().enumerate().rev() {

@@ -33,7 +33,7 @@ const LABEL_HOLDER: &str = "dev.kindreg.holder";
 pub struct ContainerLock {
     /// Whose it is.
     pub cluster: ClusterName,
-    /// An image with `cat` that is present in the engine.
+    /// An image with `cat`; the record's own is taken where there is one, as no tag can be taken off that.
     pub image: String,
 }
 
@@ -55,13 +55,15 @@ impl Held for HeldContainer {
 }
 
 impl ContainerLock {
-    fn container(&self, holder: &str) -> ContainerSpec {
+    async fn container(&self, ctx: &Ctx, holder: &str) -> Result<ContainerSpec> {
         let layout = Layout::of(&self.cluster);
+        let record = ctx.docker.container(&layout.record()).await?;
+        let record = record.filter(|record| layout.owns(&record.labels));
         let mut labels = layout.labels();
         labels.insert(LABEL_HOLDER.to_owned(), holder.to_owned());
-        ContainerSpec {
+        Ok(ContainerSpec {
             name: layout.lock(),
-            image: self.image.clone(),
+            image: record.map_or_else(|| self.image.clone(), |record| record.image),
             entrypoint: vec!["cat".to_owned()],
             command: Vec::new(),
             environment: BTreeMap::new(),
@@ -73,7 +75,7 @@ impl ContainerLock {
             capabilities: Capabilities::Only(Vec::new()),
             input: Input::UntilClientLeaves,
             afterwards: Afterwards::Remove,
-        }
+        })
     }
 
     /// Removes the lock if it is this holder's, which it may be though making it seemed to fail.
@@ -104,7 +106,7 @@ impl ContainerLock {
 impl Lock for ContainerLock {
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>> {
         let holder = nonce();
-        let spec = self.container(&holder);
+        let spec = self.container(ctx, &holder).await?;
         let begun = Instant::now();
         let mut idle: Option<(String, Instant)> = None;
         let mut said = false;

@@ -3,7 +3,6 @@
 //! The laws, which one generic test holds every step to: `check` changes nothing; after `apply`, `check` says Ready;
 //! after `undo`, it says Missing; `undo` twice is Ok. Steps never print, and know nothing of order or dry runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::Docker;
+use crate::docker::round::OneRound;
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
-use crate::pki::Identity;
-use crate::spec::RegistryName;
 
 /// What a step found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +96,7 @@ impl Plan {
 pub struct Stopped;
 
 /// What steps work with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ctx {
     /// The Docker engine.
     pub docker: Arc<dyn Docker>,
@@ -113,10 +111,9 @@ pub struct Ctx {
     /// Cancelled when the run is to stop; waits end with [`Stopped`].
     pub stop: CancellationToken,
     /// The `kind create` of this run, while it is at work.
-    pub creation: Mutex<Option<Box<dyn Creation>>>,
+    pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
     /// The proof image that this run pushed: its path and tag, without a domain.
-    pub proof_image: Mutex<Option<String>>,
-    identities: Mutex<BTreeMap<RegistryName, Arc<Identity>>>,
+    pub proof_image: Arc<Mutex<Option<String>>>,
     notes: Notes,
 }
 
@@ -139,9 +136,8 @@ impl Ctx {
             kubeconfig,
             patience: Duration::from_secs(300),
             stop: CancellationToken::new(),
-            creation: Mutex::default(),
-            proof_image: Mutex::default(),
-            identities: Mutex::default(),
+            creation: Arc::default(),
+            proof_image: Arc::default(),
             notes,
         }
     }
@@ -165,29 +161,13 @@ impl Ctx {
         self.unless_stopped(tokio::time::sleep(time)).await
     }
 
-    /// What a registry shows the world, read once a round by `read` and remembered; `None` is not remembered.
-    pub async fn identity<F>(
-        &self,
-        registry: &RegistryName,
-        read: F,
-    ) -> Result<Option<Arc<Identity>>>
-    where
-        F: Future<Output = Result<Option<Identity>>>,
-    {
-        // Held while reading, so that checks running side by side read once.
-        let mut known = self.identities.lock().await;
-        if let Some(identity) = known.get(registry) {
-            return Ok(Some(Arc::clone(identity)));
+    /// The same, for one round of checks: equal questions are asked once, and nothing can be written.
+    #[must_use]
+    pub fn reading(&self) -> Self {
+        let docker = Arc::new(OneRound::of(Arc::clone(&self.docker)));
+        Self {
+            docker,
+            ..self.clone()
         }
-        let found = read.await?.map(Arc::new);
-        if let Some(identity) = &found {
-            known.insert(registry.clone(), Arc::clone(identity));
-        }
-        Ok(found)
-    }
-
-    /// Forgets what was read, so that the next check sees the world as it is.
-    pub async fn forget(&self) {
-        self.identities.lock().await.clear();
     }
 }

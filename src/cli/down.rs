@@ -43,7 +43,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         }
         return Ok(Exit::Done);
     }
-    let lock = session.lock(shared, spec.node_image.as_str()).await?;
+    let lock = session.lock(&spec);
     let progress = &session.progress;
     let ended = engine::down(&plan, &session.ctx, &lock, &|event| progress.draw(&event)).await;
     progress.end();

@@ -17,6 +17,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
 use crate::problem::{Exit, Problem};
+use crate::spec::Spec;
 use crate::step::Ctx;
 use crate::ui::{self, Printer, Progress};
 
@@ -74,18 +75,12 @@ impl Session {
         })
     }
 
-    /// The lock of the cluster, made from an image that is present.
-    pub(super) async fn lock(&self, shared: &Shared, node_image: &str) -> Result<ContainerLock> {
-        // The record keeps its image from being removed, whatever becomes of the tag.
-        let record = self
-            .docker
-            .container(&Layout::of(&shared.name).record())
-            .await?;
-        let image = record.map_or_else(|| node_image.to_owned(), |record| record.image);
-        Ok(ContainerLock {
-            cluster: shared.name.clone(),
-            image,
-        })
+    /// The lock of a cluster.
+    pub(super) fn lock(&self, spec: &Spec) -> ContainerLock {
+        ContainerLock {
+            cluster: spec.cluster.clone(),
+            image: spec.node_image.to_string(),
+        }
     }
 
     /// What a failure means: Ctrl-C is shown as such.

@@ -117,12 +117,10 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     }
     let session = Session::open(shared, printer).await?;
     let plan = plan(&spec, arguments.verify());
-    let (engine, asked) = tokio::join!(
-        session.docker.info(),
-        steps::asked(&*session.docker, &spec.cluster)
-    );
-    support(&engine?)?;
-    let asked = asked?;
+    let asked = steps::asked(&*session.docker, &spec.cluster).await?;
+    if asked.is_none() {
+        support(&session.docker.info().await?)?;
+    }
     refuse_another_request(&spec, asked.as_ref())?;
     if arguments.dry_run {
         let states = engine::preview(&plan, &session.ctx).await?;
@@ -131,7 +129,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     if asked.is_none() && !arguments.yes {
         consent(&spec, printer)?;
     }
-    let lock = session.lock(shared, spec.node_image.as_str()).await?;
+    let lock = session.lock(&spec);
     let on_failure = if arguments.keep_on_failure {
         OnFailure::Keep
     } else {

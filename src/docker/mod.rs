@@ -12,9 +12,10 @@ use serde::Serialize;
 pub mod address;
 pub mod bollard;
 pub mod fake;
+pub mod round;
 
 /// What a call on the engine came to, where it failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DockerError {
     /// Nothing answers at the engine's address.
     #[error("no Docker engine answers at {address}: {cause}")]

@@ -88,7 +88,6 @@ impl Step for Certificate {
             identity.key_pem.expose_secret().to_owned(),
         )
         .await?;
-        ctx.forget().await;
         Ok(())
     }
 
@@ -97,7 +96,6 @@ impl Step for Certificate {
             self.write(ctx, String::new(), String::new(), String::new())
                 .await?;
         }
-        ctx.forget().await;
         Ok(())
     }
 }

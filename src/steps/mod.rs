@@ -1,7 +1,6 @@
 //! One file a step. A step looks and acts through the ports, and prints nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -88,33 +87,29 @@ async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
 }
 
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
-async fn identity(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<Arc<Identity>>> {
+async fn identity(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<Identity>> {
     let container = Layout::of(&spec.cluster).registry(&registry.name);
-    let read = async {
-        let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
-            return Ok(None);
-        };
-        let files = below(&tar, "secret")?;
-        let text = |name: &str| {
-            files
-                .get(name)
-                .and_then(|content| String::from_utf8(content.to_vec()).ok())
-                .filter(|text| !text.is_empty())
-        };
-        let (Some(ca_pem), Some(leaf_pem), Some(key_pem)) = (
-            text(distribution::CA),
-            text(distribution::LEAF),
-            text(distribution::KEY),
-        ) else {
-            return Ok(None);
-        };
-        Ok(Some(Identity {
-            ca_pem,
-            leaf_pem,
-            key_pem: key_pem.into(),
-        }))
+    let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
+        return Ok(None);
     };
-    ctx.identity(&registry.name, read).await
+    let files = below(&tar, "secret")?;
+    let text = |name: &str| {
+        let text = String::from_utf8(files.get(name)?.to_vec()).ok()?;
+        (!text.is_empty()).then_some(text)
+    };
+    let (Some(ca_pem), Some(leaf_pem), Some(key_pem)) = (
+        text(distribution::CA),
+        text(distribution::LEAF),
+        text(distribution::KEY),
+    ) else {
+        return Ok(None);
+    };
+    let key_pem = key_pem.into();
+    Ok(Some(Identity {
+        ca_pem,
+        leaf_pem,
+        key_pem,
+    }))
 }
 
 /// The regular files of an archive of one folder, by their path below it.

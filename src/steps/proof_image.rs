@@ -27,9 +27,18 @@ pub struct ProofImage {
 }
 
 impl ProofImage {
+    /// The tag follows from the cluster, so that what a killed run has left in the engine is found.
+    fn tag(&self) -> String {
+        self.spec.cluster.to_string()
+    }
+
     /// The reference under which the engine pushes: localhost, which needs no resolver entry.
-    fn pushed_as(&self, tag: &str) -> String {
-        format!("{}/{REPOSITORY}:{tag}", self.registry.local_domain())
+    fn pushed_as(&self) -> String {
+        format!(
+            "{}/{REPOSITORY}:{}",
+            self.registry.local_domain(),
+            self.tag()
+        )
     }
 }
 
@@ -84,7 +93,11 @@ impl Step for ProofImage {
         {
             return Ok(State::Ready);
         }
-        Ok(State::Missing)
+        let left = ctx.docker.image(&self.pushed_as()).await?;
+        Ok(match left {
+            Some(_) => State::Drifted("a run that was killed has left one".to_owned()),
+            None => State::Missing,
+        })
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
@@ -100,10 +113,11 @@ impl Step for ProofImage {
                     "run without it: kindreg up --no-verify",
                 )
             })?;
-        let tag = nonce();
-        let reference = self.pushed_as(&tag);
-        let image = proof_image(architecture, &reference, tag.as_bytes())?;
-        *ctx.proof_image.lock().await = Some(tag);
+        let reference = self.pushed_as();
+        let image = proof_image(architecture, &reference, nonce().as_bytes())?;
+        // One that a killed run left would lose its name to this one, and stay.
+        ctx.docker.remove_image(&reference).await?;
+        *ctx.proof_image.lock().await = Some(self.tag());
         ctx.docker.load(image.archive).await?;
         ctx.docker.push(&reference).await.with_context(|| {
             Problem::new(
@@ -119,10 +133,10 @@ impl Step for ProofImage {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        ctx.docker.remove_image(&self.pushed_as()).await?;
         let Some(tag) = ctx.proof_image.lock().await.take() else {
             return Ok(());
         };
-        ctx.docker.remove_image(&self.pushed_as(&tag)).await?;
         remove_from_registry(ctx, &self.spec, &self.registry, &tag).await
     }
 }

@@ -1,0 +1,178 @@
+//! One round of reads: whoever asks the same thing asks the engine once, and nobody can write.
+//!
+//! Many steps look at the same containers and files. Nothing here outlives its round, so nothing grows stale.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::OnceCell;
+
+use super::{
+    Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
+    NetworkSpec, Result, Volume,
+};
+
+/// An engine as it is during one round of checks.
+#[derive(Debug)]
+pub struct OneRound {
+    engine: Arc<dyn Docker>,
+    info: Answers<(), EngineInfo>,
+    image: Answers<String, Option<String>>,
+    container: Answers<String, Option<Container>>,
+    containers: Answers<(String, String), Vec<Container>>,
+    logs: Answers<(String, u32), String>,
+    download: Answers<(String, String), Option<Bytes>>,
+    network: Answers<String, Option<Network>>,
+    networks: Answers<(String, String), Vec<Network>>,
+    volume: Answers<String, Option<Volume>>,
+    volumes: Answers<(String, String), Vec<Volume>>,
+}
+
+impl OneRound {
+    /// A round that begins now.
+    pub fn of(engine: Arc<dyn Docker>) -> Self {
+        Self {
+            engine,
+            info: Answers::default(),
+            image: Answers::default(),
+            container: Answers::default(),
+            containers: Answers::default(),
+            logs: Answers::default(),
+            download: Answers::default(),
+            network: Answers::default(),
+            networks: Answers::default(),
+            volume: Answers::default(),
+            volumes: Answers::default(),
+        }
+    }
+}
+
+/// Answers to one kind of question, failures included.
+#[derive(Debug)]
+struct Answers<Q, A>(Mutex<HashMap<Q, Arc<OnceCell<Result<A>>>>>);
+
+impl<Q, A> Default for Answers<Q, A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<Q: Eq + Hash, A: Clone> Answers<Q, A> {
+    /// The answer to a question; who asks while it is on its way waits for it.
+    async fn to(&self, question: Q, ask: impl Future<Output = Result<A>>) -> Result<A> {
+        let cell = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(question).or_default())
+        };
+        cell.get_or_init(|| ask).await.clone()
+    }
+}
+
+fn pair(a: &str, b: &str) -> (String, String) {
+    (a.to_owned(), b.to_owned())
+}
+
+fn refused<T>(what: &str, name: &str) -> Result<T> {
+    Err(DockerError::Other {
+        doing: format!("{what} {name}"),
+        cause: "a check may not write (a bug of kindreg's)".to_owned(),
+    })
+}
+
+#[async_trait]
+impl Docker for OneRound {
+    async fn info(&self) -> Result<EngineInfo> {
+        self.info.to((), self.engine.info()).await
+    }
+    async fn image(&self, reference: &str) -> Result<Option<String>> {
+        let ask = self.engine.image(reference);
+        self.image.to(reference.to_owned(), ask).await
+    }
+    async fn container(&self, name: &str) -> Result<Option<Container>> {
+        let ask = self.engine.container(name);
+        self.container.to(name.to_owned(), ask).await
+    }
+    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
+        let ask = self.engine.containers(key, value);
+        self.containers.to(pair(key, value), ask).await
+    }
+    async fn logs(&self, name: &str, lines: u32) -> Result<String> {
+        let ask = self.engine.logs(name, lines);
+        self.logs.to((name.to_owned(), lines), ask).await
+    }
+    async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>> {
+        let ask = self.engine.download(name, path);
+        self.download.to(pair(name, path), ask).await
+    }
+    async fn network(&self, name: &str) -> Result<Option<Network>> {
+        let ask = self.engine.network(name);
+        self.network.to(name.to_owned(), ask).await
+    }
+    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
+        let ask = self.engine.networks(key, value);
+        self.networks.to(pair(key, value), ask).await
+    }
+    async fn volume(&self, name: &str) -> Result<Option<Volume>> {
+        let ask = self.engine.volume(name);
+        self.volume.to(name.to_owned(), ask).await
+    }
+    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
+        let ask = self.engine.volumes(key, value);
+        self.volumes.to(pair(key, value), ask).await
+    }
+
+    async fn pull(&self, reference: &str) -> Result<()> {
+        refused("pull", reference)
+    }
+    async fn load(&self, _: Bytes) -> Result<()> {
+        refused("load", "an image")
+    }
+    async fn push(&self, reference: &str) -> Result<()> {
+        refused("push", reference)
+    }
+    async fn remove_image(&self, reference: &str) -> Result<()> {
+        refused("remove image", reference)
+    }
+    async fn create(&self, spec: &ContainerSpec) -> Result<String> {
+        refused("create container", &spec.name)
+    }
+    async fn start(&self, name: &str) -> Result<()> {
+        refused("start container", name)
+    }
+    async fn stop(&self, name: &str, _: u32) -> Result<()> {
+        refused("stop container", name)
+    }
+    async fn wait(&self, name: &str) -> Result<i64> {
+        refused("wait for container", name)
+    }
+    async fn remove(&self, name: &str) -> Result<()> {
+        refused("remove container", name)
+    }
+    async fn attach(&self, name: &str) -> Result<Box<dyn Attached>> {
+        refused("attach to container", name)
+    }
+    async fn exec(&self, name: &str, _: &[&str], _: &[u8]) -> Result<ExecOutput> {
+        refused("run a command in container", name)
+    }
+    async fn upload(&self, name: &str, _: &str, _: Bytes) -> Result<()> {
+        refused("upload to container", name)
+    }
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
+        refused("create network", &spec.name)
+    }
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        refused("remove network", name)
+    }
+    async fn connect(&self, network: &str, _: &str, _: &[String]) -> Result<()> {
+        refused("connect to network", network)
+    }
+    async fn create_volume(&self, volume: &Volume) -> Result<()> {
+        refused("create volume", &volume.name)
+    }
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        refused("remove volume", name)
+    }
+}
