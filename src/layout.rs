@@ -34,6 +34,8 @@ pub const SECRET: &str = "/kindreg/secret";
 pub const DATA: &str = "/var/lib/registry";
 /// containerd's folder of registries in a node.
 pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
+/// kubelet's folder in a node.
+pub const NODE_KUBELET: &str = "/var/lib/kubelet";
 /// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
 /// of the cluster came to its end.
 pub const NODE_STATE: &str = "/var/lib/kindreg";

@@ -17,6 +17,7 @@
 
 pub mod archive;
 pub mod cli;
+pub mod credentials;
 pub mod docker;
 pub mod doctor;
 pub mod engine;

@@ -37,6 +37,7 @@ pub fn plan(spec: &Spec, verify: Verify) -> Plan {
             ),
             stage(
                 std::iter::once(vec![step(steps::NodeTrust { spec: whole() })])
+                    .chain(node_credentials(spec))
                     .chain(each(host_trust))
                     .chain(each(proof_image).filter(|_| verify == Verify::EveryNode)),
             ),
@@ -86,7 +87,7 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
         || spec.cluster.clone(),
         || registry.clone(),
     );
-    vec![
+    let mut lane = vec![
         step(steps::Volumes {
             cluster: cluster(),
             registry: registry().name,
@@ -103,7 +104,24 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
             cluster: cluster(),
             registry: registry(),
         }),
-    ]
+    ];
+    if registry().asks_password() {
+        // Before it serves: distribution makes a user of its own where it finds none.
+        let service = lane.len() - 1;
+        lane.insert(
+            service,
+            step(steps::Credentials {
+                cluster: cluster(),
+                registry: registry(),
+            }),
+        );
+    }
+    lane
+}
+
+fn node_credentials(spec: &Spec) -> Option<Lane> {
+    let asks = spec.registries.iter().any(Registry::asks_password);
+    asks.then(|| vec![step(steps::NodeCredentials { spec: spec.clone() })])
 }
 
 fn host_trust(spec: &Spec, registry: &Registry) -> Lane {

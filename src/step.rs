@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::RegistryCredentials;
 use crate::docker::Docker;
 use crate::docker::round::OneRound;
 use crate::kind::{Creation, Kind};
@@ -114,6 +115,8 @@ pub struct Ctx {
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
     /// The proof image that this run pushed: its path and tag, without a domain.
     pub proof_image: Arc<Mutex<Option<String>>>,
+    /// Credentials of the user's own choice, for registries that ask for a password.
+    pub own_credentials: Option<RegistryCredentials>,
     notes: Notes,
 }
 
@@ -138,6 +141,7 @@ impl Ctx {
             stop: CancellationToken::new(),
             creation: Arc::default(),
             proof_image: Arc::default(),
+            own_credentials: None,
             notes,
         }
     }

@@ -10,7 +10,9 @@ use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
 use crate::plan::{Verify, plan};
 use crate::problem::{Exit, Problem};
-use crate::spec::{ControlPlanes, Data, Host, HostTrust, ImageRef, Port, Registry, Spec, Workers};
+use crate::spec::{
+    Auth, ControlPlanes, Data, Host, HostTrust, ImageRef, Port, Registry, Spec, Workers,
+};
 use crate::step::State;
 use crate::steps;
 use crate::ui::Printer;
@@ -59,6 +61,9 @@ pub(super) struct Arguments {
         value_name = "IMAGE"
     )]
     registry_image: ImageRef,
+    /// Let everybody use the registry, without a password
+    #[arg(long, env = "KINDREG_NO_AUTH")]
+    no_auth: bool,
     /// Leave /etc/docker/certs.d of the engine's host as it is
     #[arg(long, env = "KINDREG_NO_HOST_TRUST")]
     no_host_trust: bool,
@@ -92,6 +97,11 @@ impl Arguments {
                 names: Vec::new(),
                 data: Data::Discard,
                 mirror_of: None,
+                auth: if self.no_auth {
+                    Auth::Anonymous
+                } else {
+                    Auth::Password
+                },
             }],
             host_trust: if self.no_host_trust {
                 HostTrust::Leave

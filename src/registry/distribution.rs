@@ -26,7 +26,7 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
         image: registry.image.to_string(),
         entrypoint: Vec::new(),
         command: Vec::new(),
-        environment: environment(port),
+        environment: environment(registry),
         labels: layout.registry_labels(&registry.name),
         mounts: vec![
             volume(layout.secret_volume(&registry.name), layout::SECRET),
@@ -53,7 +53,8 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
 
 /// Settings by environment, which both major versions read over whatever file their image brings:
 /// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
-fn environment(port: u16) -> BTreeMap<String, String> {
+fn environment(registry: &Registry) -> BTreeMap<String, String> {
+    let port = registry.port;
     let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
     let mut all = BTreeMap::from([
         set("HTTP_ADDR", &format!(":{port}")),
@@ -67,6 +68,16 @@ fn environment(port: u16) -> BTreeMap<String, String> {
         set("STORAGE_FILESYSTEM_ROOTDIRECTORY", layout::DATA),
         set("STORAGE_DELETE_ENABLED", "true"),
     ]);
+    if registry.asks_password() {
+        all.extend([
+            set("AUTH", "htpasswd"),
+            set("AUTH_HTPASSWD_REALM", "kindreg"),
+            set(
+                "AUTH_HTPASSWD_PATH",
+                &format!("{}/{HTPASSWD}", layout::SECRET),
+            ),
+        ]);
+    }
     // Version 3 looks for a collector of traces otherwise.
     all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
     all
@@ -78,6 +89,10 @@ pub const CA: &str = "ca.crt";
 pub const LEAF: &str = "tls.crt";
 /// File of the leaf's key in the secret volume.
 pub const KEY: &str = "tls.key";
+/// File of users and their bcrypt hashes in the secret volume; distribution reads it again when its mtime changes.
+pub const HTPASSWD: &str = "htpasswd";
+/// File of users and their passwords in the secret volume, for us; distribution never reads it.
+pub const CREDENTIALS: &str = "credentials.json";
 
 fn volume(name: String, target: &str) -> Mount {
     Mount {

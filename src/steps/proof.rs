@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::proof_image::{ProofImage, REPOSITORY, remove_from_registry};
-use super::{below, node_trust, nodes};
+use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
 use crate::kube::KubeError;
@@ -72,6 +72,12 @@ async fn subject(ctx: &Ctx, spec: &Spec) -> Result<Option<String>> {
             return Ok(None);
         };
         hash.update(container.id);
+        if registry.asks_password() {
+            let Some(stored) = stored(ctx, &spec.cluster, registry).await? else {
+                return Ok(None);
+            };
+            hash.update(stored.serial);
+        }
     }
     Ok(Some(hex::encode(hash.finalize())))
 }

@@ -4,8 +4,10 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 
-use super::{nodes, proof};
+use super::{nodes, proof, stored};
+use crate::credentials::RegistryCredentials;
 use crate::docker::{ContainerState, DockerError};
 use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, proof_image};
@@ -42,6 +44,19 @@ impl ProofImage {
     }
 }
 
+/// The registry's user in use; `None` where it asks for none, or is not there any more.
+async fn credentials(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<RegistryCredentials>> {
+    if !registry.asks_password() {
+        return Ok(None);
+    }
+    let stored = stored(ctx, &spec.cluster, registry).await?;
+    Ok(stored.map(|stored| stored.current))
+}
+
 /// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
 pub(super) async fn remove_from_registry(
     ctx: &Ctx,
@@ -58,12 +73,13 @@ pub(super) async fn remove_from_registry(
     };
     let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
     let script = r#"set -eu
-base=$1; tag=$2; ca=$3
-digest=$(curl -sS --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+base=$1; tag=$2; ca=$3; options=$(cat)
+ask() { printf '%s\n' "$options" | curl -sS -K - "$@"; }
+digest=$(ask --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
   -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
   -H 'Accept: application/vnd.oci.image.index.v1+json' "$base/manifests/$tag" |
   tr -d '\r' | sed -n 's/^docker-content-digest: *//Ip')
-[ -z "$digest" ] || curl -sS -f --cacert "$ca" -X DELETE "$base/manifests/$digest""#;
+[ -z "$digest" ] || ask -f --cacert "$ca" -X DELETE "$base/manifests/$digest""#;
     let base = format!("{}/v2/{REPOSITORY}", registry.url());
     let command = [
         "sh",
@@ -74,7 +90,10 @@ digest=$(curl -sS --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manife
         tag,
         &ca,
     ];
-    match ctx.docker.exec(&node.name, &command, &[]).await {
+    let user = credentials(ctx, spec, registry).await?;
+    let options = user.map(|user| user.curl()).unwrap_or_default();
+    let options = options.expose_secret().as_bytes();
+    match ctx.docker.exec(&node.name, &command, options).await {
         // What stays of it is some hundred bytes; the run is no worse for it.
         Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
         Err(error) => Err(error.into()),
@@ -119,7 +138,9 @@ impl Step for ProofImage {
         ctx.docker.remove_image(&reference).await?;
         *ctx.proof_image.lock().await = Some(self.tag());
         ctx.docker.load(image.archive).await?;
-        ctx.docker.push(&reference).await.with_context(|| {
+        let user = credentials(ctx, &self.spec, &self.registry).await?;
+        let pushed = ctx.docker.push(&reference, user.as_ref()).await;
+        pushed.with_context(|| {
             Problem::new(
                 format!("the engine can't push to {}", self.registry.local_domain()),
                 format!(

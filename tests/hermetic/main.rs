@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod auth;
 mod contract;
 mod engine;
 mod faults;

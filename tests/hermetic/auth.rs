@@ -1,0 +1,163 @@
+//! Passwords: made once, handed to every node, merged with what others wrote, and never to be seen.
+
+use kindreg::credentials::{RegistryCredentials, Stored, auths};
+use kindreg::docker::Docker;
+use kindreg::docker::fake::FakeFiles;
+use kindreg::engine::Outcome;
+use kindreg::spec::Auth;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const CONFIG: &str = "/var/lib/kubelet/config.json";
+const NODES: [&str; 3] = ["c-control-plane", "c-worker", "c-worker2"];
+
+fn stored(world: &World) -> Stored {
+    let files = world.docker.files("kindreg-c-registry");
+    let path = "/kindreg/secret/credentials.json";
+    assert_eq!(files.mode(path), Some(0o600));
+    assert_eq!(files.mode("/kindreg/secret/htpasswd"), Some(0o600));
+    Stored::from_json(&files.read(path).unwrap()).unwrap()
+}
+
+fn holds(files: &FakeFiles, user: &RegistryCredentials) -> bool {
+    assert_eq!(files.mode(CONFIG), Some(0o600));
+    let config = files.read(CONFIG).unwrap();
+    ["registry.test:5001", "localhost:5001"]
+        .iter()
+        .all(|domain| auths::holds(&config, domain, user))
+}
+
+#[tokio::test]
+async fn every_node_has_the_password_and_nothing_shows_it() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let stored = stored(&world);
+    for node in NODES {
+        assert!(holds(&world.docker.files(node), &stored.current), "{node}");
+        assert_eq!(
+            world.docker.files(node).mode("/var/lib/kubelet"),
+            Some(0o700),
+            "as kubeadm makes it"
+        );
+    }
+    let registry = world.docker.container("kindreg-c-registry").await;
+    let seen = format!(
+        "{registry:?} {:?} {:?}",
+        world.docker.journal(),
+        world.docker.call_log()
+    );
+    for secret in [
+        stored.current.password().expose_secret(),
+        stored.current.basic().expose_secret(),
+    ] {
+        assert!(!seen.contains(secret));
+    }
+    let journal = world.docker.journal().join("\n");
+    assert!(
+        !journal.contains("restart kubelet"),
+        "kubelet has not looked yet"
+    );
+}
+
+#[tokio::test]
+async fn the_password_outlives_the_container_and_a_lost_one_is_made_anew() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let first = stored(&world);
+    world.docker.remove("kindreg-c-registry").await.unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(stored(&world), first);
+
+    let files = world.docker.files("kindreg-c-registry");
+    files
+        .write("/kindreg/secret/htpasswd", 0o600, "eve:$2y$04$x\n")
+        .unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(
+        stored(&world),
+        first,
+        "others are shut out, and nobody else notices"
+    );
+
+    assert!(files.remove("/kindreg/secret/credentials.json"));
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    let second = stored(&world);
+    assert_ne!(second, first);
+    assert!(holds(&world.docker.files("c-worker"), &second.current));
+    let journal = world.docker.journal().join("\n");
+    assert!(
+        journal.contains("restart kubelet in c-worker"),
+        "it remembers the old one"
+    );
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_node_that_lost_it_gets_it_again_and_is_proven_again() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let before = world.docker.journal().len();
+    assert!(world.docker.files("c-worker").remove(CONFIG));
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    let journal = world.docker.journal().split_off(before).join("\n");
+    assert!(
+        journal.contains("restart kubelet in c-worker\n"),
+        "{journal}"
+    );
+    assert!(!journal.contains("kubelet in c-worker2"), "{journal}");
+    assert!(journal.contains("kube put"), "{journal}");
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn what_others_put_into_a_node_stays_and_comes_back() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let node = world.docker.files("c-worker");
+    let entry: Value = json!({"auth": "eDp5"});
+    let mut config: Value = serde_json::from_slice(&node.read(CONFIG).unwrap()).unwrap();
+    config["auths"]["ghcr.io"] = entry.clone();
+    node.write(CONFIG, 0o600, config.to_string()).unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+
+    let plan = kindreg::plan::plan(&world.spec, kindreg::plan::Verify::EveryNode);
+    let step = plan
+        .steps()
+        .find(|step| step.title() == "password in every node");
+    step.unwrap().undo(&world.ctx()).await.unwrap();
+    let config: Value = serde_json::from_slice(&node.read(CONFIG).unwrap()).unwrap();
+    assert_eq!(config, json!({"auths": {"ghcr.io": entry}}));
+    assert!(world.docker.files("c-worker2").read(CONFIG).is_none());
+}
+
+#[tokio::test]
+async fn a_password_of_ones_own_replaces_the_random_one() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let own = RegistryCredentials::new("me", "my own, with \"quotes\"".to_owned()).unwrap();
+    let mut ctx = world.ctx();
+    ctx.own_credentials = Some(own.clone());
+    assert_eq!(
+        world.up_with(&ctx, &|_| {}).await.unwrap(),
+        Outcome::Changed
+    );
+    assert_eq!(stored(&world).current, own);
+    assert!(holds(&world.docker.files("c-worker2"), &own));
+    assert_eq!(
+        world.up().await.unwrap(),
+        Outcome::Unchanged,
+        "given once is enough"
+    );
+}
+
+#[tokio::test]
+async fn without_authentication_there_is_no_password_anywhere() {
+    let mut world = World::new();
+    world.spec.registries[0].auth = Auth::Anonymous;
+    world.up().await.unwrap();
+    assert!(world.docker.files("c-worker").read(CONFIG).is_none());
+    let files = world.docker.files("kindreg-c-registry");
+    assert!(files.read("/kindreg/secret/credentials.json").is_none());
+}
