@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Shared;
 use super::session::Session;
 use crate::engine::{self, Outcome};
-use crate::plan::{Verify, plan};
+use crate::plan::undo_plan;
 use crate::problem::Exit;
 use crate::steps;
 use crate::sweep;
@@ -29,14 +29,16 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     // Without a record the things themselves say what they are.
     let spec = match asked {
-        Some(spec) => Some(spec),
-        None => sweep::guess(&*session.docker, &shared.name).await?,
+        Some(asked) => Some((asked.current, asked.earlier)),
+        None => sweep::guess(&*session.docker, &shared.name)
+            .await?
+            .map(|spec| (spec, Vec::new())),
     };
-    let Some(spec) = spec else {
+    let Some((spec, earlier)) = spec else {
         show(shared, printer, Outcome::Unchanged);
         return Ok(Exit::Done);
     };
-    let plan = plan(&spec, Verify::EveryNode);
+    let plan = undo_plan(&spec, &earlier);
     if arguments.dry_run {
         for thing in sweep::list(&*session.docker, &shared.name).await? {
             printer.out(&thing.to_string());

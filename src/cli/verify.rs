@@ -20,7 +20,7 @@ pub(super) struct Arguments {}
 
 pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
-    let spec = steps::asked(&*session.docker, &shared.name)
+    let asked = steps::asked(&*session.docker, &shared.name)
         .await?
         .ok_or_else(|| {
             Problem::not_ready(
@@ -28,6 +28,7 @@ pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Res
                 format!("make it: kindreg up --name {}", shared.name),
             )
         })?;
+    let spec = asked.current;
     for registry in &spec.registries {
         let (image, proof) = proof_only(&spec, registry);
         let proven = async {

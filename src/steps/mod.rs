@@ -28,6 +28,7 @@ mod proof;
 mod proof_image;
 mod record;
 mod registry;
+mod retired;
 mod service;
 mod volumes;
 
@@ -38,13 +39,14 @@ pub use hosting::Hosting;
 pub use image::Image;
 pub use kubeconfig::OriginalKubeconfig;
 pub use network::Network;
-pub use node_trust::NodeTrust;
+pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
 pub use proof::Proof;
 pub use proof_image::ProofImage;
-pub use record::{Record, asked};
+pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
+pub use retired::Retired;
 pub use service::Service;
 pub use volumes::Volumes;
 

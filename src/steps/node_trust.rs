@@ -15,7 +15,7 @@ use crate::docker::{ContainerState, DockerError};
 use crate::layout;
 use crate::render;
 use crate::spec::{Registry, Spec};
-use crate::step::{Ctx, State, Step};
+use crate::step::{Ctx, Leaves, State, Step};
 
 /// The certs.d folders of all nodes.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub struct NodeTrust {
     pub spec: Spec,
 }
 
-/// The certs.d folders of one registry: its canonical name and localhost, both leading to the canonical name.
-fn folders(registry: &Registry) -> [String; 2] {
-    [registry.domain(), registry.local_domain()]
+/// The certs.d folders of one registry: every name that it has, all leading to the canonical one.
+fn folders(registry: &Registry) -> Vec<String> {
+    registry.domains()
 }
 
 /// Every file that containerd is to find, by its path below certs.d; `None` while a registry has no certificate.
@@ -135,27 +135,73 @@ impl Step for NodeTrust {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        let paths: Vec<String> = self
-            .spec
-            .registries
-            .iter()
-            .flat_map(folders)
-            .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
-            .collect();
-        let command: Vec<&str> = ["rm", "-rf"]
-            .into_iter()
-            .chain(paths.iter().map(String::as_str))
-            .collect();
+        let folders: Vec<String> = self.spec.registries.iter().flat_map(folders).collect();
+        remove(ctx, &self.spec, &folders).await
+    }
+}
+
+/// Folders of certs.d that earlier settings needed and today's do not.
+#[derive(Debug)]
+pub struct RetiredFolders {
+    /// What is asked.
+    pub spec: Spec,
+    /// The folders' names.
+    pub folders: Vec<String>,
+}
+
+#[async_trait]
+impl Step for RetiredFolders {
+    fn title(&self) -> String {
+        format!("removal from every node: {}", self.folders.join(", "))
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
         for node in nodes(&*ctx.docker, &self.spec).await? {
-            // A node that does not run pulls nothing, and goes with the cluster.
-            if node.state != ContainerState::Running {
+            let Some(tar) = ctx.docker.download(&node.name, layout::NODE_CERTS).await? else {
                 continue;
-            }
-            match ctx.docker.exec(&node.name, &command, &[]).await {
-                Ok(_) | Err(DockerError::Gone { .. }) => {}
-                Err(error) => return Err(error.into()),
+            };
+            let found = below(&tar, "certs.d")?;
+            let left = |folder: &String| {
+                found
+                    .keys()
+                    .any(|path| path.split('/').next() == Some(folder))
+            };
+            if let Some(folder) = self.folders.iter().find(|folder| left(folder)) {
+                return Ok(State::Drifted(format!("{folder} on {}", node.name)));
             }
         }
+        Ok(State::Ready)
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        remove(ctx, &self.spec, &self.folders).await
+    }
+
+    async fn undo(&self, _: &Ctx) -> Result<()> {
         Ok(())
     }
+}
+
+async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
+    let paths: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
+        .collect();
+    let paths = paths.iter().map(String::as_str);
+    let command: Vec<&str> = ["rm", "-rf"].into_iter().chain(paths).collect();
+    for node in nodes(&*ctx.docker, spec).await? {
+        // A node that does not run pulls nothing, and goes with the cluster.
+        if node.state != ContainerState::Running {
+            continue;
+        }
+        match ctx.docker.exec(&node.name, &command, &[]).await {
+            Ok(_) | Err(DockerError::Gone { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
