@@ -146,6 +146,7 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
         step(steps::Volumes {
             cluster: cluster(),
             registry: registry().name,
+            data: registry().data,
         }),
         step(steps::RegistryContainer {
             spec: spec(),
@@ -181,11 +182,18 @@ fn hosting(spec: &Spec, registry: &Registry) -> Lane {
 }
 
 fn proof_image(spec: &Spec, registry: &Registry) -> Lane {
-    vec![step(proof_only(spec, registry).0)]
+    match registry.mirror_of {
+        None => vec![step(proof_only(spec, registry).0)],
+        // Nothing can be pushed to a mirror, and so nothing of ours pulled.
+        Some(_) => Vec::new(),
+    }
 }
 
 fn proof(spec: &Spec, registry: &Registry) -> Lane {
-    vec![step(proof_only(spec, registry).1)]
+    match registry.mirror_of {
+        None => vec![step(proof_only(spec, registry).1)],
+        Some(_) => Vec::new(),
+    }
 }
 
 fn step(step: impl Step + 'static) -> Box<dyn Step> {

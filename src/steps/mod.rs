@@ -26,6 +26,7 @@ mod nodes;
 mod nodes_ready;
 mod proof;
 mod proof_image;
+mod proof_pods;
 mod record;
 mod registry;
 mod retired;
@@ -43,6 +44,7 @@ pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
 pub use proof::Proof;
+pub(crate) use proof::proven_nodes;
 pub use proof_image::ProofImage;
 pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
@@ -74,7 +76,7 @@ async fn our_container(
 }
 
 /// The nodes of the cluster, in kind's own order; none while there is no cluster.
-async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
+pub(crate) async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
     let mut found = docker
         .containers(layout::KIND_LABEL_CLUSTER, spec.cluster.as_str())
         .await?;
@@ -89,7 +91,11 @@ async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
 }
 
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
-async fn identity(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<Identity>> {
+pub(crate) async fn identity(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<Identity>> {
     let container = Layout::of(&spec.cluster).registry(&registry.name);
     let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
         return Ok(None);

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::proof::note;
 use super::{below, identity, nodes};
 use crate::archive::Archive;
 use crate::docker::{ContainerState, DockerError};
@@ -30,17 +31,31 @@ fn folders(registry: &Registry) -> Vec<String> {
 }
 
 /// Every file that containerd is to find, by its path below certs.d; `None` while a registry has no certificate.
-pub(super) async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
-    let mut files = BTreeMap::new();
+async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let mut all = BTreeMap::new();
     for registry in &spec.registries {
-        let Some(identity) = identity(ctx, spec, registry).await? else {
+        let Some(files) = wanted_for(ctx, spec, registry).await? else {
             return Ok(None);
         };
-        for folder in folders(registry) {
-            let hosts = render::hosts_toml(registry, &folder)?;
-            files.insert(format!("{folder}/hosts.toml"), hosts.into());
-            files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
-        }
+        all.extend(files);
+    }
+    Ok(Some(all))
+}
+
+/// The files of one registry.
+pub(super) async fn wanted_for(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let Some(identity) = identity(ctx, spec, registry).await? else {
+        return Ok(None);
+    };
+    let mut files = BTreeMap::new();
+    for folder in folders(registry) {
+        let hosts = render::hosts_toml(registry, &folder)?;
+        files.insert(format!("{folder}/hosts.toml"), hosts.into());
+        files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
     }
     Ok(Some(files))
 }
@@ -70,7 +85,7 @@ impl NodeTrust {
         Ok(drift.map(|(path, _)| State::Drifted(format!("{path} on {node}"))))
     }
 
-    fn archive(wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
+    fn archive(&self, wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
         let mut archive = Archive::new();
         for (path, content) in wanted {
             archive = archive.file(
@@ -80,7 +95,9 @@ impl NodeTrust {
             );
         }
         // What was proven with other files is proven no more.
-        archive = archive.file("var/lib/kindreg/proof", 0o644, "");
+        for registry in &self.spec.registries {
+            archive = archive.file(format!("var/lib/kindreg/{}", note(registry)), 0o644, "");
+        }
         Ok(archive.into_bytes()?)
     }
 }
@@ -122,7 +139,7 @@ impl Step for NodeTrust {
         let wanted = wanted(ctx, &self.spec)
             .await?
             .context("a registry has no certificate yet")?;
-        let archive = Self::archive(&wanted)?;
+        let archive = self.archive(&wanted)?;
         let found = nodes(&*ctx.docker, &self.spec).await?;
         try_join_all(found.iter().map(|node| async {
             if self.difference(ctx, &node.name, &wanted).await?.is_some() {

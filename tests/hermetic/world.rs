@@ -150,7 +150,7 @@ impl World {
         let earlier = asked.map_or_else(Vec::new, |asked| asked.earlier);
         let plan = undo_plan(&self.spec, &earlier);
         let outcome = engine::down(&plan, &self.ctx(), &self.lock(), &|_| {}).await?;
-        kindreg::sweep::rest(&*self.docker, &self.spec.cluster).await?;
+        kindreg::sweep::rest(&*self.docker, &self.spec).await?;
         Ok(outcome)
     }
 
