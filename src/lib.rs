@@ -33,6 +33,7 @@ pub mod plan;
 pub mod problem;
 pub mod registry;
 pub mod render;
+pub mod report;
 pub mod spec;
 pub mod step;
 pub mod steps;

@@ -13,9 +13,9 @@ pub enum Verify {
     Nothing,
 }
 
-/// Everything that a Spec takes, in order. Lanes of a stage run side by side.
+/// Everything that a Spec takes, in order, and the end of what `earlier` ones left. Lanes of a stage run side by side.
 #[must_use]
-pub fn plan(spec: &Spec, verify: Verify) -> Plan {
+pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
     let cluster = || spec.cluster.clone();
     let whole = || spec.clone();
     let each = |lane: fn(&Spec, &Registry) -> Lane| {
@@ -38,7 +38,7 @@ pub fn plan(spec: &Spec, verify: Verify) -> Plan {
             stage(
                 std::iter::once(vec![step(steps::NodeTrust { spec: whole() })])
                     .chain(node_credentials(spec))
-                    .chain(each(host_trust))
+                    .chain([host_trust(spec)])
                     .chain(each(proof_image).filter(|_| verify == Verify::EveryNode)),
             ),
             stage([vec![step(steps::Cluster { spec: whole() })]]),
@@ -47,8 +47,75 @@ pub fn plan(spec: &Spec, verify: Verify) -> Plan {
                     .chain(spec.registries.first().map(|first| hosting(spec, first)))
                     .chain(each(proof).filter(|_| verify == Verify::EveryNode)),
             ),
+            // Last, so that nothing is taken away before its successor is proven.
+            stage([retirement(spec, earlier)]),
         ],
     }
+}
+
+/// Everything that `down` is to undo: the plan, and what earlier Specs may have left.
+#[must_use]
+pub fn undo_plan(spec: &Spec, earlier: &[Spec]) -> Plan {
+    let mut plan = plan(spec, &[], Verify::EveryNode);
+    let left = retired_host_trust(spec, earlier).map(step).collect();
+    plan.stages.push(stage([left]));
+    plan
+}
+
+/// Removes what earlier Specs needed and this one does not, and then the memory of them.
+fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
+    let domains = |spec: &Spec| {
+        spec.registries
+            .iter()
+            .flat_map(Registry::domains)
+            .collect::<Vec<_>>()
+    };
+    let wanted = domains(spec);
+    let mut folders: Vec<String> = earlier.iter().flat_map(domains).collect();
+    folders.retain(|folder| !wanted.contains(folder));
+    folders.sort();
+    folders.dedup();
+    let spec = || spec.clone();
+    let mut lane: Lane = retired_host_trust(&spec(), earlier)
+        .map(|trust| step(steps::Retired(step(trust))))
+        .collect();
+    if !folders.is_empty() {
+        lane.push(step(steps::RetiredFolders {
+            spec: spec(),
+            folders,
+        }));
+    }
+    let wanted = steps::password_domains(&spec());
+    let mut domains: Vec<String> = earlier.iter().flat_map(steps::password_domains).collect();
+    domains.retain(|domain| !wanted.contains(domain));
+    domains.sort();
+    domains.dedup();
+    if !domains.is_empty() {
+        lane.push(step(steps::RetiredCredentials {
+            spec: spec(),
+            domains,
+        }));
+    }
+    lane.push(step(steps::Settled { spec: spec() }));
+    lane
+}
+
+fn retired_host_trust(spec: &Spec, earlier: &[Spec]) -> impl Iterator<Item = steps::HostTrust> {
+    let wanted: Vec<String> = match spec.host_trust {
+        HostTrust::Install => spec.registries.iter().map(Registry::domain).collect(),
+        HostTrust::Leave => Vec::new(),
+    };
+    let trusting = earlier
+        .iter()
+        .filter(|old| old.host_trust == HostTrust::Install);
+    let all = trusting.flat_map(|old| old.registries.iter().map(move |registry| (old, registry)));
+    all.filter(move |(_, registry)| !wanted.contains(&registry.domain()))
+        .map(|(old, registry)| steps::HostTrust {
+            spec: old.clone(),
+            registry: registry.clone(),
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// The proof alone, for `verify`.
@@ -91,6 +158,7 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
         step(steps::Volumes {
             cluster: cluster(),
             registry: registry().name,
+            data: registry().data,
         }),
         step(steps::RegistryContainer {
             spec: spec(),
@@ -124,14 +192,15 @@ fn node_credentials(spec: &Spec) -> Option<Lane> {
     asks.then(|| vec![step(steps::NodeCredentials { spec: spec.clone() })])
 }
 
-fn host_trust(spec: &Spec, registry: &Registry) -> Lane {
-    match spec.host_trust {
-        HostTrust::Install => vec![step(steps::HostTrust {
-            spec: spec.clone(),
-            registry: registry.clone(),
-        })],
-        HostTrust::Leave => Vec::new(),
-    }
+/// One after the other: they share folders.
+fn host_trust(spec: &Spec) -> Lane {
+    let registries = spec.registries.iter();
+    let trusted = registries.filter(|_| spec.host_trust == HostTrust::Install);
+    let lane = trusted.map(|registry| steps::HostTrust {
+        spec: spec.clone(),
+        registry: registry.clone(),
+    });
+    lane.map(step).collect()
 }
 
 fn hosting(spec: &Spec, registry: &Registry) -> Lane {
@@ -142,11 +211,18 @@ fn hosting(spec: &Spec, registry: &Registry) -> Lane {
 }
 
 fn proof_image(spec: &Spec, registry: &Registry) -> Lane {
-    vec![step(proof_only(spec, registry).0)]
+    match registry.mirror_of {
+        None => vec![step(proof_only(spec, registry).0)],
+        // Nothing can be pushed to a mirror, and so nothing of ours pulled.
+        Some(_) => Vec::new(),
+    }
 }
 
 fn proof(spec: &Spec, registry: &Registry) -> Lane {
-    vec![step(proof_only(spec, registry).1)]
+    match registry.mirror_of {
+        None => vec![step(proof_only(spec, registry).1)],
+        Some(_) => Vec::new(),
+    }
 }
 
 fn step(step: impl Step + 'static) -> Box<dyn Step> {

@@ -121,7 +121,7 @@ pub fn hosting(registry: &Registry) -> Result<Value, Broken> {
 /// The pod that proves one node: bound to it, past every taint, on the host's network and without a service account
 /// token, so that it waits neither for CNI nor for `kube-root-ca.crt`. One container an image reference.
 #[must_use]
-pub fn proof_pod(node: &str, images: &[String]) -> Value {
+pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
     let containers: Vec<Value> = images
         .iter()
         .enumerate()
@@ -130,7 +130,7 @@ pub fn proof_pod(node: &str, images: &[String]) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": proof_pod_name(node), "namespace": "default", "labels": {layout::PROOF_POD: "proof"}},
+        "metadata": {"name": proof_pod_name(registry, node), "namespace": "default", "labels": {layout::PROOF_POD: registry.name}},
         "spec": {
             "nodeName": node,
             "hostNetwork": true,
@@ -144,8 +144,8 @@ pub fn proof_pod(node: &str, images: &[String]) -> Value {
     })
 }
 
-/// Name of the pod that proves a node.
+/// Name of the pod that proves a node with a registry.
 #[must_use]
-pub fn proof_pod_name(node: &str) -> String {
-    format!("kindreg-proof-{node}")
+pub fn proof_pod_name(registry: &Registry, node: &str) -> String {
+    format!("kindreg-proof-{}-{node}", registry.name)
 }

@@ -3,6 +3,7 @@
 //! The laws, which one generic test holds every step to: `check` changes nothing; after `apply`, `check` says Ready;
 //! after `undo`, it says Missing; `undo` twice is Ok. Steps never print, and know nothing of order or dry runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::docker::round::OneRound;
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
+use crate::spec::RegistryName;
 
 /// What a step found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +115,8 @@ pub struct Ctx {
     pub stop: CancellationToken,
     /// The `kind create` of this run, while it is at work.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
-    /// The proof image that this run pushed: its path and tag, without a domain.
-    pub proof_image: Arc<Mutex<Option<String>>>,
+    /// Registries to which this run pushed a proof image.
+    pub proof_images: Arc<Mutex<BTreeSet<RegistryName>>>,
     /// Credentials of the user's own choice, for registries that ask for a password.
     pub own_credentials: Option<RegistryCredentials>,
     notes: Notes,
@@ -140,7 +142,7 @@ impl Ctx {
             patience: Duration::from_secs(300),
             stop: CancellationToken::new(),
             creation: Arc::default(),
-            proof_image: Arc::default(),
+            proof_images: Arc::default(),
             own_credentials: None,
             notes,
         }

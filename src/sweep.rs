@@ -60,10 +60,19 @@ async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Contain
 }
 
 /// Removes what is left with the cluster's label: one-shot containers of killed runs, and what no plan names.
-pub async fn rest(docker: &dyn Docker, cluster: &ClusterName) -> Result<()> {
-    let lock = Layout::of(cluster).lock();
-    for thing in list(docker, cluster).await? {
+pub async fn rest(docker: &dyn Docker, spec: &Spec) -> Result<()> {
+    let layout = Layout::of(&spec.cluster);
+    let lock = layout.lock();
+    let kept = spec
+        .registries
+        .iter()
+        .filter(|registry| registry.data == Data::Keep);
+    let kept: Vec<String> = kept
+        .map(|registry| layout.data_volume(&registry.name))
+        .collect();
+    for thing in list(docker, &spec.cluster).await? {
         match thing {
+            Thing::Volume(name) if kept.contains(&name) => {}
             // Another run's, which is waiting for us or has just begun.
             Thing::Container(name) if name == lock => {}
             Thing::Container(name) => docker.remove(&name).await?,

@@ -7,8 +7,10 @@ use serde_json::json;
 use super::Shared;
 use super::session::Session;
 use crate::engine::{self, Outcome};
-use crate::plan::{Verify, plan};
+use crate::plan::undo_plan;
 use crate::problem::Exit;
+use crate::report;
+use crate::spec::ClusterName;
 use crate::steps;
 use crate::sweep;
 use crate::ui::Printer;
@@ -16,60 +18,88 @@ use crate::ui::Printer;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kindreg down\n  \
-    kindreg down --name workshop\n\n\
-    It needs no settings: what was asked for is noted in the engine. Images that were pulled stay.")]
+    kindreg down --name workshop\n  \
+    kindreg down --all\n\n\
+    It needs no settings: what was asked for is noted in the engine. Images that were pulled stay, and so do the \
+    data of registries with keep_data.")]
 pub(super) struct Arguments {
+    /// Every cluster of kindreg's in this engine
+    #[arg(long, env = "KINDREG_ALL")]
+    all: bool,
     /// Say what would be removed, and remove nothing
     #[arg(long, env = "KINDREG_DRY_RUN")]
     dry_run: bool,
 }
 
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    if !arguments.all {
+        return one(shared, arguments, printer).await;
+    }
+    let clusters = report::clusters(&*Session::open(shared, printer).await?.docker).await?;
+    if clusters.is_empty() && !shared.json {
+        printer.out("Nothing to do: there is no cluster of kindreg's in this engine.");
+    }
+    for name in clusters {
+        let shared = Shared {
+            name,
+            ..shared.clone()
+        };
+        match one(&shared, arguments, printer).await? {
+            Exit::Done => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     // Without a record the things themselves say what they are.
-    let spec = match asked {
-        Some(spec) => Some(spec),
-        None => sweep::guess(&*session.docker, &shared.name).await?,
+    let found = match asked {
+        Some(asked) => Some((asked.current, asked.earlier)),
+        None => sweep::guess(&*session.docker, &shared.name)
+            .await?
+            .map(|spec| (spec, Vec::new())),
     };
-    let Some(spec) = spec else {
-        show(shared, printer, Outcome::Unchanged);
+    let Some((spec, earlier)) = found else {
+        show(shared, &shared.name, printer, Outcome::Unchanged);
         return Ok(Exit::Done);
     };
-    let plan = plan(&spec, Verify::EveryNode);
     if arguments.dry_run {
         for thing in sweep::list(&*session.docker, &shared.name).await? {
             printer.out(&thing.to_string());
         }
         return Ok(Exit::Done);
     }
-    let lock = session.lock(&spec);
+    let plan = undo_plan(&spec, &earlier);
     let progress = &session.progress;
-    let ended = engine::down(&plan, &session.ctx, &lock, &|event| progress.draw(&event)).await;
+    let ended = async {
+        let outcome = engine::down(&plan, &session.ctx, &session.lock(&spec), &|event| {
+            progress.draw(&event)
+        })
+        .await?;
+        sweep::rest(&*session.docker, &spec).await?;
+        anyhow::Ok(outcome)
+    };
+    let ended = ended.await;
     progress.end();
     match ended {
         Ok(outcome) => {
-            sweep::rest(&*session.docker, &shared.name).await?;
-            show(shared, printer, outcome);
+            show(shared, &shared.name, printer, outcome);
             Ok(Exit::Done)
         }
         Err(error) => session.failed(error, "not everything is removed; `kindreg down` goes on"),
     }
 }
 
-fn show(shared: &Shared, printer: Printer, outcome: Outcome) {
+fn show(shared: &Shared, cluster: &ClusterName, printer: Printer, outcome: Outcome) {
     if shared.json {
         let changed = outcome == Outcome::Changed;
-        return printer.out(&json!({"cluster": shared.name, "changed": changed}).to_string());
+        return printer.out(&json!({"cluster": cluster, "changed": changed}).to_string());
     }
     printer.out(&match outcome {
-        Outcome::Unchanged => format!(
-            "Nothing to do: there is no cluster {} of kindreg's.",
-            shared.name
-        ),
-        Outcome::Changed => format!(
-            "Removed: cluster {} and everything that came with it.",
-            shared.name
-        ),
+        Outcome::Unchanged => format!("Nothing to do: there is no cluster {cluster} of kindreg's."),
+        Outcome::Changed => format!("Removed: cluster {cluster} and everything that came with it."),
     });
 }

@@ -9,7 +9,9 @@ use crate::spec::ClusterName;
 use crate::ui::{self, Conversation, Printer};
 
 mod down;
+mod list;
 mod session;
+mod status;
 mod up;
 mod verify;
 
@@ -33,6 +35,10 @@ enum Command {
     Up(up::Arguments),
     /// Remove everything that `up` made, and nothing else
     Down(down::Arguments),
+    /// Say what is ready and what drifted, and why
+    Status(status::Arguments),
+    /// List the clusters of kindreg's in this engine
+    List(list::Arguments),
     /// Prove it again: one pod on every node pulls a new image
     Verify(verify::Arguments),
 }
@@ -97,6 +103,8 @@ pub async fn run(cli: Cli) -> Exit {
     let ended = match cli.command {
         Command::Up(arguments) => up::run(&cli.shared, &arguments, printer).await,
         Command::Down(arguments) => down::run(&cli.shared, &arguments, printer).await,
+        Command::Status(arguments) => status::run(&cli.shared, &arguments, printer).await,
+        Command::List(arguments) => list::run(&cli.shared, &arguments, printer).await,
         Command::Verify(arguments) => verify::run(&cli.shared, &arguments, printer).await,
     };
     ended.unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ use crate::spec::{
     Auth, ControlPlanes, Data, Host, HostTrust, ImageRef, Port, Registry, Spec, Workers,
 };
 use crate::step::State;
-use crate::steps;
+use crate::steps::{self, Asked};
 use crate::ui::Printer;
 
 /// Name of the registry where only one is asked for.
@@ -126,12 +126,15 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
     }
     let session = Session::open(shared, printer).await?;
-    let plan = plan(&spec, arguments.verify());
     let asked = steps::asked(&*session.docker, &spec.cluster).await?;
     if asked.is_none() {
         support(&session.docker.info().await?)?;
     }
-    refuse_another_request(&spec, asked.as_ref())?;
+    refuse_another_cluster(&spec, asked.as_ref())?;
+    let earlier = asked
+        .as_ref()
+        .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
+    let plan = plan(&spec, &earlier, arguments.verify());
     if arguments.dry_run {
         let states = engine::preview(&plan, &session.ctx).await?;
         return Ok(show_preview(shared, printer, &states));
@@ -164,21 +167,36 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     Ok(Exit::Done)
 }
 
-/// What `up` can't change of a cluster that is there: everything else would orphan what the record names.
-fn refuse_another_request(spec: &Spec, asked: Option<&Spec>) -> Result<()> {
-    let Some(asked) = asked.filter(|asked| *asked != spec) else {
+/// What `up` can't change: kind can't remake its nodes, and a registry's images are not thrown away in passing.
+fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
+    let Some(Asked { current, .. }) = asked else {
         return Ok(());
     };
-    let (old, new) = (serde_json::to_string(asked)?, serde_json::to_string(spec)?);
-    Err(
-        anyhow::anyhow!("it was made for {old}\nand {new} is asked for").context(Problem::new(
-            format!("cluster {} was made with other settings", spec.cluster),
-            format!(
-                "give the same settings again, or make it anew: kindreg down --name {}",
-                spec.cluster
-            ),
-        )),
-    )
+    let name = &spec.cluster;
+    let anew = format!("give the same again, or make it anew: kindreg down --name {name}");
+    let nodes = |spec: &Spec| (spec.control_planes.number(), spec.workers.number());
+    let change = if nodes(current) != nodes(spec) {
+        let ((planes, workers), (new_planes, new_workers)) = (nodes(current), nodes(spec));
+        format!(
+            "has {planes} control plane(s) and {workers} worker(s), not {new_planes} and {new_workers}"
+        )
+    } else if current.node_image != spec.node_image {
+        format!(
+            "was made from {}, not {}",
+            current.node_image, spec.node_image
+        )
+    } else if current.kind_config != spec.kind_config {
+        "was made with another kind configuration".to_owned()
+    } else if let Some(gone) = current
+        .registries
+        .iter()
+        .find(|old| spec.registries.iter().all(|new| new.name != old.name))
+    {
+        format!("has a registry {} that is no longer asked for", gone.name)
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(format!("cluster {name} {change}"), anew).into())
 }
 
 /// A CA for a name that others own is planted in the engine's host only when the user says so.

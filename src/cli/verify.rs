@@ -4,64 +4,78 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::Shared;
 use super::session::Session;
+use super::{Shared, status};
 use crate::layout;
 use crate::plan::proof_only;
-use crate::problem::{Exit, Problem};
+use crate::problem::Exit;
+use crate::spec::Registry;
 use crate::step::Step;
 use crate::steps;
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kindreg verify --name workshop\n\n\
-    Exit code 3 where a node can't pull, with the node's own words. It repairs nothing; `kindreg up` does.")]
-pub(super) struct Arguments {}
+#[command(
+    after_help = "Examples:\n  kindreg verify --name workshop\n  kindreg verify --strict\n\n\
+    Exit code 3 where a node can't pull, with the node's own words. It repairs nothing; `kindreg up` does."
+)]
+pub(super) struct Arguments {
+    /// Prove the negative too: every node refuses the registry under a name whose CA it lacks
+    #[arg(long, env = "KINDREG_STRICT")]
+    strict: bool,
+}
 
-pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Result<Exit> {
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
-    let spec = steps::asked(&*session.docker, &shared.name)
-        .await?
-        .ok_or_else(|| {
-            Problem::not_ready(
-                format!("there is no cluster {} of kindreg's", shared.name),
-                format!("make it: kindreg up --name {}", shared.name),
-            )
-        })?;
-    for registry in &spec.registries {
+    let asked = steps::asked(&*session.docker, &shared.name).await?;
+    let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
+    let proven: Vec<&Registry> = spec
+        .registries
+        .iter()
+        .filter(|registry| registry.mirror_of.is_none())
+        .collect();
+    for registry in &proven {
         let (image, proof) = proof_only(&spec, registry);
-        let proven = async {
+        let result = async {
             image.apply(&session.ctx).await?;
+            if arguments.strict {
+                proof.refuted(&session.ctx).await?;
+            }
             proof.apply(&session.ctx).await
         };
-        let proven = proven.await;
+        let result = result.await;
         // What the proof made goes in any case; its own failure must not hide the proof's.
         let cleared = image.undo(&session.ctx).await;
-        if let Err(error) = proven.and(cleared) {
+        if let Err(error) = result.and(cleared) {
             return session.failed(error, "the proof was not finished");
         }
     }
     let nodes = layout::nodes(&spec);
-    let domains: Vec<String> = spec
-        .registries
-        .iter()
-        .map(crate::spec::Registry::domain)
-        .collect();
+    let domains: Vec<String> = proven.iter().map(|registry| registry.domain()).collect();
+    let refused = if arguments.strict {
+        "refused"
+    } else {
+        "not tried"
+    };
     if shared.json {
         let table: Vec<_> = nodes
             .iter()
-            .map(|node| json!({"node": node, "state": "proven"}))
+            .map(|node| json!({"node": node, "pull": "proven", "withoutCa": refused}))
             .collect();
-        printer.out(
-            &json!({"cluster": spec.cluster, "nodes": table, "host": "not proven"}).to_string(),
-        );
-    } else {
-        for node in nodes {
-            printer.out(&format!(
-                "proven  {node} pulls from {} over verified TLS",
-                domains.join(", ")
-            ));
-        }
+        let product = json!({"cluster": spec.cluster, "registries": domains, "nodes": table, "host": "not proven"});
+        printer.out(&product.to_string());
+        return Ok(Exit::Done);
+    }
+    for node in nodes {
+        let strict = if arguments.strict {
+            "; without the CA it refuses"
+        } else {
+            ""
+        };
+        printer.out(&format!(
+            "proven  {node} pulls from {} over verified TLS{strict}",
+            domains.join(", ")
+        ));
     }
     Ok(Exit::Done)
 }

@@ -3,11 +3,10 @@
 //! Reads go through the record's archive API; writes through a one-shot container, as an archive can neither delete
 //! nor replace a file whole. Docker reads certs.d at each operation; nothing is restarted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::{below, identity, our_container};
 use crate::archive::Archive;
@@ -20,13 +19,13 @@ use crate::step::{Ctx, State, Step};
 
 /// Name of the script that installs a file: folder, file name.
 pub const INSTALL: &str = "kindreg-install";
-/// Name of the script that removes a file and folders that are empty then: file, folders from the innermost.
+/// Name of the script that removes a file, and those folders that are empty then: file, folders from the innermost.
 pub const REMOVE: &str = "kindreg-remove";
 
 /// Written beside, then renamed: a reader sees the old file or the new one, whole.
 const INSTALL_SCRIPT: &str = r#"set -eu; umask 022; mkdir -p "$1"; cp /kindreg/file "$1/.$2.new"; chmod 644 "$1/.$2.new"; mv -f "$1/.$2.new" "$1/$2""#;
 const REMOVE_SCRIPT: &str =
-    r#"set -eu; rm -f "$1"; shift; for folder; do rmdir "$folder" 2>/dev/null || break; done"#;
+    r#"set -eu; rm -f "$1"; shift; for folder; do rmdir "$folder" 2>/dev/null || true; done"#;
 
 /// One registry's CA in the engine host's certs.d.
 #[derive(Debug)]
@@ -37,11 +36,8 @@ pub struct HostTrust {
     pub registry: Registry,
 }
 
-/// Folders that were not there before, from the innermost; kept in the record.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Made {
-    folders: Vec<String>,
-}
+/// Note of the record: folders of the host that were not there before, of all registries.
+const NOTE: &str = "host-folders.json";
 
 impl HostTrust {
     fn layout(&self) -> Layout {
@@ -58,53 +54,41 @@ impl HostTrust {
         )
     }
 
-    fn note_file(&self) -> String {
-        format!("host-trust-{}.json", self.registry.name)
-    }
-
-    /// Folders on the way that are not there yet, from the innermost.
-    async fn absent(&self, ctx: &Ctx) -> Result<Vec<String>> {
-        let record = self.layout().record();
-        let mut absent = Vec::new();
+    /// Folders on the way that are not there yet.
+    async fn absent(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+        let mut absent = BTreeSet::new();
         let mut folder = self.folder();
-        while folder != layout::HOST_ETC && ctx.docker.download(&record, &folder).await?.is_none() {
-            let parent = folder
-                .rsplit_once('/')
-                .map_or("", |(parent, _)| parent)
-                .to_owned();
-            absent.push(std::mem::replace(&mut folder, parent));
+        while folder != layout::HOST_ETC && !self.exists(ctx, &folder).await? {
+            let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let parent = parent.to_owned();
+            absent.insert(std::mem::replace(&mut folder, parent));
         }
         Ok(absent)
     }
 
-    async fn made(&self, ctx: &Ctx) -> Result<Option<Made>> {
-        let Some(tar) = ctx
-            .docker
-            .download(&self.layout().record(), layout::ORIGINALS)
-            .await?
-        else {
-            return Ok(None);
-        };
-        match below(&tar, "originals")?.get(&self.note_file()) {
-            Some(text) if !text.is_empty() => serde_json::from_slice(text)
-                .map(Some)
-                .context("the record can't be read"),
-            _ => Ok(None),
-        }
+    async fn exists(&self, ctx: &Ctx, path: &str) -> Result<bool> {
+        let found = ctx.docker.download(&self.layout().record(), path).await?;
+        Ok(found.is_some())
     }
 
-    async fn note(&self, ctx: &Ctx, text: Vec<u8>) -> Result<()> {
+    /// Folders on the way that another cluster's kindreg made: whoever leaves last removes them.
+    async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+        let mut shared = BTreeSet::new();
+        for record in ctx.docker.containers(layout::LABEL_MODE, "owned").await? {
+            shared.extend(noted(ctx, &record.name).await?);
+        }
+        let folder = self.folder();
+        shared.retain(|made| folder.starts_with(made.as_str()));
+        Ok(shared)
+    }
+
+    async fn note(&self, ctx: &Ctx, folders: &BTreeSet<String>) -> Result<()> {
+        let text = serde_json::to_vec(folders)?;
         let archive = Archive::new()
-            .file(
-                format!("kindreg/originals/{}", self.note_file()),
-                0o644,
-                text,
-            )
+            .file(format!("kindreg/originals/{NOTE}"), 0o644, text)
             .into_bytes()?;
-        Ok(ctx
-            .docker
-            .upload(&self.layout().record(), "/", archive)
-            .await?)
+        let record = self.layout().record();
+        Ok(ctx.docker.upload(&record, "/", archive).await?)
     }
 
     /// Runs a script with the host's `/etc` at hand, no network, and no right but to write where root may.
@@ -190,7 +174,12 @@ impl Step for HostTrust {
             None => None,
         };
         let Some(found) = found else {
-            return Ok(State::Missing);
+            let made = noted(ctx, &record).await?.contains(&self.folder());
+            return Ok(if made && self.exists(ctx, &self.folder()).await? {
+                State::Drifted("its folder is empty".to_owned())
+            } else {
+                State::Missing
+            });
         };
         Ok(match identity(ctx, &self.spec, &self.registry).await? {
             Some(identity) if identity.ca_pem.as_bytes() == found => State::Ready,
@@ -202,12 +191,11 @@ impl Step for HostTrust {
         let identity = identity(ctx, &self.spec, &self.registry)
             .await?
             .context("the registry has no certificate yet")?;
-        if self.made(ctx).await?.is_none() {
-            // Before they are made: a run that is killed in between must not leave them.
-            let folders = self.absent(ctx).await?;
-            self.note(ctx, serde_json::to_vec(&Made { folders })?)
-                .await?;
-        }
+        // Before they are made: a run that is killed in between must not leave them.
+        let mut folders = noted(ctx, &self.layout().record()).await?;
+        folders.extend(self.absent(ctx).await?);
+        folders.extend(self.shared(ctx).await?);
+        self.note(ctx, &folders).await?;
         let (folder, file) = (self.folder(), self.layout().host_ca());
         self.run(
             ctx,
@@ -225,27 +213,33 @@ impl Step for HostTrust {
         {
             return Ok(());
         }
-        let made = self.made(ctx).await?;
         let file = format!("{}/{}", self.folder(), self.layout().host_ca());
-        let folders = made.unwrap_or_default().folders;
-        let written = ctx
-            .docker
-            .download(&self.layout().record(), &file)
-            .await?
-            .is_some();
-        let exists = match folders.first() {
-            Some(folder) => ctx
-                .docker
-                .download(&self.layout().record(), folder)
-                .await?
-                .is_some(),
-            None => false,
-        };
-        if written || exists {
+        let mut made = noted(ctx, &self.layout().record()).await?;
+        // Innermost first: a folder sorts before what is in it.
+        let folders: Vec<String> = made.iter().rev().cloned().collect();
+        if self.exists(ctx, &file).await? || made.contains(&self.folder()) {
             let mut arguments = vec![REMOVE, file.as_str()];
             arguments.extend(folders.iter().map(String::as_str));
             self.run(ctx, REMOVE_SCRIPT, &arguments, None).await?;
         }
-        self.note(ctx, Vec::new()).await
+        for folder in folders {
+            if !self.exists(ctx, &folder).await? {
+                made.remove(&folder);
+            }
+        }
+        self.note(ctx, &made).await
+    }
+}
+
+/// The folders that a record notes.
+async fn noted(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
+    let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
+        return Ok(BTreeSet::new());
+    };
+    match below(&tar, "originals")?.get(NOTE) {
+        Some(text) => {
+            serde_json::from_slice(text).context("the record's note of folders can't be read")
+        }
+        None => Ok(BTreeSet::new()),
     }
 }

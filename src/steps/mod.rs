@@ -21,6 +21,7 @@ mod host_trust;
 mod hosting;
 mod image;
 mod kubeconfig;
+mod kubelet;
 mod network;
 mod node_credentials;
 mod node_trust;
@@ -28,8 +29,10 @@ mod nodes;
 mod nodes_ready;
 mod proof;
 mod proof_image;
+mod proof_pods;
 mod record;
 mod registry;
+mod retired;
 mod service;
 mod volumes;
 
@@ -40,15 +43,19 @@ pub use host_trust::{HostTrust, INSTALL, REMOVE};
 pub use hosting::Hosting;
 pub use image::Image;
 pub use kubeconfig::OriginalKubeconfig;
+pub use kubelet::{HAND_OVER, REVOKE};
 pub use network::Network;
-pub use node_credentials::{HAND_OVER, NodeCredentials, REVOKE};
-pub use node_trust::NodeTrust;
+pub(crate) use node_credentials::domains as password_domains;
+pub use node_credentials::{NodeCredentials, RetiredCredentials};
+pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
 pub use proof::Proof;
+pub(crate) use proof::proven_nodes;
 pub use proof_image::ProofImage;
-pub use record::{Record, asked};
+pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
+pub use retired::Retired;
 pub use service::Service;
 pub use volumes::Volumes;
 
@@ -76,7 +83,7 @@ async fn our_container(
 }
 
 /// The nodes of the cluster, in kind's own order; none while there is no cluster.
-async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
+pub(crate) async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Container>> {
     let mut found = docker
         .containers(layout::KIND_LABEL_CLUSTER, spec.cluster.as_str())
         .await?;
@@ -106,7 +113,11 @@ async fn secret(
 }
 
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
-async fn identity(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<Identity>> {
+pub(crate) async fn identity(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<Identity>> {
     let files = secret(ctx, &spec.cluster, registry)
         .await?
         .unwrap_or_default();

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::proof::note;
 use super::{below, identity, nodes};
 use crate::archive::Archive;
 use crate::docker::{ContainerState, DockerError};
 use crate::layout;
 use crate::render;
 use crate::spec::{Registry, Spec};
-use crate::step::{Ctx, State, Step};
+use crate::step::{Ctx, Leaves, State, Step};
 
 /// The certs.d folders of all nodes.
 #[derive(Debug)]
@@ -24,23 +25,37 @@ pub struct NodeTrust {
     pub spec: Spec,
 }
 
-/// The certs.d folders of one registry: its canonical name and localhost, both leading to the canonical name.
-fn folders(registry: &Registry) -> [String; 2] {
-    [registry.domain(), registry.local_domain()]
+/// The certs.d folders of one registry: every name that it has, all leading to the canonical one.
+fn folders(registry: &Registry) -> Vec<String> {
+    registry.domains()
 }
 
 /// Every file that containerd is to find, by its path below certs.d; `None` while a registry has no certificate.
-pub(super) async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
-    let mut files = BTreeMap::new();
+async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let mut all = BTreeMap::new();
     for registry in &spec.registries {
-        let Some(identity) = identity(ctx, spec, registry).await? else {
+        let Some(files) = wanted_for(ctx, spec, registry).await? else {
             return Ok(None);
         };
-        for folder in folders(registry) {
-            let hosts = render::hosts_toml(registry, &folder)?;
-            files.insert(format!("{folder}/hosts.toml"), hosts.into());
-            files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
-        }
+        all.extend(files);
+    }
+    Ok(Some(all))
+}
+
+/// The files of one registry.
+pub(super) async fn wanted_for(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let Some(identity) = identity(ctx, spec, registry).await? else {
+        return Ok(None);
+    };
+    let mut files = BTreeMap::new();
+    for folder in folders(registry) {
+        let hosts = render::hosts_toml(registry, &folder)?;
+        files.insert(format!("{folder}/hosts.toml"), hosts.into());
+        files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
     }
     Ok(Some(files))
 }
@@ -70,7 +85,7 @@ impl NodeTrust {
         Ok(drift.map(|(path, _)| State::Drifted(format!("{path} on {node}"))))
     }
 
-    fn archive(wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
+    fn archive(&self, wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
         let mut archive = Archive::new();
         for (path, content) in wanted {
             archive = archive.file(
@@ -80,7 +95,9 @@ impl NodeTrust {
             );
         }
         // What was proven with other files is proven no more.
-        archive = archive.file("var/lib/kindreg/proof", 0o644, "");
+        for registry in &self.spec.registries {
+            archive = archive.file(format!("var/lib/kindreg/{}", note(registry)), 0o644, "");
+        }
         Ok(archive.into_bytes()?)
     }
 }
@@ -122,7 +139,7 @@ impl Step for NodeTrust {
         let wanted = wanted(ctx, &self.spec)
             .await?
             .context("a registry has no certificate yet")?;
-        let archive = Self::archive(&wanted)?;
+        let archive = self.archive(&wanted)?;
         let found = nodes(&*ctx.docker, &self.spec).await?;
         try_join_all(found.iter().map(|node| async {
             if self.difference(ctx, &node.name, &wanted).await?.is_some() {
@@ -135,27 +152,73 @@ impl Step for NodeTrust {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        let paths: Vec<String> = self
-            .spec
-            .registries
-            .iter()
-            .flat_map(folders)
-            .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
-            .collect();
-        let command: Vec<&str> = ["rm", "-rf"]
-            .into_iter()
-            .chain(paths.iter().map(String::as_str))
-            .collect();
+        let folders: Vec<String> = self.spec.registries.iter().flat_map(folders).collect();
+        remove(ctx, &self.spec, &folders).await
+    }
+}
+
+/// Folders of certs.d that earlier settings needed and today's do not.
+#[derive(Debug)]
+pub struct RetiredFolders {
+    /// What is asked.
+    pub spec: Spec,
+    /// The folders' names.
+    pub folders: Vec<String>,
+}
+
+#[async_trait]
+impl Step for RetiredFolders {
+    fn title(&self) -> String {
+        format!("removal from every node: {}", self.folders.join(", "))
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
         for node in nodes(&*ctx.docker, &self.spec).await? {
-            // A node that does not run pulls nothing, and goes with the cluster.
-            if node.state != ContainerState::Running {
+            let Some(tar) = ctx.docker.download(&node.name, layout::NODE_CERTS).await? else {
                 continue;
-            }
-            match ctx.docker.exec(&node.name, &command, &[]).await {
-                Ok(_) | Err(DockerError::Gone { .. }) => {}
-                Err(error) => return Err(error.into()),
+            };
+            let found = below(&tar, "certs.d")?;
+            let left = |folder: &String| {
+                found
+                    .keys()
+                    .any(|path| path.split('/').next() == Some(folder))
+            };
+            if let Some(folder) = self.folders.iter().find(|folder| left(folder)) {
+                return Ok(State::Drifted(format!("{folder} on {}", node.name)));
             }
         }
+        Ok(State::Ready)
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        remove(ctx, &self.spec, &self.folders).await
+    }
+
+    async fn undo(&self, _: &Ctx) -> Result<()> {
         Ok(())
     }
+}
+
+async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
+    let paths: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
+        .collect();
+    let paths = paths.iter().map(String::as_str);
+    let command: Vec<&str> = ["rm", "-rf"].into_iter().chain(paths).collect();
+    for node in nodes(&*ctx.docker, spec).await? {
+        // A node that does not run pulls nothing, and goes with the cluster.
+        if node.state != ContainerState::Running {
+            continue;
+        }
+        match ctx.docker.exec(&node.name, &command, &[]).await {
+            Ok(_) | Err(DockerError::Gone { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
 
 /// Repository of the proof in the registry.
-pub(super) const REPOSITORY: &str = "kindreg/proof";
+const REPOSITORY: &str = "kindreg/proof";
 
 /// The proof's image, in the registry.
 #[derive(Debug)]
@@ -29,74 +29,63 @@ pub struct ProofImage {
 }
 
 impl ProofImage {
-    /// The tag follows from the cluster, so that what a killed run has left in the engine is found.
-    fn tag(&self) -> String {
-        self.spec.cluster.to_string()
+    /// The image by one of the registry's names. The tag follows from the cluster, so that what a killed run has left
+    /// in the engine is found.
+    pub(super) fn named(&self, domain: &str) -> String {
+        format!("{domain}/{REPOSITORY}:{}", self.spec.cluster)
     }
 
     /// The reference under which the engine pushes: localhost, which needs no resolver entry.
     fn pushed_as(&self) -> String {
-        format!(
-            "{}/{REPOSITORY}:{}",
-            self.registry.local_domain(),
-            self.tag()
-        )
+        self.named(&self.registry.local_domain())
     }
-}
 
-/// The registry's user in use; `None` where it asks for none, or is not there any more.
-async fn credentials(
-    ctx: &Ctx,
-    spec: &Spec,
-    registry: &Registry,
-) -> Result<Option<RegistryCredentials>> {
-    if !registry.asks_password() {
-        return Ok(None);
+    /// The registry's user in use; `None` where it asks for none, or is not there any more.
+    async fn user(&self, ctx: &Ctx) -> Result<Option<RegistryCredentials>> {
+        if !self.registry.asks_password() {
+            return Ok(None);
+        }
+        let stored = stored(ctx, &self.spec.cluster, &self.registry).await?;
+        Ok(stored.map(|stored| stored.current))
     }
-    let stored = stored(ctx, &spec.cluster, registry).await?;
-    Ok(stored.map(|stored| stored.current))
-}
 
-/// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
-pub(super) async fn remove_from_registry(
-    ctx: &Ctx,
-    spec: &Spec,
-    registry: &Registry,
-    tag: &str,
-) -> Result<()> {
-    let found = nodes(&*ctx.docker, spec).await?;
-    let Some(node) = found
-        .iter()
-        .find(|node| node.state == ContainerState::Running)
-    else {
-        return Ok(());
-    };
-    let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
-    let script = r#"set -eu
-base=$1; tag=$2; ca=$3; options=$(cat)
-ask() { printf '%s\n' "$options" | curl -sS -K - "$@"; }
-digest=$(ask --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+    /// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
+    async fn remove_from_registry(&self, ctx: &Ctx) -> Result<()> {
+        let Self { spec, registry } = self;
+        let tag = spec.cluster.as_str();
+        let found = nodes(&*ctx.docker, spec).await?;
+        let Some(node) = found
+            .iter()
+            .find(|node| node.state == ContainerState::Running)
+        else {
+            return Ok(());
+        };
+        let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
+        let script = r#"set -eu; base=$1; tag=$2; ca=$3; options=$(cat)
+ask() { printf '%s\n' "$options" | curl -sS --cacert "$ca" -K - "$@"; }
+digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
   -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
   -H 'Accept: application/vnd.oci.image.index.v1+json' "$base/manifests/$tag" |
   tr -d '\r' | sed -n 's/^docker-content-digest: *//Ip')
-[ -z "$digest" ] || ask -f --cacert "$ca" -X DELETE "$base/manifests/$digest""#;
-    let base = format!("{}/v2/{REPOSITORY}", registry.url());
-    let command = [
-        "sh",
-        "-c",
-        script,
-        "kindreg-delete-manifest",
-        &base,
-        tag,
-        &ca,
-    ];
-    let user = credentials(ctx, spec, registry).await?;
-    let options = user.map(|user| user.curl()).unwrap_or_default();
-    let options = options.expose_secret().as_bytes();
-    match ctx.docker.exec(&node.name, &command, options).await {
-        // What stays of it is some hundred bytes; the run is no worse for it.
-        Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+[ -z "$digest" ] || ask -f -X DELETE "$base/manifests/$digest""#;
+        let base = format!("{}/v2/{REPOSITORY}", registry.url());
+        let command = [
+            "sh",
+            "-c",
+            script,
+            "kindreg-delete-manifest",
+            &base,
+            tag,
+            &ca,
+        ];
+        let user = self.user(ctx).await?;
+        let options = user.map(|user| user.curl()).unwrap_or_default();
+        let options = options.expose_secret().as_bytes();
+        match ctx.docker.exec(&node.name, &command, options).await {
+            // What stays of it is some hundred bytes; the run is no worse for it.
+            Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -107,8 +96,8 @@ impl Step for ProofImage {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        if ctx.proof_image.lock().await.is_some()
-            || proof::proven(ctx, &self.spec).await? == State::Ready
+        if ctx.proof_images.lock().await.contains(&self.registry.name)
+            || proof::proven(ctx, &self.spec, &self.registry).await? == State::Ready
         {
             return Ok(State::Ready);
         }
@@ -136,9 +125,10 @@ impl Step for ProofImage {
         let image = proof_image(architecture, &reference, nonce().as_bytes())?;
         // One that a killed run left would lose its name to this one, and stay.
         ctx.docker.remove_image(&reference).await?;
-        *ctx.proof_image.lock().await = Some(self.tag());
+        let name = self.registry.name.clone();
+        ctx.proof_images.lock().await.insert(name);
         ctx.docker.load(image.archive).await?;
-        let user = credentials(ctx, &self.spec, &self.registry).await?;
+        let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
         pushed.with_context(|| {
             Problem::new(
@@ -155,9 +145,9 @@ impl Step for ProofImage {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         ctx.docker.remove_image(&self.pushed_as()).await?;
-        let Some(tag) = ctx.proof_image.lock().await.take() else {
-            return Ok(());
-        };
-        remove_from_registry(ctx, &self.spec, &self.registry, &tag).await
+        if ctx.proof_images.lock().await.remove(&self.registry.name) {
+            self.remove_from_registry(ctx).await?;
+        }
+        Ok(())
     }
 }

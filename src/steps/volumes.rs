@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::foreign;
 use crate::docker::Volume;
 use crate::layout::Layout;
-use crate::spec::{ClusterName, RegistryName};
+use crate::spec::{ClusterName, Data, RegistryName};
 use crate::step::{Ctx, State, Step};
 
 /// The volumes of one registry.
@@ -16,6 +16,8 @@ pub struct Volumes {
     pub cluster: ClusterName,
     /// The registry.
     pub registry: RegistryName,
+    /// What becomes of its images on undo.
+    pub data: Data,
 }
 
 impl Volumes {
@@ -40,7 +42,8 @@ impl Step for Volumes {
         let (secret, data) =
             tokio::join!(ctx.docker.volume(&names[0]), ctx.docker.volume(&names[1]));
         let mut present = 0;
-        for volume in [secret?, data?].into_iter().flatten() {
+        let (secret, data) = (secret?, data?);
+        for volume in [&secret, &data].into_iter().flatten() {
             if !layout.owns(&volume.labels) {
                 return Err(foreign(
                     "volume",
@@ -52,6 +55,8 @@ impl Step for Volumes {
         }
         Ok(match present {
             0 => State::Missing,
+            // Kept data of an earlier cluster are taken on.
+            1 if self.data == Data::Keep && secret.is_none() => State::Missing,
             1 => State::Drifted("one of the two is gone".to_owned()),
             _ => State::Ready,
         })
@@ -73,9 +78,11 @@ impl Step for Volumes {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        for name in self.names() {
-            ctx.docker.remove_volume(&name).await?;
+        let [secret, data] = self.names();
+        ctx.docker.remove_volume(&secret).await?;
+        match self.data {
+            Data::Discard => Ok(ctx.docker.remove_volume(&data).await?),
+            Data::Keep => Ok(()),
         }
-        Ok(())
     }
 }

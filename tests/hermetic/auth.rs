@@ -122,7 +122,7 @@ async fn what_others_put_into_a_node_stays_and_comes_back() {
     node.write(CONFIG, 0o600, config.to_string()).unwrap();
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
 
-    let plan = kindreg::plan::plan(&world.spec, kindreg::plan::Verify::EveryNode);
+    let plan = kindreg::plan::plan(&world.spec, &[], kindreg::plan::Verify::EveryNode);
     let step = plan
         .steps()
         .find(|step| step.title() == "password in every node");
@@ -150,6 +150,24 @@ async fn a_password_of_ones_own_replaces_the_random_one() {
         Outcome::Unchanged,
         "given once is enough"
     );
+}
+
+#[tokio::test]
+async fn what_earlier_settings_handed_over_is_taken_back() {
+    let mut world = World::new();
+    world.up().await.unwrap();
+    let user = stored(&world).current;
+    world.spec.registries[0].port = "5002".parse().unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    let node = world.docker.files("c-worker");
+    let config = node.read(CONFIG).unwrap();
+    assert!(auths::holds(&config, "registry.test:5002", &user));
+    assert!(!auths::names(&config, "registry.test:5001"));
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+    world.spec.registries[0].auth = Auth::Anonymous;
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(node.read(CONFIG), None);
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::world::World;
 async fn every_step_keeps_the_laws() {
     let world = World::new();
     let ctx = world.ctx();
-    let plan = plan(&world.spec, Verify::EveryNode);
+    let plan = plan(&world.spec, &[], Verify::EveryNode);
     let steps: Vec<_> = plan.steps().collect();
     assert!(steps.len() >= 15, "the plan is whole");
     for step in &steps {

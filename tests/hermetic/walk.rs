@@ -278,3 +278,77 @@ async fn other_peoples_files_in_certs_d_stay() {
     world.down().await.unwrap();
     assert_eq!(world.docker.host().all("/"), before);
 }
+
+#[tokio::test]
+async fn another_port_and_host_are_taken_on_and_nothing_of_the_old_ones_stays() {
+    let mut world = World::new();
+    let host = world.docker.host().all("/");
+    world.up().await.unwrap();
+    let data = world.docker.files("kindreg-c-registry");
+    data.write("/var/lib/registry/blob", 0o644, "image")
+        .unwrap();
+    world.spec.registries[0].port = kindreg::spec::Port::new(5002).unwrap();
+    world.spec.registries[0].host = "other.test".parse().unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+    let data = world.docker.files("kindreg-c-registry");
+    assert_eq!(data.read("/var/lib/registry/blob").unwrap(), b"image");
+    let node = world
+        .docker
+        .files("c-worker")
+        .list("/etc/containerd/certs.d");
+    assert_eq!(node, ["localhost:5002", "other.test:5002"]);
+    let certs = world.docker.host().list("/etc/docker/certs.d");
+    assert_eq!(certs, ["other.test:5002"]);
+    world.down().await.unwrap();
+    assert_eq!(world.docker.host().all("/"), host);
+}
+
+#[tokio::test]
+async fn a_change_of_settings_that_is_cut_off_is_finished_or_removed_later() {
+    for second in ["up", "down"] {
+        let calls = {
+            let mut world = World::new();
+            world.up().await.unwrap();
+            let before = world.docker.calls();
+            world.spec.registries[0].port = kindreg::spec::Port::new(5002).unwrap();
+            world.up().await.unwrap();
+            world.docker.calls() - before
+        };
+        for number in (1..=calls).step_by(3) {
+            let mut world = World::new();
+            let host = world.docker.host().all("/");
+            world.up().await.unwrap();
+            world.spec.registries[0].port = kindreg::spec::Port::new(5002).unwrap();
+            let call = world.docker.calls() + number;
+            world
+                .docker
+                .fail_call(call, kindreg::docker::fake::Fault::Error);
+            let _ = world.up().await;
+            if second == "up" {
+                world.up().await.unwrap();
+                assert_eq!(
+                    world.up().await.unwrap(),
+                    Outcome::Unchanged,
+                    "call {number}"
+                );
+            }
+            // `down` takes what the record says, not what was asked last.
+            let asked = kindreg::steps::asked(&*world.docker, &world.spec.cluster)
+                .await
+                .unwrap();
+            world.spec = asked.unwrap().current;
+            world.down().await.unwrap();
+            assert_eq!(
+                world.left().await,
+                Vec::<String>::new(),
+                "{second}, call {number}"
+            );
+            assert_eq!(
+                world.docker.host().all("/"),
+                host,
+                "{second}, call {number}"
+            );
+        }
+    }
+}

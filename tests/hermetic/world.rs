@@ -11,7 +11,7 @@ use kindreg::kind::fake::FakeKind;
 use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
-use kindreg::plan::{Verify, plan};
+use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
 use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, REVOKE};
@@ -83,10 +83,9 @@ impl World {
             let (file, folders) = arguments.split_first().expect("remove takes a file");
             let _ = files.remove(file);
             for folder in folders {
-                if !files.list(folder).is_empty() {
-                    break;
+                if files.list(folder).is_empty() {
+                    let _ = files.remove(folder);
                 }
-                let _ = files.remove(folder);
             }
             success()
         });
@@ -159,15 +158,19 @@ impl World {
         ctx: &Ctx,
         on: &(dyn Fn(Event) + Send + Sync),
     ) -> anyhow::Result<Outcome> {
-        let plan = plan(&self.spec, Verify::EveryNode);
+        let asked = kindreg::steps::asked(&*self.docker, &self.spec.cluster).await?;
+        let earlier = asked.map_or_else(Vec::new, |asked| asked.replaced_by(&self.spec));
+        let plan = plan(&self.spec, &earlier, Verify::EveryNode);
         engine::up(&plan, ctx, &self.lock(), OnFailure::RollBack, on).await
     }
 
     /// `kindreg down` by a new process.
     pub(crate) async fn down(&self) -> anyhow::Result<Outcome> {
-        let plan = plan(&self.spec, Verify::EveryNode);
+        let asked = kindreg::steps::asked(&*self.docker, &self.spec.cluster).await?;
+        let earlier = asked.map_or_else(Vec::new, |asked| asked.earlier);
+        let plan = undo_plan(&self.spec, &earlier);
         let outcome = engine::down(&plan, &self.ctx(), &self.lock(), &|_| {}).await?;
-        kindreg::sweep::rest(&*self.docker, &self.spec.cluster).await?;
+        kindreg::sweep::rest(&*self.docker, &self.spec).await?;
         Ok(outcome)
     }
 

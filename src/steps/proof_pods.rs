@@ -1,0 +1,218 @@
+//! The pods of the proof: made, watched, judged by kubelet's own words, removed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+use serde_json::Value;
+
+use crate::kube::KubeError;
+use crate::layout;
+use crate::render;
+use crate::spec::{Registry, Spec};
+use crate::step::Ctx;
+
+const PACE: Duration = Duration::from_millis(150);
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+/// What no waiting mends: containerd's and the registry's own words.
+const FINAL: [&str; 6] = [
+    "x509:",
+    "CA cert",
+    "401 Unauthorized",
+    "403 Forbidden",
+    "HTTP response to HTTPS client",
+    "no basic auth credentials",
+];
+
+/// The pods that prove one registry, one a node.
+#[derive(Debug)]
+pub(super) struct Pods<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) registry: &'a Registry,
+}
+
+/// What a node's pod came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Not known yet, and what it waits for.
+    Open(String),
+    /// It pulled and ran.
+    Proven,
+    /// It can't.
+    Refused(String),
+}
+
+impl Pods<'_> {
+    /// Makes the pod of one node, as soon as the API takes it: the default service account comes a moment late.
+    async fn make(&self, ctx: &Ctx, node: &str, images: &[String]) -> Result<()> {
+        let start = Instant::now();
+        ctx.kube
+            .delete(&format!(
+                "{PODS}/{}",
+                render::proof_pod_name(&self.registry, node)
+            ))
+            .await?;
+        loop {
+            match ctx
+                .kube
+                .put(PODS, &render::proof_pod(&self.registry, node, images))
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(error) if start.elapsed() > ctx.patience => {
+                    return Err(error).context("can't make the proof's pod");
+                }
+                Err(KubeError::Unreachable(_) | KubeError::Refused { .. }) => {
+                    ctx.pause(PACE).await?;
+                }
+            }
+        }
+    }
+
+    async fn verdicts(
+        &self,
+        ctx: &Ctx,
+        open: &BTreeMap<String, Verdict>,
+    ) -> Result<BTreeMap<String, Verdict>> {
+        let list = match ctx
+            .kube
+            .get(&format!(
+                "{PODS}?labelSelector={}%3D{}",
+                layout::PROOF_POD,
+                self.registry.name
+            ))
+            .await
+        {
+            Ok(list) => list.unwrap_or_default(),
+            Err(KubeError::Unreachable(_)) => return Ok(open.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut verdicts = open.clone();
+        for pod in list["items"].as_array().into_iter().flatten() {
+            if let Some(verdict) = pod["spec"]["nodeName"]
+                .as_str()
+                .and_then(|node| verdicts.get_mut(node))
+            {
+                *verdict = judge(pod);
+            }
+        }
+        Ok(verdicts)
+    }
+
+    pub(super) async fn run(
+        &self,
+        ctx: &Ctx,
+        images: &[String],
+    ) -> Result<BTreeMap<String, Verdict>> {
+        let names = layout::nodes(&self.spec);
+        try_join_all(names.iter().map(|node| self.make(ctx, node, images))).await?;
+        let mut verdicts: BTreeMap<String, Verdict> = names
+            .into_iter()
+            .map(|node| (node, Verdict::Open("its pod was not started".to_owned())))
+            .collect();
+        let start = Instant::now();
+        while start.elapsed() < ctx.patience {
+            verdicts = self.verdicts(ctx, &verdicts).await?;
+            if verdicts
+                .values()
+                .all(|verdict| !matches!(verdict, Verdict::Open(_)))
+            {
+                break;
+            }
+            ctx.pause(PACE).await?;
+        }
+        Ok(verdicts)
+    }
+
+    pub(super) async fn remove(&self, ctx: &Ctx) -> Result<()> {
+        let removals = layout::nodes(&self.spec)
+            .into_iter()
+            .map(|node| async move {
+                match ctx
+                    .kube
+                    .delete(&format!(
+                        "{PODS}/{}",
+                        render::proof_pod_name(&self.registry, &node)
+                    ))
+                    .await
+                {
+                    Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            });
+        try_join_all(removals).await?;
+        Ok(())
+    }
+}
+
+/// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no
+/// other way.
+fn judge(pod: &Value) -> Verdict {
+    let status = &pod["status"];
+    if status["phase"] == "Succeeded" {
+        return Verdict::Proven;
+    }
+    let containers = status["containerStatuses"].as_array();
+    let mut open = format!(
+        "its pod is {}",
+        status["phase"].as_str().unwrap_or("unknown")
+    );
+    for container in containers.into_iter().flatten() {
+        let waiting = &container["state"]["waiting"];
+        if let Some(reason) = waiting["reason"]
+            .as_str()
+            .filter(|reason| *reason != "ContainerCreating")
+        {
+            let message = waiting["message"].as_str().unwrap_or_default();
+            open = format!("{reason}: {message}");
+            if FINAL.iter().any(|words| message.contains(words)) {
+                return Verdict::Refused(open);
+            }
+        }
+        let ended = &container["state"]["terminated"];
+        if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
+            return Verdict::Refused(format!("the pulled program ended with {ended}"));
+        }
+    }
+    if status["phase"] == "Failed" {
+        Verdict::Refused(format!("its pod failed: {status}"))
+    } else {
+        Verdict::Open(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_judged_by_what_kubelet_says() {
+        let waiting = |reason: &str, message: &str| {
+            json!({"status": {"phase": "Pending", "containerStatuses": [
+                {"state": {"waiting": {"reason": reason, "message": message}}}]}})
+        };
+        assert_eq!(
+            judge(&json!({"status": {"phase": "Succeeded"}})),
+            Verdict::Proven
+        );
+        assert!(matches!(judge(&json!({"status": {}})), Verdict::Open(_)));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "tls: x509: certificate signed")),
+            Verdict::Refused(_)
+        ));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "unable to read CA cert")),
+            Verdict::Refused(_)
+        ));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "connection refused")),
+            Verdict::Open(_)
+        ));
+        let ended = json!({"status": {"phase": "Running", "containerStatuses": [
+            {"state": {"terminated": {"exitCode": 3}}}]}});
+        assert!(matches!(judge(&ended), Verdict::Refused(_)));
+    }
+}
