@@ -26,6 +26,7 @@ pub mod kube;
 pub mod kubeconfig;
 pub mod layout;
 pub mod lock;
+pub mod login;
 mod nonce;
 pub mod oci;
 pub mod pki;
