@@ -84,6 +84,12 @@ impl Layout {
         format!("kindreg-{}-host", self.cluster)
     }
 
+    /// The one-shot container that replaces a registry's users.
+    #[must_use]
+    pub fn users_writer(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-users-{name}", self.cluster)
+    }
+
     /// A registry's container.
     #[must_use]
     pub fn registry(&self, name: &RegistryName) -> String {

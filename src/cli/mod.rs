@@ -8,8 +8,12 @@ use crate::problem::Exit;
 use crate::spec::ClusterName;
 use crate::ui::{self, Conversation, Printer};
 
+mod credentials;
 mod down;
+mod env;
 mod list;
+mod login;
+mod secret;
 mod session;
 mod status;
 mod up;
@@ -41,6 +45,14 @@ enum Command {
     List(list::Arguments),
     /// Prove it again: one pod on every node pulls a new image
     Verify(verify::Arguments),
+    /// Log docker, and all that reads its config, in to the registries
+    Login(login::Arguments),
+    /// Forget what `login` stored
+    Logout(login::LogoutArguments),
+    /// Make an imagePullSecret in namespaces, or print one for another cluster
+    Secret(secret::Arguments),
+    /// Print host, user and password as variables for a CI job
+    Env(env::Arguments),
 }
 
 /// What every command takes.
@@ -106,6 +118,10 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Status(arguments) => status::run(&cli.shared, &arguments, printer).await,
         Command::List(arguments) => list::run(&cli.shared, &arguments, printer).await,
         Command::Verify(arguments) => verify::run(&cli.shared, &arguments, printer).await,
+        Command::Login(arguments) => login::run(&cli.shared, &arguments, printer).await,
+        Command::Logout(arguments) => login::logout(&cli.shared, &arguments, printer).await,
+        Command::Secret(arguments) => secret::run(&cli.shared, &arguments, printer).await,
+        Command::Env(arguments) => env::run(&cli.shared, &arguments, printer).await,
     };
     ended.unwrap_or_else(|error| {
         ui::failure(printer, &error);

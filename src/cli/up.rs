@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Shared;
+use super::credentials::OwnPassword;
 use super::session::{Session, support};
 use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
@@ -61,6 +62,8 @@ pub(super) struct Arguments {
         value_name = "IMAGE"
     )]
     registry_image: ImageRef,
+    #[command(flatten)]
+    own: OwnPassword,
     /// Let everybody use the registry, without a password
     #[arg(long, env = "KINDREG_NO_AUTH")]
     no_auth: bool,
@@ -125,7 +128,9 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     for warning in spec.warnings() {
         printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
     }
-    let session = Session::open(shared, printer).await?;
+    let own = arguments.own.read()?;
+    let mut session = Session::open(shared, printer).await?;
+    session.ctx.own_credentials = own;
     let asked = steps::asked(&*session.docker, &spec.cluster).await?;
     if asked.is_none() {
         support(&session.docker.info().await?)?;
@@ -298,8 +303,13 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
         && let Some(registry) = spec.registries.first()
     {
         let (local, domain) = (registry.local_domain(), registry.domain());
+        let login = if registry.asks_password() {
+            format!("kindreg login --name {}\n  ", spec.cluster)
+        } else {
+            String::new()
+        };
         printer.out(&format!(
-            "\nWhat to type next:\n  \
+            "\nWhat to type next:\n  {login}\
              docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
              kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
              kindreg down --name {}",

@@ -34,6 +34,7 @@ mod record;
 mod registry;
 mod retired;
 mod service;
+mod users;
 mod volumes;
 
 pub use certificate::Certificate;
@@ -47,6 +48,7 @@ pub use kubelet::{HAND_OVER, REVOKE};
 pub use network::Network;
 pub(crate) use node_credentials::domains as password_domains;
 pub use node_credentials::{NodeCredentials, RetiredCredentials};
+pub use node_credentials::{Passwords, passwords};
 pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
@@ -57,6 +59,7 @@ pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
 pub use retired::Retired;
 pub use service::Service;
+pub use users::{RENAME, replace_users};
 pub use volumes::Volumes;
 
 /// A thing has our name and not our label.

@@ -20,7 +20,7 @@ pub struct NodeCredentials {
 }
 
 /// Credentials by domain.
-type Wanted = Vec<(String, RegistryCredentials)>;
+pub type Passwords = Vec<(String, RegistryCredentials)>;
 
 /// Every name of every registry that asks for a password.
 pub(crate) fn domains(spec: &Spec) -> Vec<String> {
@@ -32,7 +32,7 @@ fn asking(spec: &Spec) -> impl Iterator<Item = &Registry> {
 }
 
 /// What every node is to have; `None` while a registry has no user.
-async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<Wanted>> {
+pub async fn passwords(ctx: &Ctx, spec: &Spec) -> Result<Option<Passwords>> {
     let mut wanted = Vec::new();
     for registry in asking(spec) {
         let Some(stored) = stored(ctx, &spec.cluster, registry).await? else {
@@ -44,7 +44,7 @@ async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<Wanted>> {
     Ok(Some(wanted))
 }
 
-async fn state(ctx: &Ctx, node: &str, wanted: &Wanted) -> Result<State> {
+async fn state(ctx: &Ctx, node: &str, wanted: &Passwords) -> Result<State> {
     let present = Kubelet { ctx, node }.present().await?.unwrap_or_default();
     let differs = wanted
         .iter()
@@ -76,7 +76,7 @@ impl Step for NodeCredentials {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let found = nodes(&*ctx.docker, &self.spec).await?;
-        let Some(wanted) = wanted(ctx, &self.spec).await? else {
+        let Some(wanted) = passwords(ctx, &self.spec).await? else {
             return Ok(State::Missing);
         };
         let states = found.iter().map(|node| state(ctx, &node.name, &wanted));
@@ -94,7 +94,7 @@ impl Step for NodeCredentials {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let Some(wanted) = &wanted(ctx, &self.spec).await? else {
+        let Some(wanted) = &passwords(ctx, &self.spec).await? else {
             bail!("a registry has no password yet");
         };
         let entries = wanted.iter().map(|(domain, user)| (domain.clone(), user));

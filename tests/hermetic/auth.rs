@@ -4,7 +4,12 @@ use kindreg::credentials::{RegistryCredentials, Stored, auths};
 use kindreg::docker::Docker;
 use kindreg::docker::fake::FakeFiles;
 use kindreg::engine::Outcome;
+use kindreg::kube::Kube;
+use kindreg::login::DockerConfig;
+use kindreg::pull_secret;
+use kindreg::rotation::rotate;
 use kindreg::spec::Auth;
+use kindreg::steps;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -178,4 +183,149 @@ async fn without_authentication_there_is_no_password_anywhere() {
     assert!(world.docker.files("c-worker").read(CONFIG).is_none());
     let files = world.docker.files("kindreg-c-registry");
     assert!(files.read("/kindreg/secret/credentials.json").is_none());
+}
+
+#[tokio::test]
+async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let ctx = world.ctx();
+    let old = stored(&world);
+    let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
+    let secret = pull_secret::manifest(&world.spec.cluster, "kindreg", "default", &passwords);
+    pull_secret::put(&ctx, &secret).await.unwrap();
+    pull_secret::attach(&ctx, "default", "default", "kindreg")
+        .await
+        .unwrap();
+    let config = DockerConfig::of(world.home.path(), None);
+    config.store("localhost:5001", &old.current).await.unwrap();
+
+    let before = world.docker.journal().len();
+    let registry = &world.spec.registries[0];
+    rotate(&ctx, &world.spec, registry, &config).await.unwrap();
+
+    let new = stored(&world);
+    assert_eq!(new.current.user(), "kindreg-b");
+    assert_eq!(new.retiring, None);
+    let users = world.docker.files("kindreg-c-registry");
+    let users = users.read("/kindreg/secret/htpasswd").unwrap();
+    assert!(new.is_in(&String::from_utf8(users).unwrap()));
+    for node in NODES {
+        assert!(holds(&world.docker.files(node), &new.current), "{node}");
+    }
+    assert!(config.has("localhost:5001", &new.current).await.unwrap());
+    assert_eq!(
+        config.get("registry.test:5001").await.unwrap().map(|_| ()),
+        None
+    );
+    let path = "/api/v1/namespaces/default/secrets/kindreg";
+    let renewed = world.kube.get(path).await.unwrap().unwrap();
+    assert_ne!(renewed["data"], secret["data"]);
+    let account = world
+        .kube
+        .get("/api/v1/namespaces/default/serviceaccounts/default")
+        .await;
+    let account = account.unwrap().unwrap();
+    assert_eq!(account["imagePullSecrets"], json!([{"name": "kindreg"}]));
+
+    let journal = world.docker.journal().split_off(before);
+    let at = |what: &str| {
+        journal
+            .iter()
+            .position(|effect| effect.contains(what))
+            .unwrap()
+    };
+    let last = |what: &str| {
+        journal
+            .iter()
+            .rposition(|effect| effect.contains(what))
+            .unwrap()
+    };
+    assert!(at("start kindreg-c-users-registry") < at("restart kubelet"));
+    assert!(last("restart kubelet") < at("kube put /api/v1/namespaces/default/pods"));
+    assert!(
+        at("kube put /api/v1/namespaces/default/pods") < last("start kindreg-c-users-registry")
+    );
+    assert_eq!(
+        world.up().await.unwrap(),
+        Outcome::Unchanged,
+        "it is proven"
+    );
+
+    rotate(&ctx, &world.spec, registry, &config).await.unwrap();
+    assert_eq!(stored(&world).current.user(), "kindreg-a");
+}
+
+#[tokio::test]
+async fn a_rotation_that_fails_shuts_nobody_out_and_the_next_one_ends_it() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let config = DockerConfig::of(world.home.path(), None);
+    let registry = &world.spec.registries[0];
+    let before = world.docker.calls();
+    rotate(&world.ctx(), &world.spec, registry, &config)
+        .await
+        .unwrap();
+    let calls = world.docker.calls() - before;
+    for number in 1..=calls {
+        let world = World::new();
+        world.up().await.unwrap();
+        let old = stored(&world).current;
+        let failing = world.docker.calls() + number;
+        world
+            .docker
+            .fail_call(failing, kindreg::docker::fake::Fault::Error);
+        let first = rotate(&world.ctx(), &world.spec, registry, &config).await;
+        let case = format!("call {number} ({})", world.docker.call_log()[failing - 1]);
+        if first.is_err() {
+            let files = world.docker.files("kindreg-c-registry");
+            let users = String::from_utf8(files.read("/kindreg/secret/htpasswd").unwrap()).unwrap();
+            for node in NODES {
+                let config = world.docker.files(node).read(CONFIG).unwrap();
+                let now = stored(&world);
+                let mut known = std::iter::once(now.current)
+                    .chain(now.retiring)
+                    .chain([old.clone()]);
+                let its = known.find(|user| auths::holds(&config, "registry.test:5001", user));
+                let its = its.unwrap_or_else(|| panic!("{case}: {node} has a strange password"));
+                assert!(
+                    kindreg::credentials::admits(&users, &its),
+                    "{case}: {node} is shut out"
+                );
+            }
+        }
+        world
+            .up()
+            .await
+            .unwrap_or_else(|error| panic!("{case}: up: {error:#}"));
+        rotate(&world.ctx(), &world.spec, registry, &config)
+            .await
+            .unwrap_or_else(|error| panic!("{case}: the next one: {error:#}"));
+        assert_eq!(stored(&world).retiring, None, "{case}");
+        assert_eq!(world.up().await.unwrap(), Outcome::Unchanged, "{case}");
+        world.down().await.unwrap();
+        assert_eq!(world.left().await, Vec::<String>::new(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_ours_stays_and_a_missing_account_is_named() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let ctx = world.ctx();
+    let path = "/api/v1/namespaces/default/secrets/kindreg";
+    let theirs = json!({"metadata": {"name": "kindreg", "namespace": "default"}});
+    world.kube.set(path, Some(theirs.clone()));
+    let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
+    let secret = pull_secret::manifest(&world.spec.cluster, "kindreg", "default", &passwords);
+    let error = pull_secret::put(&ctx, &secret).await.unwrap_err();
+    assert_eq!(
+        kindreg::doctor::exit(&error),
+        kindreg::problem::Exit::Foreign
+    );
+    assert_eq!(world.kube.get(path).await.unwrap(), Some(theirs));
+    let error = pull_secret::attach(&ctx, "default", "builder", "kindreg").await;
+    assert!(error.unwrap_err().to_string().contains("builder"));
+    let found = pull_secret::namespaces(&ctx).await.unwrap();
+    assert!(found.contains(&"kube-public".to_owned()), "{found:?}");
 }

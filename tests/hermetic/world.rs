@@ -14,7 +14,7 @@ use kindreg::lock::ContainerLock;
 use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, REVOKE};
+use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, RENAME, REVOKE};
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
@@ -106,6 +106,18 @@ impl World {
                 files.write(config, 0o600, input).unwrap();
             }
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
+            success()
+        });
+        docker.on_script(RENAME, |files, arguments, _| {
+            let [folder] = arguments else {
+                panic!("rename takes a folder")
+            };
+            let new = format!("{folder}/htpasswd.new");
+            let content = files.read(&new).expect("it was uploaded");
+            files
+                .write(&format!("{folder}/htpasswd"), 0o600, content)
+                .unwrap();
+            let _ = files.remove(&new);
             success()
         });
         docker.on_script("kindreg-delete-manifest", |_, _, _| success());
