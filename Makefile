@@ -26,7 +26,7 @@ install: build  ## install the program into PREFIX/bin
 	install -D $(KINDREG) $(DESTDIR)$(PREFIX)/bin/kindreg
 
 up: build  ## from nothing to the proof
-	eval "$$(tests/bed/choose)"; $(KINDREG) up $(UP_FLAGS); tests/bed/choose --explain
+	eval "$$(tests/bed/choose)"; $(KINDREG) up $(UP_FLAGS)
 
 down: build  ## remove what `up` made
 	eval "$$(tests/bed/choose)"; $(KINDREG) down
