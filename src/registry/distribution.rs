@@ -26,7 +26,7 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
         image: registry.image.to_string(),
         entrypoint: Vec::new(),
         command: Vec::new(),
-        environment: environment(port),
+        environment: environment(registry),
         labels: layout.registry_labels(&registry.name),
         mounts: vec![
             volume(layout.secret_volume(&registry.name), layout::SECRET),
@@ -53,10 +53,10 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
 
 /// Settings by environment, which both major versions read over whatever file their image brings:
 /// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
-fn environment(port: u16) -> BTreeMap<String, String> {
+fn environment(registry: &Registry) -> BTreeMap<String, String> {
     let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
     let mut all = BTreeMap::from([
-        set("HTTP_ADDR", &format!(":{port}")),
+        set("HTTP_ADDR", &format!(":{}", registry.port)),
         set(
             "HTTP_TLS_CERTIFICATE",
             &format!("{}/{LEAF}", layout::SECRET),
@@ -67,6 +67,11 @@ fn environment(port: u16) -> BTreeMap<String, String> {
         set("STORAGE_FILESYSTEM_ROOTDIRECTORY", layout::DATA),
         set("STORAGE_DELETE_ENABLED", "true"),
     ]);
+    // Which makes it a pull-through cache, and refuses pushes (405):
+    // https://distribution.github.io/distribution/recipes/mirror/
+    if let Some(upstream) = registry.upstream() {
+        all.extend([set("PROXY_REMOTEURL", &upstream)]);
+    }
     // Version 3 looks for a collector of traces otherwise.
     all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
     all
