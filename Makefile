@@ -26,7 +26,7 @@ install: build  ## install the program into PREFIX/bin
 	install -D $(KINDREG) $(DESTDIR)$(PREFIX)/bin/kindreg
 
 up: build  ## from nothing to the proof
-	eval "$$(tests/bed/choose)"; $(KINDREG) up $(UP_FLAGS); tests/bed/choose --explain
+	eval "$$(tests/bed/choose)"; $(KINDREG) up $(UP_FLAGS)
 
 down: build  ## remove what `up` made
 	eval "$$(tests/bed/choose)"; $(KINDREG) down
@@ -52,7 +52,7 @@ lint:  ## what a machine can check of the house rules
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	tests/lint
-	shellcheck -x tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint benches/run .ci/run
+	shellcheck -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint benches/run .ci/run
 
 deny:  ## licences, bans and sources of all dependencies
 	cargo deny --locked check licenses bans sources

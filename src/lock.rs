@@ -18,7 +18,7 @@ use crate::engine::{Held, Lock};
 use crate::layout::Layout;
 use crate::nonce::nonce;
 use crate::problem::Problem;
-use crate::spec::ClusterName;
+use crate::spec::{ClusterName, Spec};
 use crate::step::Ctx;
 
 const PACE: Duration = Duration::from_millis(200);
@@ -55,6 +55,15 @@ impl Held for HeldContainer {
 }
 
 impl ContainerLock {
+    /// The lock of a Spec's cluster.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            cluster: spec.cluster.clone(),
+            image: spec.node_image.to_string(),
+        }
+    }
+
     async fn container(&self, ctx: &Ctx, holder: &str) -> Result<ContainerSpec> {
         let layout = Layout::of(&self.cluster);
         let record = ctx.docker.container(&layout.record()).await?;

@@ -64,14 +64,14 @@ pub fn undo_plan(spec: &Spec, earlier: &[Spec]) -> Plan {
 
 /// Removes what earlier Specs needed and this one does not, and then the memory of them.
 fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
-    let domains = |spec: &Spec| {
+    let folders_of = |spec: &Spec| {
         spec.registries
             .iter()
-            .flat_map(Registry::domains)
+            .flat_map(Registry::node_folders)
             .collect::<Vec<_>>()
     };
-    let wanted = domains(spec);
-    let mut folders: Vec<String> = earlier.iter().flat_map(domains).collect();
+    let wanted = folders_of(spec);
+    let mut folders: Vec<String> = earlier.iter().flat_map(folders_of).collect();
     folders.retain(|folder| !wanted.contains(folder));
     folders.sort();
     folders.dedup();

@@ -8,7 +8,13 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use crate::layout;
-use crate::spec::{Registry, Spec};
+use crate::spec::Registry;
+
+mod hosts;
+mod kind;
+
+pub use hosts::{Hosts, check_hosts_toml, hosts_toml, mirror_hosts_toml, node_files};
+pub use kind::kind_config;
 
 /// A rendered text does not read back as what it was rendered from: a bug of ours.
 #[derive(Debug, thiserror::Error)]
@@ -22,72 +28,6 @@ fn broken(what: &'static str, why: &impl ToString) -> Broken {
     Broken {
         what,
         why: why.to_string(),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "hosts.toml", escape = "none")]
-struct HostsToml<'a> {
-    url: &'a str,
-    ca: &'a str,
-}
-
-/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA.
-///
-/// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
-pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
-    let what = "hosts.toml";
-    let url = registry.url();
-    let ca = format!("{}/{folder}/ca.crt", layout::NODE_CERTS);
-    let text = HostsToml { url: &url, ca: &ca }
-        .render()
-        .map_err(|error| broken(what, &error))?;
-    let read: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| broken(what, &error))?;
-    let host = read.get("host").and_then(|hosts| hosts.get(&url));
-    let trusts = |table: Option<&toml::Value>| table.and_then(toml::Value::as_str) == Some(&ca);
-    if trusts(read.get("ca")) && trusts(host.and_then(|host| host.get("ca"))) {
-        Ok(text)
-    } else {
-        Err(broken(what, &"its CA is not where containerd looks for it"))
-    }
-}
-
-#[derive(Template)]
-#[template(path = "kind.yaml", escape = "none")]
-struct KindConfig<'a> {
-    cluster: &'a str,
-    certs: &'a str,
-    image: &'a str,
-    workers: u16,
-}
-
-/// kind's configuration of the cluster.
-pub fn kind_config(spec: &Spec) -> Result<String, Broken> {
-    let what = "kind configuration";
-    let text = KindConfig {
-        cluster: spec.cluster.as_str(),
-        certs: layout::NODE_CERTS,
-        image: spec.node_image.as_str(),
-        workers: spec.workers.number(),
-    }
-    .render()
-    .map_err(|error| broken(what, &error))?;
-    let read: serde_yaml::Value =
-        serde_yaml::from_str(&text).map_err(|error| broken(what, &error))?;
-    let nodes = read
-        .get("nodes")
-        .and_then(serde_yaml::Value::as_sequence)
-        .map_or(0, Vec::len);
-    let named = read.get("name").and_then(serde_yaml::Value::as_str) == Some(spec.cluster.as_str());
-    if named && nodes == usize::from(spec.workers.number()) + 1 {
-        Ok(text)
-    } else {
-        Err(broken(
-            what,
-            &"its name or its nodes are not those that were asked for",
-        ))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::session::Session;
 use super::{Shared, login};
 use crate::engine::{self, Outcome};
+use crate::lock::ContainerLock;
 use crate::plan::undo_plan;
 use crate::problem::Exit;
 use crate::report;
@@ -77,8 +78,8 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     let logins = login::logins(&session.ctx, &spec).await;
     let progress = &session.progress;
     let ended = async {
-        let outcome = engine::down(&plan, &session.ctx, &session.lock(&spec), &|event| {
-            progress.draw(&event)
+        let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {
+            progress.draw(&event);
         })
         .await?;
         sweep::rest(&*session.docker, &spec).await?;

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::{Shared, status};
 use crate::credentials::RegistryCredentials;
 use crate::engine::Lock;
+use crate::lock::ContainerLock;
 use crate::problem::{Exit, Problem};
 use crate::rotation::rotate;
 use crate::spec::Spec;
@@ -43,7 +44,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let spec = asked(&session, shared).await?;
     let config = docker_config();
     if arguments.rotate {
-        let held = session.lock(&spec).acquire(&session.ctx).await?;
+        let held = ContainerLock::of(&spec).acquire(&session.ctx).await?;
         let registries = spec.registries.iter().filter(|one| one.asks_password());
         let mut ended = Ok(());
         for registry in registries {

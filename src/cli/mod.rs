@@ -2,17 +2,23 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::problem::Exit;
 use crate::spec::ClusterName;
+use crate::spec::request::Request;
 use crate::ui::{self, Conversation, Printer};
 
 mod credentials;
 mod down;
 mod env;
+mod init;
 mod list;
 mod login;
+mod ports;
+mod render;
+mod request;
 mod secret;
 mod session;
 mod status;
@@ -43,6 +49,10 @@ enum Command {
     Status(status::Arguments),
     /// List the clusters of kindreg's in this engine
     List(list::Arguments),
+    /// Write a commented kindreg.toml, or print its JSON schema
+    Init(init::Arguments),
+    /// Print every text that `up` would send anywhere, without an engine
+    Render(render::Arguments),
     /// Prove it again: one pod on every node pulls a new image
     Verify(verify::Arguments),
     /// Log docker, and all that reads its config, in to the registries
@@ -59,15 +69,20 @@ enum Command {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Shared options")]
 struct Shared {
-    /// Name of the cluster
+    /// Name of the cluster [default: that of kindreg.toml, else kindreg]
     #[arg(
-        long,
+        long = "name",
         global = true,
         env = "KINDREG_NAME",
-        default_value = "kindreg",
         value_name = "CLUSTER"
     )]
+    given_name: Option<String>,
+    /// What that comes to, the file included
+    #[arg(skip)]
     name: ClusterName,
+    /// Settings [default: the next kindreg.toml from here up to the repository's root]
+    #[arg(long, global = true, env = "KINDREG_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address of the Docker engine [default: as docker finds it: `DOCKER_HOST`, `DOCKER_CONTEXT`, docker context]
     #[arg(long, global = true, env = "KINDREG_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
@@ -112,19 +127,42 @@ fn home() -> PathBuf {
 /// Runs a command line; what failed is shown before this returns.
 pub async fn run(cli: Cli) -> Exit {
     let printer = cli.shared.printer();
-    let ended = match cli.command {
-        Command::Up(arguments) => up::run(&cli.shared, &arguments, printer).await,
-        Command::Down(arguments) => down::run(&cli.shared, &arguments, printer).await,
-        Command::Status(arguments) => status::run(&cli.shared, &arguments, printer).await,
-        Command::List(arguments) => list::run(&cli.shared, &arguments, printer).await,
-        Command::Verify(arguments) => verify::run(&cli.shared, &arguments, printer).await,
-        Command::Login(arguments) => login::run(&cli.shared, &arguments, printer).await,
-        Command::Logout(arguments) => login::logout(&cli.shared, &arguments, printer).await,
-        Command::Secret(arguments) => secret::run(&cli.shared, &arguments, printer).await,
-        Command::Env(arguments) => env::run(&cli.shared, &arguments, printer).await,
-    };
-    ended.unwrap_or_else(|error| {
+    dispatch(cli, printer).await.unwrap_or_else(|error| {
         ui::failure(printer, &error);
         crate::doctor::exit(&error)
     })
+}
+
+async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
+    let Cli {
+        mut shared,
+        command,
+    } = cli;
+    let request = match &command {
+        // They are about no cluster in particular, and must work beside a file that is wrong.
+        Command::Init(_) | Command::List(_) => Request::default(),
+        Command::Up(arguments) => request::request(&shared, Some(&arguments.flags))?,
+        Command::Render(arguments) => request::request(&shared, Some(&arguments.flags))?,
+        Command::Down(_)
+        | Command::Status(_)
+        | Command::Verify(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Secret(_)
+        | Command::Env(_) => request::request(&shared, None)?,
+    };
+    shared.name = request.cluster.value.clone();
+    match command {
+        Command::Up(arguments) => up::run(&shared, &arguments, &request, printer).await,
+        Command::Down(arguments) => down::run(&shared, &arguments, printer).await,
+        Command::Status(arguments) => status::run(&shared, &arguments, printer).await,
+        Command::List(arguments) => list::run(&shared, &arguments, printer).await,
+        Command::Init(arguments) => init::run(&shared, &arguments, printer),
+        Command::Render(arguments) => render::run(&shared, &arguments, &request, printer),
+        Command::Verify(arguments) => verify::run(&shared, &arguments, printer).await,
+        Command::Login(arguments) => login::run(&shared, &arguments, printer).await,
+        Command::Logout(arguments) => login::logout(&shared, &arguments, printer).await,
+        Command::Secret(arguments) => secret::run(&shared, &arguments, printer).await,
+        Command::Env(arguments) => env::run(&shared, &arguments, printer).await,
+    }
 }

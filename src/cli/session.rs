@@ -15,9 +15,7 @@ use crate::kind::cli::KindCli;
 use crate::kube::node::NodeKube;
 use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
-use crate::lock::ContainerLock;
 use crate::problem::{Exit, Problem};
-use crate::spec::Spec;
 use crate::step::Ctx;
 use crate::ui::{self, Printer, Progress};
 
@@ -73,14 +71,6 @@ impl Session {
             printer,
             interrupted,
         })
-    }
-
-    /// The lock of a cluster.
-    pub(super) fn lock(&self, spec: &Spec) -> ContainerLock {
-        ContainerLock {
-            cluster: spec.cluster.clone(),
-            image: spec.node_image.to_string(),
-        }
     }
 
     /// What a failure means: Ctrl-C is shown as such.

@@ -6,25 +6,26 @@ use serde_json::json;
 
 use super::Shared;
 use super::credentials::OwnPassword;
+use super::ports::Ports;
+use super::request::Flags;
 use super::session::{Session, support};
 use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
+use crate::lock::ContainerLock;
 use crate::plan::{Verify, plan};
 use crate::problem::{Exit, Problem};
-use crate::spec::{
-    Auth, ControlPlanes, Data, Host, HostTrust, ImageRef, Port, Registry, Spec, Workers,
-};
+use crate::spec::request::Request;
+use crate::spec::{HostTrust, Registry, Spec};
 use crate::step::State;
 use crate::steps::{self, Asked};
 use crate::ui::Printer;
-
-/// Name of the registry where only one is asked for.
-const REGISTRY: &str = "registry";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kindreg up\n  \
     kindreg up --workers 2 --host nexus.test --port 8443\n  \
+    kindreg up --name second --port auto\n  \
+    kindreg up --config deploy/kindreg.toml\n  \
     kindreg up --dry-run\n\n\
     A second `up` changes nothing, and repairs what is no longer as it should be.")]
 #[expect(
@@ -32,44 +33,10 @@ const REGISTRY: &str = "registry";
     reason = "a flag of the command line is there or it is not"
 )]
 pub(super) struct Arguments {
-    /// Worker nodes besides the control plane
-    #[arg(long, env = "KINDREG_WORKERS", default_value = "0", value_name = "N")]
-    workers: Workers,
-    /// Canonical host name of the registry
-    #[arg(
-        long,
-        env = "KINDREG_HOST",
-        default_value = "registry.test",
-        value_name = "NAME"
-    )]
-    host: Host,
-    /// Port of the registry, the same inside and outside
-    #[arg(long, env = "KINDREG_PORT", default_value = "5001", value_name = "N")]
-    port: Port,
-    /// Image of the nodes
-    #[arg(
-        long,
-        env = "KINDREG_IMAGE",
-        default_value = "kindest/node:v1.34.0",
-        value_name = "NODE_IMAGE"
-    )]
-    image: ImageRef,
-    /// Image of the registry
-    #[arg(
-        long,
-        env = "KINDREG_REGISTRY_IMAGE",
-        default_value = "registry:3",
-        value_name = "IMAGE"
-    )]
-    registry_image: ImageRef,
+    #[command(flatten)]
+    pub(super) flags: Flags,
     #[command(flatten)]
     own: OwnPassword,
-    /// Let everybody use the registry, without a password
-    #[arg(long, env = "KINDREG_NO_AUTH")]
-    no_auth: bool,
-    /// Leave /etc/docker/certs.d of the engine's host as it is
-    #[arg(long, env = "KINDREG_NO_HOST_TRUST")]
-    no_host_trust: bool,
     /// End before the proof
     #[arg(long, env = "KINDREG_NO_VERIFY")]
     no_verify: bool,
@@ -85,35 +52,6 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    fn spec(&self, shared: &Shared) -> Result<Spec> {
-        Ok(Spec {
-            cluster: shared.name.clone(),
-            control_planes: ControlPlanes::default(),
-            workers: self.workers,
-            kind_config: None,
-            node_image: self.image.clone(),
-            registries: vec![Registry {
-                name: REGISTRY.parse()?,
-                host: self.host.clone(),
-                port: self.port,
-                image: self.registry_image.clone(),
-                names: Vec::new(),
-                data: Data::Discard,
-                mirror_of: None,
-                auth: if self.no_auth {
-                    Auth::Anonymous
-                } else {
-                    Auth::Password
-                },
-            }],
-            host_trust: if self.no_host_trust {
-                HostTrust::Leave
-            } else {
-                HostTrust::Install
-            },
-        })
-    }
-
     const fn verify(&self) -> Verify {
         if self.no_verify {
             Verify::Nothing
@@ -123,15 +61,26 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let spec = arguments.spec(shared)?;
-    for warning in spec.warnings() {
-        printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
-    }
+pub(super) async fn run(
+    shared: &Shared,
+    arguments: &Arguments,
+    request: &Request,
+    printer: Printer,
+) -> Result<Exit> {
     let own = arguments.own.read()?;
     let mut session = Session::open(shared, printer).await?;
     session.ctx.own_credentials = own;
-    let asked = steps::asked(&*session.docker, &spec.cluster).await?;
+    let asked = steps::asked(&*session.docker, &shared.name).await?;
+    let current = asked.as_ref().map(|asked| &asked.current);
+    let mut ports = if request.has_auto() {
+        Ports::look(&*session.docker, request, current).await?
+    } else {
+        Ports::default()
+    };
+    let spec = request.resolve(&mut |name| ports.free(name))?;
+    for warning in spec.warnings() {
+        printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
+    }
     if asked.is_none() {
         support(&session.docker.info().await?)?;
     }
@@ -144,10 +93,10 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         let states = engine::preview(&plan, &session.ctx).await?;
         return Ok(show_preview(shared, printer, &states));
     }
-    if asked.is_none() && !arguments.yes {
-        consent(&spec, printer)?;
+    if !arguments.yes {
+        consent(&spec, asked.as_ref(), printer)?;
     }
-    let lock = session.lock(&spec);
+    let lock = ContainerLock::of(&spec);
     let on_failure = if arguments.keep_on_failure {
         OnFailure::Keep
     } else {
@@ -205,8 +154,15 @@ fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
 }
 
 /// A CA for a name that others own is planted in the engine's host only when the user says so.
-fn consent(spec: &Spec, printer: Printer) -> Result<()> {
+fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
     let private = ["test", "localhost", "internal", "local"];
+    let trusted = asked
+        .map(|asked| &asked.current)
+        .filter(|old| old.host_trust == HostTrust::Install);
+    let old = |domain: String| {
+        let mut registries = trusted.into_iter().flat_map(|old| &old.registries);
+        registries.any(|registry| registry.domain() == domain)
+    };
     let public = spec.registries.iter().find(|registry| {
         let top = registry
             .host
@@ -214,7 +170,7 @@ fn consent(spec: &Spec, printer: Printer) -> Result<()> {
             .rsplit('.')
             .next()
             .unwrap_or_default();
-        spec.host_trust == HostTrust::Install && !private.contains(&top)
+        spec.host_trust == HostTrust::Install && !private.contains(&top) && !old(registry.domain())
     });
     let Some(registry) = public else {
         return Ok(());

@@ -297,7 +297,6 @@ fn json<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Addr
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -301,6 +301,13 @@ pub struct ExecOutput {
     pub stderr: Vec<u8>,
 }
 
+/// Ports of the engine's host that containers publish, each once, sorted.
+fn host_ports(containers: impl Iterator<Item = Container>) -> Vec<u16> {
+    let published = containers.flat_map(|container| container.ports);
+    let ports: std::collections::BTreeSet<u16> = published.map(|port| port.host).collect();
+    ports.into_iter().collect()
+}
+
 /// Keeps a container's standard input open for as long as it lives.
 pub trait Attached: Send + Sync + std::fmt::Debug {}
 
@@ -327,6 +334,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
     async fn container(&self, name: &str) -> Result<Option<Container>>;
     /// Containers in any state that carry the label `key=value` (`networks` and `ports` may be incomplete).
     async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>>;
+    /// Ports of the engine's host that any running container publishes, each once, sorted.
+    async fn published_ports(&self) -> Result<Vec<u16>>;
     /// Makes a container, without starting it; its id. [`DockerError::NameTaken`] where the name is.
     async fn create(&self, spec: &ContainerSpec) -> Result<String>;
     /// Starts a container; one that runs is `Ok`. [`DockerError::PortTaken`] where a port is.

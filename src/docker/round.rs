@@ -100,6 +100,9 @@ impl Docker for OneRound {
         let ask = self.engine.containers(key, value);
         self.containers.to(pair(key, value), ask).await
     }
+    async fn published_ports(&self) -> Result<Vec<u16>> {
+        self.engine.published_ports().await
+    }
     async fn logs(&self, name: &str, lines: u32) -> Result<String> {
         let ask = self.engine.logs(name, lines);
         self.logs.to((name.to_owned(), lines), ask).await

@@ -26,7 +26,6 @@ use lock::Lock;
 
 mod lock;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
 /// Clusters whose creation this process has at work.

@@ -17,7 +17,6 @@ use https::Https;
 mod exec;
 mod https;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
 /// The administrator's kubeconfig, as kubeadm writes it.

@@ -54,10 +54,9 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
 /// Settings by environment, which both major versions read over whatever file their image brings:
 /// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
 fn environment(registry: &Registry) -> BTreeMap<String, String> {
-    let port = registry.port;
     let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
     let mut all = BTreeMap::from([
-        set("HTTP_ADDR", &format!(":{port}")),
+        set("HTTP_ADDR", &format!(":{}", registry.port)),
         set(
             "HTTP_TLS_CERTIFICATE",
             &format!("{}/{LEAF}", layout::SECRET),
@@ -77,6 +76,11 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
                 &format!("{}/{HTPASSWD}", layout::SECRET),
             ),
         ]);
+    }
+    // Which makes it a pull-through cache, and refuses pushes (405):
+    // https://distribution.github.io/distribution/recipes/mirror/
+    if let Some(upstream) = registry.upstream() {
+        all.extend([set("PROXY_REMOTEURL", &upstream)]);
     }
     // Version 3 looks for a collector of traces otherwise.
     all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());

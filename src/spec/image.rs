@@ -15,6 +15,20 @@ use super::name::{checked_string, invalid};
 pub struct ImageRef(String);
 checked_string!(ImageRef, check);
 
+impl ImageRef {
+    /// The image of nodes where none is asked for: that of kind 0.30.
+    #[must_use]
+    pub fn node() -> Self {
+        Self("kindest/node:v1.34.0".to_owned())
+    }
+
+    /// The image of registries where none is asked for.
+    #[must_use]
+    pub fn registry() -> Self {
+        Self("registry:3".to_owned())
+    }
+}
+
 fn check(value: &str) -> Result<(), Invalid> {
     let refuse = |why: &str| Err(invalid("image reference", value, why));
     let (rest, digest) = value
@@ -95,6 +109,9 @@ mod tests {
 
     #[test]
     fn references_are_told_apart() {
+        for default in [ImageRef::node(), ImageRef::registry()] {
+            assert_eq!(default.as_str().parse(), Ok(default.clone()));
+        }
         let digest = format!("registry@sha256:{}", "a".repeat(64));
         for good in [
             "registry:3",

@@ -5,10 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod file;
 mod image;
+mod kind_config;
+pub mod mistake;
 mod name;
+mod reader;
+pub mod request;
 
 pub use image::ImageRef;
+pub use kind_config::KindConfig;
 pub use name::{ClusterName, ControlPlanes, Host, Port, RegistryName, Workers};
 
 /// A value that was refused, and why.
@@ -38,7 +44,7 @@ pub struct Spec {
     pub node_image: ImageRef,
     /// A kind configuration of the user's own (YAML, v1alpha4), which ours is merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind_config: Option<String>,
+    pub kind_config: Option<KindConfig>,
     /// The registries.
     pub registries: Vec<Registry>,
     /// Whether the engine's host is to trust the registries too.
@@ -94,10 +100,11 @@ pub enum Data {
 }
 
 /// Whether `/etc/docker/certs.d` of the engine's host gets the registries' CAs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostTrust {
     /// It does, without sudo, through the engine.
+    #[default]
     Install,
     /// It stays as it is.
     Leave,
@@ -126,6 +133,25 @@ impl Registry {
     #[must_use]
     pub const fn asks_password(&self) -> bool {
         matches!(self.auth, Auth::Password) && self.mirror_of.is_none()
+    }
+
+    /// The URL of the registry that it is a pull-through cache of.
+    #[must_use]
+    pub fn upstream(&self) -> Option<String> {
+        // Docker Hub's API is not at the name that images give it:
+        // https://github.com/containerd/containerd/blob/main/docs/hosts.md
+        self.mirror_of.as_ref().map(|of| match of.as_str() {
+            "docker.io" => "https://registry-1.docker.io".to_owned(),
+            host => format!("https://{host}"),
+        })
+    }
+
+    /// The folders of containerd's certs.d that are about it: its names, and the registry that it mirrors.
+    #[must_use]
+    pub fn node_folders(&self) -> Vec<String> {
+        let mut all = self.domains();
+        all.extend(self.mirror_of.as_ref().map(ToString::to_string));
+        all
     }
 
     /// Every name that an image may give it, the canonical one first, `localhost` last.

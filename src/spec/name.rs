@@ -51,6 +51,12 @@ pub(super) use checked_string;
 pub struct ClusterName(String);
 checked_string!(ClusterName, |value| label("cluster name", value, 40));
 
+impl Default for ClusterName {
+    fn default() -> Self {
+        Self("kindreg".to_owned())
+    }
+}
+
 /// Name of a registry within a cluster: one DNS label of at most 20 characters; `lock` and `host` are our own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -66,12 +72,26 @@ checked_string!(RegistryName, |value| {
     label("registry name", value, 20)
 });
 
+impl Default for RegistryName {
+    fn default() -> Self {
+        Self("registry".to_owned())
+    }
+}
+
 /// Canonical host name of a registry: DNS labels in lower case (RFC 1123), no address, and not `localhost`, which
 /// every registry answers to anyway.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Host(String);
 checked_string!(Host, host);
+
+impl Host {
+    /// The host name of a registry that was given none: its own name in `.test`, which is nobody's (RFC 6761).
+    #[must_use]
+    pub fn of(name: &RegistryName) -> Self {
+        Self(format!("{name}.test"))
+    }
+}
 
 /// A TCP port that can be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +112,13 @@ impl Port {
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
+    }
+}
+
+impl Default for Port {
+    /// Free everywhere, where 5000 is not: macOS answers there itself.
+    fn default() -> Self {
+        Self(5001)
     }
 }
 
@@ -125,7 +152,7 @@ impl fmt::Display for Port {
 }
 
 /// Number of worker nodes. More than 50 do not fit any one machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Workers(u16);
 
@@ -334,6 +361,19 @@ mod tests {
             assert!(bad.parse::<Port>().is_err(), "port {bad:?}");
         }
         assert!("51".parse::<Workers>().is_err());
+    }
+
+    #[test]
+    fn defaults_are_what_would_be_taken_if_typed() {
+        let name = RegistryName::default();
+        assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        let cluster = ClusterName::default();
+        assert_eq!(cluster.as_str().parse(), Ok(cluster.clone()));
+        assert_eq!(Host::of(&name).as_str(), "registry.test");
+        assert_eq!(Host::of(&name).as_str().parse(), Ok(Host::of(&name)));
+        let longest: RegistryName = "1".repeat(20).parse().unwrap();
+        assert!(Host::of(&longest).as_str().parse::<Host>().is_ok());
+        assert_eq!(Port::default().number(), 5001);
     }
 
     #[test]

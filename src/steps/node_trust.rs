@@ -25,11 +25,6 @@ pub struct NodeTrust {
     pub spec: Spec,
 }
 
-/// The certs.d folders of one registry: every name that it has, all leading to the canonical one.
-fn folders(registry: &Registry) -> Vec<String> {
-    registry.domains()
-}
-
 /// Every file that containerd is to find, by its path below certs.d; `None` while a registry has no certificate.
 async fn wanted(ctx: &Ctx, spec: &Spec) -> Result<Option<BTreeMap<String, Bytes>>> {
     let mut all = BTreeMap::new();
@@ -51,13 +46,7 @@ pub(super) async fn wanted_for(
     let Some(identity) = identity(ctx, spec, registry).await? else {
         return Ok(None);
     };
-    let mut files = BTreeMap::new();
-    for folder in folders(registry) {
-        let hosts = render::hosts_toml(registry, &folder)?;
-        files.insert(format!("{folder}/hosts.toml"), hosts.into());
-        files.insert(format!("{folder}/ca.crt"), identity.ca_pem.clone().into());
-    }
-    Ok(Some(files))
+    Ok(Some(render::node_files(registry, &identity.ca_pem)?))
 }
 
 impl NodeTrust {
@@ -152,7 +141,12 @@ impl Step for NodeTrust {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        let folders: Vec<String> = self.spec.registries.iter().flat_map(folders).collect();
+        let folders: Vec<String> = self
+            .spec
+            .registries
+            .iter()
+            .flat_map(Registry::node_folders)
+            .collect();
         remove(ctx, &self.spec, &folders).await
     }
 }

@@ -51,13 +51,13 @@ impl Pods<'_> {
         ctx.kube
             .delete(&format!(
                 "{PODS}/{}",
-                render::proof_pod_name(&self.registry, node)
+                render::proof_pod_name(self.registry, node)
             ))
             .await?;
         loop {
             match ctx
                 .kube
-                .put(PODS, &render::proof_pod(&self.registry, node, images))
+                .put(PODS, &render::proof_pod(self.registry, node, images))
                 .await
             {
                 Ok(()) => return Ok(()),
@@ -106,7 +106,7 @@ impl Pods<'_> {
         ctx: &Ctx,
         images: &[String],
     ) -> Result<BTreeMap<String, Verdict>> {
-        let names = layout::nodes(&self.spec);
+        let names = layout::nodes(self.spec);
         try_join_all(names.iter().map(|node| self.make(ctx, node, images))).await?;
         let mut verdicts: BTreeMap<String, Verdict> = names
             .into_iter()
@@ -127,21 +127,19 @@ impl Pods<'_> {
     }
 
     pub(super) async fn remove(&self, ctx: &Ctx) -> Result<()> {
-        let removals = layout::nodes(&self.spec)
-            .into_iter()
-            .map(|node| async move {
-                match ctx
-                    .kube
-                    .delete(&format!(
-                        "{PODS}/{}",
-                        render::proof_pod_name(&self.registry, &node)
-                    ))
-                    .await
-                {
-                    Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
-                    Err(error) => Err(error),
-                }
-            });
+        let removals = layout::nodes(self.spec).into_iter().map(|node| async move {
+            match ctx
+                .kube
+                .delete(&format!(
+                    "{PODS}/{}",
+                    render::proof_pod_name(self.registry, &node)
+                ))
+                .await
+            {
+                Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
         try_join_all(removals).await?;
         Ok(())
     }

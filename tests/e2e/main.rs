@@ -16,10 +16,14 @@ mod contract;
 mod support;
 
 mod certificates;
+mod change;
 mod engine;
 mod faults;
+mod foreign;
 mod kill;
+mod many;
 mod quiet;
+mod restarts;
 mod soak;
 mod stop;
 mod trust;

@@ -3,7 +3,9 @@
 use kindreg::pki::{Names, issue};
 use time::OffsetDateTime;
 
-use crate::support::{Kubeconfig, Scene, attempt, docker, exec, kubectl, nodes, sh, write_in};
+use crate::support::{
+    Kubeconfig, Scene, attempt, docker, exec, kubectl, nodes, scratch, sh, write_in,
+};
 use crate::walk;
 
 #[test]
@@ -102,7 +104,7 @@ fn certificates_for_others_are_refused(scene: &Scene) {
         "x509: certificate is valid for other.test, localhost, not registry.test",
     );
 
-    let (ca, leaf, key) = overreaching(scene);
+    let (ca, leaf, key) = overreaching();
     show(scene, &ca, &leaf, &key);
     all_are_refused(scene, "is not permitted by any constraint");
 
@@ -134,7 +136,7 @@ fn all_are_refused(scene: &Scene, words: &str) {
 /// The registry shows this leaf, and all nodes trust this CA.
 #[track_caller]
 fn show(scene: &Scene, ca: &str, leaf: &str, key: &str) {
-    let folder = scene.scratch();
+    let folder = scratch();
     let registry = scene.registry();
     for (file, content) in [("tls.crt", leaf), ("tls.key", key)] {
         let path = folder.path().join(file);
@@ -154,8 +156,8 @@ fn show(scene: &Scene, ca: &str, leaf: &str, key: &str) {
 
 /// A CA for `other.test` alone, made by openssl, and a leaf for our registry that it signed all the same.
 #[track_caller]
-fn overreaching(scene: &Scene) -> (String, String, String) {
-    let folder = scene.scratch();
+fn overreaching() -> (String, String, String) {
+    let folder = scratch();
     let script = "set -e; cd \"$0\"
 key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
 openssl req -x509 $key -keyout ca.key -out ca.crt -subj '/CN=greedy CA' -days 9 \

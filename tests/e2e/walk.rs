@@ -34,7 +34,7 @@ fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
 fn every_node_notes_its_proof(scene: &Scene) {
     let notes: Vec<String> = nodes(scene.cluster)
         .iter()
-        .map(|node| sh(node, "cat /var/lib/kindreg/proof"))
+        .map(|node| sh(node, "cat /var/lib/kindreg/proof/registry"))
         .collect();
     assert_eq!(notes[0].len(), 64, "{notes:?}");
     assert!(notes.iter().all(|note| *note == notes[0]), "{notes:?}");

@@ -331,7 +331,9 @@ async fn ports(ground: Ground<'_>) {
     let (first, second) = (publishing("first"), publishing("second"));
     docker.create(&first).await.unwrap();
     docker.create(&second).await.unwrap();
+    assert!(!docker.published_ports().await.unwrap().contains(&host));
     docker.start(&first.name).await.unwrap();
+    assert!(docker.published_ports().await.unwrap().contains(&host));
     assert_eq!(
         docker.container(&first.name).await.unwrap().unwrap().ports,
         [published]

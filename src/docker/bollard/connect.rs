@@ -54,7 +54,6 @@ fn open(address: &EngineAddress) -> std::result::Result<::bollard::Docker, Error
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::net::TcpListener;
     use std::os::unix::net::UnixListener;

@@ -176,6 +176,13 @@ impl Docker for Bollard {
         Ok(containers.into_iter().map(convert::listed).collect())
     }
 
+    async fn published_ports(&self) -> Result<Vec<u16>> {
+        let call = self.call("list", "containers of", "everybody");
+        let containers = call.quick(self.api.list_containers(None)).await?;
+        let containers = containers.into_iter().map(convert::listed);
+        Ok(super::host_ports(containers))
+    }
+
     async fn create(&self, spec: &ContainerSpec) -> Result<String> {
         let call = self.call("make", "container", &spec.name);
         let options = CreateContainerOptionsBuilder::new()

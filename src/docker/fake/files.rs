@@ -174,7 +174,6 @@ pub(super) fn unpack(archive: &[u8]) -> io::Result<Vec<(String, Node)>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -23,7 +23,6 @@ mod faults;
 mod files;
 mod port;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 mod view;
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::super::{
     Attached, Container, ContainerSpec, ContainerState, Docker, DockerError, EngineInfo,
-    ExecOutput, Network, NetworkSpec, Result, Volume,
+    ExecOutput, Network, NetworkSpec, Result, Volume, host_ports,
 };
 use super::engine::{Engine, View};
 use super::{FakeDocker, files, lock};
@@ -71,6 +71,14 @@ impl Docker for FakeDocker {
     async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
         self.enter(format!("containers {key}={value}"))?
             .settle(Ok(self.peek_labelled(key, value)))
+    }
+
+    async fn published_ports(&self) -> Result<Vec<u16>> {
+        let call = self.enter("published ports")?;
+        let engine = self.engine();
+        let names = engine.containers.keys();
+        let containers = names.filter_map(|name| engine.report(name));
+        call.settle(Ok(host_ports(containers)))
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String> {

@@ -173,6 +173,22 @@ bed_switch() {
   bed_engine "$1"
 }
 
+# restart: as a machine that reboots: the engine ends with all its containers, and brings back those that
+# are to come back. Nothing is removed.
+bed_restart() {
+  local version pid start
+  start=$(now)
+  pid=$(engine_pid)
+  [[ $pid ]] || die "no engine runs: tests/bed/bed engine 29"
+  version=$(server_version)
+  kill "$pid"
+  wait_gone 40 "$pid" || die "dockerd $pid does not end"
+  forget
+  configuration "${version%%.*}" >"$BED/run/daemon.json"
+  launch "${version%%.*}" || die "Docker does not start again: $BED/log/dockerd.log"
+  say "Docker $(server_version) runs again, $(elapsed "$start")"
+}
+
 bed_stop() {
   local pid start
   start=$(now)

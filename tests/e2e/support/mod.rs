@@ -6,5 +6,5 @@ mod scene;
 mod world;
 
 pub(crate) use machine::{Machine, concerns_us};
-pub(crate) use scene::{Kubeconfig, Scene};
+pub(crate) use scene::{Kubeconfig, Scene, scratch};
 pub(crate) use world::*;

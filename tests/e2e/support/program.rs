@@ -193,7 +193,7 @@ impl Drop for Running {
 #[derive(Debug)]
 pub(crate) struct Ended {
     line: String,
-    code: Option<i32>,
+    pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) took: Duration,

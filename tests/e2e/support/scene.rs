@@ -19,6 +19,9 @@ pub(crate) enum Kubeconfig {
     Absent,
 }
 
+/// Where the engine's host has its CAs.
+const HOST_CERTS: &str = "/etc/docker/certs.d";
+
 /// The other context of a user that has one.
 const OTHER: &str = "apiVersion: v1
 kind: Config
@@ -65,6 +68,11 @@ fn assert_version(what: &str, found: &str, name: &str) {
     );
 }
 
+/// A folder for files that are no concern of the user's.
+pub(crate) fn scratch() -> TempDir {
+    TempDir::with_prefix("kindreg-e2e-").unwrap()
+}
+
 impl Scene {
     /// A place of its own, on the engine that was asked for.
     #[track_caller]
@@ -82,7 +90,7 @@ impl Scene {
         }
         // A run of this test that was killed may have left it.
         clear(cluster, port);
-        let home = TempDir::with_prefix("kindreg-e2e-").unwrap();
+        let home = scratch();
         fs::create_dir(home.path().join("run")).unwrap();
         if kubeconfig == Kubeconfig::Other {
             fs::create_dir(home.path().join(".kube")).unwrap();
@@ -103,11 +111,6 @@ impl Scene {
         self.home.path()
     }
 
-    /// Where files that are no concern of the user's may lie.
-    pub(crate) fn scratch(&self) -> TempDir {
-        TempDir::with_prefix("kindreg-e2e-").unwrap()
-    }
-
     /// Canonical name of the registry, with its port.
     pub(crate) fn domain(&self) -> String {
         format!("registry.test:{}", self.port)
@@ -125,7 +128,7 @@ impl Scene {
 
     /// The folder of the registry's CA on the engine's host.
     pub(crate) fn host_certs(&self) -> PathBuf {
-        host_certs(self.port)
+        Path::new(HOST_CERTS).join(self.domain())
     }
 
     /// A call of kindreg as this user.
@@ -202,10 +205,6 @@ impl Drop for Scene {
     }
 }
 
-fn host_certs(port: u16) -> PathBuf {
-    format!("/etc/docker/certs.d/registry.test:{port}").into()
-}
-
 /// What helps to understand a failure.
 fn report(cluster: &str) {
     println!("-- the world as the test left it");
@@ -239,11 +238,13 @@ fn clear(cluster: &str, port: u16) {
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
     }
-    let mine = format!("label=dev.kindreg.cluster={cluster}");
-    let kinds_own = format!("label=io.x-k8s.kind.cluster={cluster}");
-    let named = format!("name=^/?(kindreg-)?{cluster}(-|$)");
+    let filters = [
+        format!("label=dev.kindreg.cluster={cluster}"),
+        format!("label=io.x-k8s.kind.cluster={cluster}"),
+        format!("name=^/?(kindreg-)?{cluster}(-|$)"),
+    ];
     let remove = |list: &[&str], removal: &[&str]| {
-        for filter in [&mine, &kinds_own, &named] {
+        for filter in &filters {
             let found = docker_lines(&[list, &["--filter", filter]].concat());
             if !found.is_empty() {
                 println!("   removing what is left: {}", found.join(" "));
@@ -252,15 +253,29 @@ fn clear(cluster: &str, port: u16) {
             }
         }
     };
-    let names = "{{.Names}}";
-    remove(&["ps", "-a", "--format", names], &["rm", "-f", "-v"]);
-    let name = "{{.Name}}";
-    remove(&["network", "ls", "--format", name], &["network", "rm"]);
-    remove(&["volume", "ls", "--format", name], &["volume", "rm"]);
-    if host_certs(port).exists() {
-        println!("   removing what is left: {}", host_certs(port).display());
-        fs::remove_dir_all(host_certs(port)).ok();
-        // Only if nothing else is in it.
-        fs::remove_dir("/etc/docker/certs.d").ok();
+    remove(&["ps", "-a", "--format", "{{.Names}}"], &["rm", "-f", "-v"]);
+    for kind in ["network", "volume"] {
+        remove(&[kind, "ls", "--format", "{{.Name}}"], &[kind, "rm"]);
+    }
+    let pushed = format!("reference=localhost:{port}/*/*");
+    for image in docker_lines(&[
+        "image",
+        "ls",
+        "--filter",
+        &pushed,
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+    ]) {
+        println!("   removing what is left: {image}");
+        attempt("docker", &["image", "rm", &image]);
+    }
+    for folder in fs::read_dir(HOST_CERTS).into_iter().flatten().flatten() {
+        let file = folder.path().join(format!("kindreg-{cluster}.crt"));
+        if fs::remove_file(&file).is_ok() {
+            println!("   removing what is left: {}", file.display());
+            // Folders only if nothing else is in them.
+            fs::remove_dir(folder.path()).ok();
+            fs::remove_dir(HOST_CERTS).ok();
+        }
     }
 }

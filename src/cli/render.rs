@@ -1,0 +1,152 @@
+//! `kindreg render`: every text that `up` would send anywhere, without an engine.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::ports::Ports;
+use super::request::Flags;
+use crate::layout::{self, Layout};
+use crate::problem::Exit;
+use crate::registry::distribution;
+use crate::render;
+use crate::spec::request::Request;
+use crate::spec::{HostTrust, Registry, Spec};
+use crate::ui::Printer;
+
+/// Stands for a CA, which is made when it is needed and never before.
+const CA: &str = "-----BEGIN CERTIFICATE-----\nmade by `kindreg up`\n-----END CERTIFICATE-----\n";
+/// Stands for the tag of the proof's image, which is another one each time.
+const TAG: &str = "0000000000000000";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kindreg render\n  \
+    kindreg render --workers 2 --host nexus.test\n  \
+    kindreg render --json | jq -r '.texts[] | select(.name == \"kind.yaml\").text'\n\n\
+    It asks no engine: a port that is auto is taken to be the first one from 5001 on.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
+
+/// A text, and where it goes.
+struct Text {
+    name: String,
+    to: String,
+    content: String,
+}
+
+pub(super) fn run(
+    shared: &Shared,
+    _: &Arguments,
+    request: &Request,
+    printer: Printer,
+) -> Result<Exit> {
+    let mut ports = Ports::offline(request);
+    let spec = request.resolve(&mut |name| ports.free(name))?;
+    let texts = texts(&spec)?;
+    if shared.json {
+        let texts: Vec<Value> = texts
+            .iter()
+            .map(|text| json!({"name": text.name, "to": text.to, "text": text.content}))
+            .collect();
+        printer.out(&json!({"cluster": spec.cluster, "texts": texts}).to_string());
+        return Ok(Exit::Done);
+    }
+    for text in texts {
+        let heading = format!("===== {} -> {}", text.name, text.to);
+        printer.out(&heading);
+        printer.out(&format!("{}\n", text.content.trim_end()));
+    }
+    Ok(Exit::Done)
+}
+
+/// All of them, in the order in which `up` sends them.
+fn texts(spec: &Spec) -> Result<Vec<Text>> {
+    let mut all = vec![Text {
+        name: "request.json".to_owned(),
+        to: format!("label of container {}", Layout::of(&spec.cluster).record()),
+        content: serde_json::to_string_pretty(spec)?,
+    }];
+    for registry in &spec.registries {
+        let container = distribution::container(spec, registry);
+        all.push(Text {
+            name: format!("{}.json", container.name),
+            to: format!("settings of container {}", container.name),
+            content: serde_json::to_string_pretty(&container)?,
+        });
+    }
+    all.push(Text {
+        name: "kind.yaml".to_owned(),
+        to: "kind create cluster --config".to_owned(),
+        content: render::kind_config(spec)?,
+    });
+    for registry in &spec.registries {
+        all.extend(trust(spec, registry)?);
+    }
+    // A mirror can't be pushed to, so it is neither announced nor proven.
+    let pushable = || {
+        spec.registries
+            .iter()
+            .filter(|registry| registry.mirror_of.is_none())
+    };
+    if let Some(first) = pushable().next() {
+        all.push(Text {
+            name: "local-registry-hosting.json".to_owned(),
+            to: format!("PUT {}", layout::HOSTING),
+            content: serde_json::to_string_pretty(&render::hosting(first)?)?,
+        });
+    }
+    for registry in pushable() {
+        all.extend(proof(spec, registry)?);
+    }
+    Ok(all)
+}
+
+/// The CA for the engine's host and the nodes, and containerd's folders.
+fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
+    let mut all = Vec::new();
+    if spec.host_trust == HostTrust::Install {
+        let path = format!(
+            "{}/{}/{}",
+            layout::HOST_CERTS,
+            registry.domain(),
+            Layout::of(&spec.cluster).host_ca()
+        );
+        all.push(Text {
+            to: format!("/etc/{path} of the engine's host"),
+            name: path,
+            content: CA.to_owned(),
+        });
+    }
+    for (path, content) in render::node_files(registry, CA)? {
+        all.push(Text {
+            name: format!("certs.d/{path}"),
+            to: format!("{}/{path} of every node", layout::NODE_CERTS),
+            content: String::from_utf8_lossy(&content).into_owned(),
+        });
+    }
+    Ok(all)
+}
+
+fn proof(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
+    let images: Vec<String> = registry
+        .domains()
+        .iter()
+        .map(|domain| format!("{domain}/kindreg/proof:{TAG}"))
+        .collect();
+    layout::nodes(spec)
+        .iter()
+        .map(|node| {
+            let name = render::proof_pod_name(registry, node);
+            let pod = render::proof_pod(registry, node, &images);
+            Ok(Text {
+                name: format!("{name}.json"),
+                to: format!("POST /api/v1/namespaces/default/pods, for node {node}"),
+                content: serde_json::to_string_pretty(&pod)?,
+            })
+        })
+        .collect()
+}

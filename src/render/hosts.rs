@@ -1,0 +1,166 @@
+//! containerd's folders of registries: hosts.toml and CA.
+//! <https://github.com/containerd/containerd/blob/main/docs/hosts.md>
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use bytes::Bytes;
+use toml::{Table, Value};
+
+use super::{Broken, broken};
+use crate::layout;
+use crate::spec::Registry;
+
+const WHAT: &str = "hosts.toml";
+
+#[derive(Template)]
+#[template(path = "hosts.toml", escape = "none")]
+struct HostsToml<'a> {
+    url: &'a str,
+    ca: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mirror.toml", escape = "none")]
+struct MirrorToml<'a> {
+    of: &'a str,
+    upstream: &'a str,
+    url: &'a str,
+    ca: &'a str,
+}
+
+/// What containerd reads from a hosts.toml.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosts {
+    /// The registry that is asked last.
+    pub server: String,
+    /// CA of it, where it is not a public one.
+    pub server_ca: Option<String>,
+    /// The one that is asked first.
+    pub host: String,
+    /// CA of that.
+    pub ca: String,
+}
+
+/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA.
+///
+/// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
+pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
+    let (url, ca) = (registry.url(), ca_path(folder));
+    let text = HostsToml { url: &url, ca: &ca }
+        .render()
+        .map_err(|error| broken(WHAT, &error))?;
+    let wanted = Hosts {
+        server: url.clone(),
+        server_ca: Some(ca.clone()),
+        host: url,
+        ca,
+    };
+    read_back(text, &wanted)
+}
+
+/// containerd's hosts.toml for the registry that this one is a cache of: the cache first, then the registry itself.
+/// `None` for a registry that is no cache.
+pub fn mirror_hosts_toml(registry: &Registry) -> Result<Option<String>, Broken> {
+    let (Some(of), Some(upstream)) = (&registry.mirror_of, registry.upstream()) else {
+        return Ok(None);
+    };
+    let (url, ca) = (registry.url(), ca_path(of.as_str()));
+    let text = MirrorToml {
+        of: of.as_str(),
+        upstream: &upstream,
+        url: &url,
+        ca: &ca,
+    }
+    .render()
+    .map_err(|error| broken(WHAT, &error))?;
+    let wanted = Hosts {
+        server: upstream,
+        server_ca: None,
+        host: url,
+        ca,
+    };
+    read_back(text, &wanted).map(Some)
+}
+
+/// Every file that containerd is to find for a registry, by its path below certs.d.
+pub fn node_files(registry: &Registry, ca_pem: &str) -> Result<BTreeMap<String, Bytes>, Broken> {
+    let mut files = BTreeMap::new();
+    let mut folder = |name: &str, hosts: String| {
+        files.insert(format!("{name}/hosts.toml"), hosts.into());
+        files.insert(format!("{name}/ca.crt"), ca_pem.to_owned().into());
+    };
+    for domain in registry.domains() {
+        folder(&domain, hosts_toml(registry, &domain)?);
+    }
+    if let (Some(of), Some(hosts)) = (&registry.mirror_of, mirror_hosts_toml(registry)?) {
+        folder(of.as_str(), hosts);
+    }
+    Ok(files)
+}
+
+fn ca_path(folder: &str) -> String {
+    format!("{}/{folder}/ca.crt", layout::NODE_CERTS)
+}
+
+fn read_back(text: String, wanted: &Hosts) -> Result<String, Broken> {
+    if check_hosts_toml(&text)? == *wanted {
+        Ok(text)
+    } else {
+        Err(broken(WHAT, &"it says something else"))
+    }
+}
+
+/// Reads a hosts.toml of ours as containerd does; anything that we never write is refused.
+///
+/// # Errors
+/// Not TOML, an unknown key, a value of another type, none or several hosts, or a host that is not written as a table
+/// header of its own: containerd looks for those by their text.
+pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
+    let mut root: Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| broken(WHAT, &error.message()))?;
+    let server = string(&mut root, "server")?.ok_or_else(|| broken(WHAT, &"it has no server"))?;
+    let server_ca = string(&mut root, "ca")?;
+    let Some(Value::Table(hosts)) = root.remove("host") else {
+        return Err(broken(WHAT, &"it has no host"));
+    };
+    refuse_more(&root)?;
+    let mut hosts = hosts.into_iter();
+    let (Some((host, Value::Table(mut table))), None) = (hosts.next(), hosts.next()) else {
+        return Err(broken(WHAT, &"it has not one host"));
+    };
+    if !text
+        .lines()
+        .any(|line| line == format!("[host.\"{host}\"]"))
+    {
+        return Err(broken(WHAT, &"its host is no table header of its own"));
+    }
+    let ca = string(&mut table, "ca")?.ok_or_else(|| broken(WHAT, &"its host has no CA"))?;
+    let capabilities = ["pull", "resolve"].map(Value::from).to_vec();
+    if table.remove("capabilities") != Some(Value::Array(capabilities)) {
+        return Err(broken(WHAT, &"its host is not for pulling"));
+    }
+    refuse_more(&table)?;
+    Ok(Hosts {
+        server,
+        server_ca,
+        host,
+        ca,
+    })
+}
+
+fn string(table: &mut Table, key: &str) -> Result<Option<String>, Broken> {
+    match table.remove(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(broken(WHAT, &format!("its {key} is no string"))),
+    }
+}
+
+fn refuse_more(table: &Table) -> Result<(), Broken> {
+    match table.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(broken(WHAT, &format!("it has a key {key:?}"))),
+    }
+}

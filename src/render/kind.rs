@@ -1,0 +1,100 @@
+//! kind's configuration of the cluster: ours alone, or merged into the user's own.
+//! <https://kind.sigs.k8s.io/docs/user/configuration/>
+
+use askama::Template;
+use serde_yaml::{Mapping, Value};
+
+use super::{Broken, broken};
+use crate::layout;
+use crate::spec::{KindConfig, Spec};
+
+const WHAT: &str = "kind configuration";
+
+#[derive(Template)]
+#[template(path = "kind.yaml", escape = "none")]
+struct Plain<'a> {
+    cluster: &'a str,
+    certs: &'a str,
+    image: &'a str,
+    control_planes: u16,
+    workers: u16,
+}
+
+/// kind's configuration of the cluster.
+pub fn kind_config(spec: &Spec) -> Result<String, Broken> {
+    let text = Plain {
+        cluster: spec.cluster.as_str(),
+        certs: layout::NODE_CERTS,
+        image: spec.node_image.as_str(),
+        control_planes: spec.control_planes.number(),
+        workers: spec.workers.number(),
+    }
+    .render()
+    .map_err(|error| broken(WHAT, &error))?;
+    let text = match &spec.kind_config {
+        None => text,
+        Some(theirs) => {
+            let ours = serde_yaml::from_str(&text).map_err(|error| broken(WHAT, &error))?;
+            serde_yaml::to_string(&merged(theirs, ours)).map_err(|error| broken(WHAT, &error))?
+        }
+    };
+    read_back(&text, spec)?;
+    Ok(text)
+}
+
+/// The user's configuration with what ours has to have: name, `config_path`, and an image for each node.
+fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
+    let set_already = theirs.sets_config_path();
+    let image = ours
+        .get("nodes")
+        .and_then(|nodes| nodes.get(0)?.get("image"))
+        .cloned();
+    let mut all = Mapping::new();
+    // Ours first, for the order in which people read it; then theirs over it, but for what must be ours.
+    for key in ["kind", "apiVersion", "name"] {
+        all.extend(ours.get(key).map(|value| (Value::from(key), value.clone())));
+    }
+    for (key, value) in theirs.value() {
+        if !all.contains_key(key) && !value.is_null() {
+            all.insert(key.clone(), value.clone());
+        }
+    }
+    for (key, value) in ours {
+        match (key.as_str(), all.get_mut(&key)) {
+            (_, None) if set_already && key.as_str() == Some("containerdConfigPatches") => {}
+            (_, None) => drop(all.insert(key, value)),
+            // kind applies patches in their order, so ours has the last word.
+            (Some("containerdConfigPatches"), Some(Value::Sequence(patches))) if !set_already => {
+                patches.extend(value.as_sequence().into_iter().flatten().cloned());
+            }
+            (Some("nodes"), Some(Value::Sequence(nodes))) if nodes.is_empty() => {
+                nodes.extend(value.as_sequence().into_iter().flatten().cloned());
+            }
+            (Some("nodes"), Some(Value::Sequence(nodes))) => {
+                for node in nodes.iter_mut().filter_map(Value::as_mapping_mut) {
+                    if let (None, Some(image)) = (node.get("image"), &image) {
+                        node.insert(Value::from("image"), image.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn read_back(text: &str, spec: &Spec) -> Result<(), Broken> {
+    let read: Value = serde_yaml::from_str(text).map_err(|error| broken(WHAT, &error))?;
+    if read.get("name").and_then(Value::as_str) != Some(spec.cluster.as_str()) {
+        return Err(broken(WHAT, &"its name is another"));
+    }
+    // What a user's own must be holds for the outcome too.
+    let config: KindConfig = text.parse().map_err(|error| broken(WHAT, &error))?;
+    if config.nodes() != Some((spec.control_planes, spec.workers)) {
+        return Err(broken(WHAT, &"its nodes are not those that were asked for"));
+    }
+    if !config.sets_config_path() {
+        return Err(broken(WHAT, &"containerd would not look into certs.d"));
+    }
+    Ok(())
+}

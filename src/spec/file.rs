@@ -1,0 +1,243 @@
+//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the kind
+//! configuration that it names.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::mistake::{Given, Mistake, Source};
+use super::reader::{Reader, Section};
+use super::request::{PortRequest, RegistryRequest, Request};
+use super::{Auth, Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
+
+/// Keys of `[cluster]`.
+pub const CLUSTER: &[&str] = &[
+    "name",
+    "workers",
+    "control_planes",
+    "image",
+    "kind_config",
+    "host_trust",
+];
+/// Keys of `[registry.NAME]`.
+pub const REGISTRY: &[&str] = &[
+    "host",
+    "port",
+    "backend",
+    "image",
+    "names",
+    "keep_data",
+    "mirror_of",
+    "auth",
+];
+
+/// Reads the text of a `kindreg.toml`.
+///
+/// `path` is how the file is named in mistakes. `load` gives the text of a file by its path relative to this one; what
+/// it returns as an error is shown as it is.
+///
+/// # Errors
+/// All mistakes, in the order of the file.
+pub fn parse(
+    text: &str,
+    path: &str,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Request, Vec<Mistake>> {
+    let mut reader = Reader::new(text, Arc::from(path));
+    let mut request = Request::default();
+    // Recovers, so that one slip of syntax does not hide what is wrong further down.
+    let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = reader.source(error.span().unwrap_or(0..0));
+        // The parser names what it saw and what it expected, and no more.
+        reader.mistake(Mistake::new(&at, format!("no TOML: {}", error.message())));
+    }
+    let top = Section::new(
+        "the file's top level",
+        document.get_ref(),
+        &["cluster", "registry"],
+    );
+    reader.refuse_unknown(
+        &top,
+        &[("[cluster]", CLUSTER), ("[registry.NAME]", REGISTRY)],
+    );
+    if let Some(table) = reader.table(&top, "cluster") {
+        let section = Section::new("[cluster]", table, CLUSTER);
+        cluster(&mut reader, &section, &mut request, load);
+    }
+    if let Some(table) = reader.table(&top, "registry") {
+        let registries = registries(&mut reader, table);
+        if !registries.is_empty() {
+            request.registries = registries;
+        }
+    }
+    let mut mistakes = reader.mistakes;
+    mistakes.extend(request.mistakes());
+    mistakes.sort();
+    mistakes.dedup();
+    if mistakes.is_empty() {
+        Ok(request)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn cluster(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    request: &mut Request,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+) {
+    reader.refuse_unknown(section, &[("[registry.NAME]", REGISTRY)]);
+    set(&mut request.cluster, reader.text(section, "name"));
+    set(&mut request.workers, reader.number(section, "workers"));
+    set(
+        &mut request.control_planes,
+        reader.number(section, "control_planes"),
+    );
+    set(&mut request.node_image, reader.text(section, "image"));
+    if let Some(trust) = reader.flag(section, "host_trust") {
+        let value = if trust.value {
+            HostTrust::Install
+        } else {
+            HostTrust::Leave
+        };
+        request.host_trust = Given::new(value, trust.from);
+    }
+    if let Some(path) = reader.text::<RelativePath>(section, "kind_config") {
+        request.kind_config = kind_config(reader, &path, load);
+    }
+}
+
+/// A path below or beside the file that names it.
+struct RelativePath(String);
+
+impl FromStr for RelativePath {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        let why = if value.is_empty() || value.contains(char::is_control) {
+            "it is empty or holds control characters"
+        } else if value.starts_with(['/', '~']) {
+            "it is to be relative to the folder of kindreg.toml"
+        } else {
+            return Ok(Self(value.to_owned()));
+        };
+        Err(Invalid {
+            what: "path",
+            value: value.to_owned(),
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn kind_config(
+    reader: &mut Reader<'_>,
+    path: &Given<RelativePath>,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Option<Given<KindConfig>> {
+    let name = &path.value.0;
+    let read = load(name).map_err(|why| vec![why]);
+    match read.and_then(|text| KindConfig::read(&text)) {
+        Ok(config) => Some(Given::new(config, path.from.clone())),
+        Err(complaints) => {
+            for complaint in complaints {
+                reader.mistake(Mistake::new(&path.from, format!("{name}: {complaint}")));
+            }
+            None
+        }
+    }
+}
+
+fn registries(reader: &mut Reader<'_>, table: &toml::de::DeTable<'_>) -> Vec<RegistryRequest> {
+    // The parser sorts by name; people mean the order of the file, and the first is special.
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let mut all = Vec::new();
+    for (key, value) in entries {
+        let from = reader.source(key.span());
+        let toml::de::DeValue::Table(table) = value.get_ref() else {
+            let what = format!(
+                "`{}` stands in [registry] itself",
+                key.get_ref().escape_debug()
+            );
+            let advice = "each registry is a table with a name, such as [registry.main]";
+            reader.mistake(Mistake::new(&from, what).advise(advice));
+            continue;
+        };
+        let name = match key.get_ref().parse::<RegistryName>() {
+            Ok(name) => Some(Given::new(name, from)),
+            Err(invalid) => {
+                reader.mistake(Mistake::new(&from, invalid.to_string()));
+                None
+            }
+        };
+        let title = format!("[registry.{}]", key.get_ref().escape_debug());
+        let section = Section::new(&title, table, REGISTRY);
+        // One without a name is read for its mistakes.
+        let registry = registry(reader, &section, name.clone().unwrap_or_default());
+        all.extend(name.map(|_| registry));
+    }
+    all
+}
+
+fn registry(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    name: Given<RegistryName>,
+) -> RegistryRequest {
+    reader.refuse_unknown(section, &[("[cluster]", CLUSTER)]);
+    let mut request = RegistryRequest::named(name);
+    set(&mut request.host, reader.text(section, "host"));
+    if section.has("port") {
+        // One that is refused must not be said to clash as well.
+        let port = reader.text_or_number(section, "port");
+        request.port = port.unwrap_or_else(|| Given::new(PortRequest::Auto, Source::Default));
+    }
+    set(&mut request.image, reader.text(section, "image"));
+    let _ = reader.text::<Backend>(section, "backend");
+    request.names = reader.texts(section, "names");
+    if reader
+        .flag(section, "keep_data")
+        .is_some_and(|keep| keep.value)
+    {
+        request.data = Data::Keep;
+    }
+    if reader.flag(section, "auth").is_some_and(|ask| !ask.value) {
+        request.auth = Auth::Anonymous;
+    }
+    request.mirror_of = reader.text::<Host>(section, "mirror_of");
+    if let Some(of) = &request.mirror_of
+        && matches!(
+            of.value.as_str(),
+            "registry-1.docker.io" | "index.docker.io" | "hub.docker.com"
+        )
+    {
+        let what = format!("images do not name {}", of.value);
+        reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
+    }
+    request
+}
+
+/// Who runs a registry; today only one that kindreg itself does.
+struct Backend;
+
+impl FromStr for Backend {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        let why = match value {
+            "distribution" => return Ok(Self),
+            "nexus" | "external" => "it isn't there yet; today there is \"distribution\"",
+            _ => "there is \"distribution\"",
+        };
+        Err(Invalid {
+            what: "back end that kindreg has",
+            value: value.to_owned(),
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {
+    if let Some(given) = given {
+        *field = given;
+    }
+}

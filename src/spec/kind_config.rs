@@ -1,0 +1,314 @@
+//! A kind configuration of the user's own: YAML, v1alpha4, kept but for what would break the nodes' trust.
+//! <https://kind.sigs.k8s.io/docs/user/configuration/>
+//!
+//! Nothing here merges; `render` does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_yaml::{Mapping, Value};
+
+use super::{ControlPlanes, Invalid, Workers};
+
+/// containerd's folder of registries, which kindreg writes to.
+const CERTS: &str = "/etc/containerd/certs.d";
+/// Folders of a node in which a mount would turn our writes into writes on somebody's disk.
+const OURS: [&str; 2] = [CERTS, "/var/lib/kindreg"];
+/// The CRI plug-in that knows registries, by its names in containerd 1 and 2.
+const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
+
+/// A kind configuration that ours can be merged into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KindConfig {
+    /// Written anew from the value, so that a changed comment is no other request.
+    text: String,
+    value: Mapping,
+}
+
+impl KindConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(text: &str) -> Result<Self, Vec<String>> {
+        let value: Value =
+            serde_yaml::from_str(text).map_err(|error| vec![format!("no YAML: {error}")])?;
+        let Value::Mapping(value) = value else {
+            return Err(vec!["it is no YAML mapping of a kind cluster".to_owned()]);
+        };
+        let mut wrong = Vec::new();
+        header(&value, &mut wrong);
+        nodes(&value, &mut wrong);
+        patches(&value, &mut wrong);
+        let text = serde_yaml::to_string(&value).map_err(|error| vec![error.to_string()])?;
+        if wrong.is_empty() {
+            Ok(Self { text, value })
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub const fn value(&self) -> &Mapping {
+        &self.value
+    }
+
+    /// The cluster's name, where it gives one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.value.get("name").and_then(Value::as_str)
+    }
+
+    /// How many nodes it lists; `None` where it lists none, and leaves that to others.
+    #[must_use]
+    pub fn nodes(&self) -> Option<(ControlPlanes, Workers)> {
+        count(list(&self.value, "nodes")).ok()?
+    }
+
+    /// Ports of the engine's host that it publishes.
+    #[must_use]
+    pub fn host_ports(&self) -> Vec<u16> {
+        let nodes = list(&self.value, "nodes").iter();
+        nodes
+            .flat_map(|node| items(node, "extraPortMappings"))
+            .filter_map(|mapping| u16::try_from(mapping.get("hostPort")?.as_u64()?).ok())
+            .collect()
+    }
+
+    /// Whether it sets containerd's `config_path`; if so, to the folder that kindreg writes to.
+    #[must_use]
+    pub fn sets_config_path(&self) -> bool {
+        list(&self.value, "containerdConfigPatches")
+            .iter()
+            .filter_map(|patch| patch.as_str()?.parse::<toml::Table>().ok())
+            .any(|patch| registry_tables(&patch).any(|table| table.contains_key("config_path")))
+    }
+}
+
+fn header(config: &Mapping, wrong: &mut Vec<String>) {
+    for (key, expected) in [
+        ("kind", "Cluster"),
+        ("apiVersion", "kind.x-k8s.io/v1alpha4"),
+    ] {
+        if config
+            .get(key)
+            .is_some_and(|value| value.as_str() != Some(expected))
+        {
+            wrong.push(format!("its `{key}` is not {expected:?}"));
+        }
+    }
+    if config.get("name").is_some_and(|name| !name.is_string()) {
+        wrong.push("its `name` is no string".to_owned());
+    }
+    for key in [
+        "nodes",
+        "containerdConfigPatches",
+        "containerdConfigPatchesJSON6902",
+    ] {
+        if config
+            .get(key)
+            .is_some_and(|value| !value.is_sequence() && !value.is_null())
+        {
+            wrong.push(format!("its `{key}` is no list"));
+        }
+    }
+}
+
+fn nodes(config: &Mapping, wrong: &mut Vec<String>) {
+    let nodes = list(config, "nodes");
+    if let Err(why) = count(nodes) {
+        wrong.push(why);
+    }
+    for (number, node) in nodes.iter().enumerate() {
+        if !node.is_mapping() {
+            wrong.push(format!("nodes[{number}] is no mapping"));
+        }
+        if let Some(image) = node.get("image")
+            && image
+                .as_str()
+                .is_none_or(|image| image.parse::<super::ImageRef>().is_err())
+        {
+            wrong.push(format!("nodes[{number}].image is no image reference"));
+        }
+        for (mount_number, mount) in items(node, "extraMounts").iter().enumerate() {
+            let path = mount
+                .get("containerPath")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            if !path.is_empty() && OURS.iter().any(|ours| touches(path, ours)) {
+                wrong.push(format!(
+                    "nodes[{number}].extraMounts[{mount_number}] mounts {path}, where kindreg writes: \
+                     it would write to the mounted folder"
+                ));
+            }
+        }
+    }
+}
+
+/// Whether one of two paths lies within the other.
+fn touches(path: &str, other: &str) -> bool {
+    let parts = |path: &str| -> Vec<String> {
+        let mut parts: Vec<String> = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part.to_owned()),
+            }
+        }
+        parts
+    };
+    parts(path).iter().zip(&parts(other)).all(|(a, b)| a == b)
+}
+
+/// Control planes and workers of a list of nodes.
+fn count(nodes: &[Value]) -> Result<Option<(ControlPlanes, Workers)>, String> {
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let (mut control_planes, mut workers) = (0_u16, 0_u16);
+    for (number, node) in nodes.iter().enumerate() {
+        match node
+            .get("role")
+            .map(|role| role.as_str().unwrap_or_default())
+        {
+            // kind's own default.
+            None | Some("control-plane") => control_planes = control_planes.saturating_add(1),
+            Some("worker") => workers = workers.saturating_add(1),
+            Some(_) => {
+                return Err(format!(
+                    "nodes[{number}].role is neither control-plane nor worker"
+                ));
+            }
+        }
+    }
+    let refused = |invalid: Invalid| format!("its nodes: {invalid}");
+    let control_planes = ControlPlanes::new(control_planes).map_err(refused)?;
+    Ok(Some((
+        control_planes,
+        Workers::new(workers).map_err(refused)?,
+    )))
+}
+
+fn patches(config: &Mapping, wrong: &mut Vec<String>) {
+    for (number, patch) in list(config, "containerdConfigPatches").iter().enumerate() {
+        let here = format!("containerdConfigPatches[{number}]");
+        let Some(text) = patch.as_str() else {
+            wrong.push(format!("{here} is no string"));
+            continue;
+        };
+        match text.parse::<toml::Table>() {
+            Ok(table) => toml_patch(&here, &table, wrong),
+            Err(error) => wrong.push(format!("{here} is no TOML: {}", error.message())),
+        }
+    }
+    for (number, patch) in list(config, "containerdConfigPatchesJSON6902")
+        .iter()
+        .enumerate()
+    {
+        let operations: Option<Vec<Value>> = patch
+            .as_str()
+            .and_then(|text| serde_yaml::from_str(text).ok());
+        let Some(operations) = operations else {
+            wrong.push(format!(
+                "containerdConfigPatchesJSON6902[{number}] is no list of operations"
+            ));
+            continue;
+        };
+        // The order in which kind applies both sorts makes the result hard to tell, so registries are ours alone.
+        let registry = |operation: &Value| {
+            ["path", "from"].iter().any(|key| {
+                let path = operation
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                PLUGINS.iter().any(|plugin| path.contains(plugin)) && path.contains("/registry")
+            })
+        };
+        if operations.iter().any(registry) {
+            wrong.push(format!(
+                "containerdConfigPatchesJSON6902[{number}] changes containerd's registries, which kindreg sets"
+            ));
+        }
+    }
+}
+
+fn toml_patch(here: &str, patch: &toml::Table, wrong: &mut Vec<String>) {
+    if let Some(version) = patch.get("version") {
+        wrong.push(format!(
+            "{here} has version = {version}: kind skips a patch in silence where the node's containerd has another; \
+             leave the version out"
+        ));
+    }
+    for table in registry_tables(patch) {
+        for key in ["mirrors", "configs"] {
+            if table.contains_key(key) {
+                wrong.push(format!(
+                    "{here} sets registry.{key}: together with config_path containerd refuses to load CRI \
+                     (https://github.com/containerd/containerd/blob/main/docs/cri/registry.md); \
+                     say it as a [registry.NAME] of kindreg.toml, with mirror_of for a mirror"
+                ));
+            }
+        }
+        let config_path = table.get("config_path");
+        if config_path.is_some_and(|path| path.as_str() != Some(CERTS)) {
+            wrong.push(format!(
+                "{here} sets config_path to another folder than {CERTS}, which kindreg writes to"
+            ));
+        }
+    }
+}
+
+/// The `registry` tables of a patch of containerd's configuration.
+fn registry_tables(patch: &toml::Table) -> impl Iterator<Item = &toml::Table> {
+    let plugins = patch.get("plugins").and_then(toml::Value::as_table);
+    PLUGINS
+        .iter()
+        .filter_map(move |plugin| plugins?.get(*plugin)?.get("registry")?.as_table())
+}
+
+fn list<'a>(config: &'a Mapping, key: &str) -> &'a [Value] {
+    config
+        .get(key)
+        .and_then(Value::as_sequence)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn items<'a>(node: &'a Value, key: &str) -> &'a [Value] {
+    node.get(key)
+        .and_then(Value::as_sequence)
+        .map_or(&[], Vec::as_slice)
+}
+
+impl FromStr for KindConfig {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::read(text).map_err(|complaints| Invalid {
+            what: "kind configuration",
+            value: text.chars().take(60).collect(),
+            why: complaints.join("; "),
+        })
+    }
+}
+
+impl TryFrom<String> for KindConfig {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<KindConfig> for String {
+    fn from(config: KindConfig) -> Self {
+        config.text
+    }
+}
+
+impl fmt::Display for KindConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
