@@ -34,6 +34,8 @@ pub const SECRET: &str = "/kindreg/secret";
 pub const DATA: &str = "/var/lib/registry";
 /// containerd's folder of registries in a node.
 pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
+/// kubelet's folder in a node.
+pub const NODE_KUBELET: &str = "/var/lib/kubelet";
 /// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
 /// of the cluster came to its end.
 pub const NODE_STATE: &str = "/var/lib/kindreg";
@@ -80,6 +82,12 @@ impl Layout {
     #[must_use]
     pub fn host_writer(&self) -> String {
         format!("kindreg-{}-host", self.cluster)
+    }
+
+    /// The one-shot container that replaces a registry's users.
+    #[must_use]
+    pub fn users_writer(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-users-{name}", self.cluster)
     }
 
     /// A registry's container.

@@ -17,6 +17,7 @@
 
 pub mod archive;
 pub mod cli;
+pub mod credentials;
 pub mod docker;
 pub mod doctor;
 pub mod engine;
@@ -25,16 +26,20 @@ pub mod kube;
 pub mod kubeconfig;
 pub mod layout;
 pub mod lock;
+pub mod login;
 mod nonce;
 pub mod oci;
 pub mod pki;
 pub mod plan;
 pub mod problem;
+pub mod pull_secret;
 pub mod registry;
 pub mod render;
 pub mod report;
+pub mod rotation;
 pub mod spec;
 pub mod step;
 pub mod steps;
 pub mod sweep;
 pub mod ui;
+pub mod variables;

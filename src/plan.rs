@@ -37,6 +37,7 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             ),
             stage(
                 std::iter::once(vec![step(steps::NodeTrust { spec: whole() })])
+                    .chain(node_credentials(spec))
                     .chain([host_trust(spec)])
                     .chain(each(proof_image).filter(|_| verify == Verify::EveryNode)),
             ),
@@ -82,6 +83,17 @@ fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
         lane.push(step(steps::RetiredFolders {
             spec: spec(),
             folders,
+        }));
+    }
+    let wanted = steps::password_domains(&spec());
+    let mut domains: Vec<String> = earlier.iter().flat_map(steps::password_domains).collect();
+    domains.retain(|domain| !wanted.contains(domain));
+    domains.sort();
+    domains.dedup();
+    if !domains.is_empty() {
+        lane.push(step(steps::RetiredCredentials {
+            spec: spec(),
+            domains,
         }));
     }
     lane.push(step(steps::Settled { spec: spec() }));
@@ -142,7 +154,7 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
         || spec.cluster.clone(),
         || registry.clone(),
     );
-    vec![
+    let mut lane = vec![
         step(steps::Volumes {
             cluster: cluster(),
             registry: registry().name,
@@ -160,7 +172,24 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
             cluster: cluster(),
             registry: registry(),
         }),
-    ]
+    ];
+    if registry().asks_password() {
+        // Before it serves: distribution makes a user of its own where it finds none.
+        let service = lane.len() - 1;
+        lane.insert(
+            service,
+            step(steps::Credentials {
+                cluster: cluster(),
+                registry: registry(),
+            }),
+        );
+    }
+    lane
+}
+
+fn node_credentials(spec: &Spec) -> Option<Lane> {
+    let asks = spec.registries.iter().any(Registry::asks_password);
+    asks.then(|| vec![step(steps::NodeCredentials { spec: spec.clone() })])
 }
 
 /// One after the other: they share folders.

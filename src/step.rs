@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::RegistryCredentials;
 use crate::docker::Docker;
 use crate::docker::round::OneRound;
 use crate::kind::{Creation, Kind};
@@ -116,6 +117,8 @@ pub struct Ctx {
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
     /// Registries to which this run pushed a proof image.
     pub proof_images: Arc<Mutex<BTreeSet<RegistryName>>>,
+    /// Credentials of the user's own choice, for registries that ask for a password.
+    pub own_credentials: Option<RegistryCredentials>,
     notes: Notes,
 }
 
@@ -140,6 +143,7 @@ impl Ctx {
             stop: CancellationToken::new(),
             creation: Arc::default(),
             proof_images: Arc::default(),
+            own_credentials: None,
             notes,
         }
     }

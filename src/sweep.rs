@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
-use crate::spec::{ClusterName, ControlPlanes, Data, HostTrust, Registry, Spec, Workers};
+use crate::spec::{Auth, ClusterName, ControlPlanes, Data, HostTrust, Registry, Spec, Workers};
 
 /// A thing of the engine that is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,7 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            auth: Auth::default(),
         };
         if !registries.contains(&registry) {
             registries.push(registry);

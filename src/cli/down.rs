@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::Shared;
 use super::session::Session;
+use super::{Shared, login};
 use crate::engine::{self, Outcome};
 use crate::lock::ContainerLock;
 use crate::plan::undo_plan;
@@ -74,6 +74,8 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
         return Ok(Exit::Done);
     }
     let plan = undo_plan(&spec, &earlier);
+    // Read while the registry still has them: what docker keeps is taken away only if it is the same.
+    let logins = login::logins(&session.ctx, &spec).await;
     let progress = &session.progress;
     let ended = async {
         let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {
@@ -87,6 +89,7 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     progress.end();
     match ended {
         Ok(outcome) => {
+            login::forget(&logins, printer).await;
             show(shared, &shared.name, printer, outcome);
             Ok(Exit::Done)
         }

@@ -10,12 +10,16 @@ use crate::spec::ClusterName;
 use crate::spec::request::Request;
 use crate::ui::{self, Conversation, Printer};
 
+mod credentials;
 mod down;
+mod env;
 mod init;
 mod list;
+mod login;
 mod ports;
 mod render;
 mod request;
+mod secret;
 mod session;
 mod status;
 mod up;
@@ -51,6 +55,14 @@ enum Command {
     Render(render::Arguments),
     /// Prove it again: one pod on every node pulls a new image
     Verify(verify::Arguments),
+    /// Log docker, and all that reads its config, in to the registries
+    Login(login::Arguments),
+    /// Forget what `login` stored
+    Logout(login::LogoutArguments),
+    /// Make an imagePullSecret in namespaces, or print one for another cluster
+    Secret(secret::Arguments),
+    /// Print host, user and password as variables for a CI job
+    Env(env::Arguments),
 }
 
 /// What every command takes.
@@ -131,9 +143,13 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
         Command::Init(_) | Command::List(_) => Request::default(),
         Command::Up(arguments) => request::request(&shared, Some(&arguments.flags))?,
         Command::Render(arguments) => request::request(&shared, Some(&arguments.flags))?,
-        Command::Down(_) | Command::Status(_) | Command::Verify(_) => {
-            request::request(&shared, None)?
-        }
+        Command::Down(_)
+        | Command::Status(_)
+        | Command::Verify(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Secret(_)
+        | Command::Env(_) => request::request(&shared, None)?,
     };
     shared.name = request.cluster.value.clone();
     match command {
@@ -144,5 +160,9 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
         Command::Init(arguments) => init::run(&shared, &arguments, printer),
         Command::Render(arguments) => render::run(&shared, &arguments, &request, printer),
         Command::Verify(arguments) => verify::run(&shared, &arguments, printer).await,
+        Command::Login(arguments) => login::run(&shared, &arguments, printer).await,
+        Command::Logout(arguments) => login::logout(&shared, &arguments, printer).await,
+        Command::Secret(arguments) => secret::run(&shared, &arguments, printer).await,
+        Command::Env(arguments) => env::run(&shared, &arguments, printer).await,
     }
 }

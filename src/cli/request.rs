@@ -13,7 +13,7 @@ use super::Shared;
 use crate::problem::Problem;
 use crate::spec::mistake::{Given, Mistake, Source};
 use crate::spec::request::{RegistryRequest, Request};
-use crate::spec::{HostTrust, Invalid, file};
+use crate::spec::{Auth, HostTrust, Invalid, file};
 
 /// Name of the file.
 pub(super) const FILE: &str = "kindreg.toml";
@@ -53,6 +53,10 @@ pub(super) struct Flags {
     #[arg(long, env = "KINDREG_NO_HOST_TRUST", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = FalseyValueParser::new())]
     no_host_trust: Option<bool>,
+    /// Let everybody use the registries, without a password; `=false` overrides the file
+    #[arg(long, env = "KINDREG_NO_AUTH", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = FalseyValueParser::new())]
+    no_auth: Option<bool>,
 }
 
 /// What is asked. Without `flags` only the cluster's name is of interest, and a `--name` makes the file needless.
@@ -114,6 +118,16 @@ impl Flags {
                 HostTrust::Install
             };
             request.host_trust = Given::new(trust, Source::Flag("--no-host-trust".to_owned()));
+        }
+        if let Some(open) = self.no_auth {
+            let auth = if open {
+                Auth::Anonymous
+            } else {
+                Auth::Password
+            };
+            for registry in &mut request.registries {
+                registry.auth = auth;
+            }
         }
         let host = value("--host", self.host.as_deref(), mistakes);
         let port = value("--port", self.port.as_deref(), mistakes);

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Shared;
+use super::credentials::OwnPassword;
 use super::ports::Ports;
 use super::request::Flags;
 use super::session::{Session, support};
@@ -34,6 +35,8 @@ use crate::ui::Printer;
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) flags: Flags,
+    #[command(flatten)]
+    own: OwnPassword,
     /// End before the proof
     #[arg(long, env = "KINDREG_NO_VERIFY")]
     no_verify: bool,
@@ -64,7 +67,9 @@ pub(super) async fn run(
     request: &Request,
     printer: Printer,
 ) -> Result<Exit> {
-    let session = Session::open(shared, printer).await?;
+    let own = arguments.own.read()?;
+    let mut session = Session::open(shared, printer).await?;
+    session.ctx.own_credentials = own;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let current = asked.as_ref().map(|asked| &asked.current);
     let mut ports = if request.has_auto() {
@@ -254,8 +259,13 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
         && let Some(registry) = spec.registries.first()
     {
         let (local, domain) = (registry.local_domain(), registry.domain());
+        let login = if registry.asks_password() {
+            format!("kindreg login --name {}\n  ", spec.cluster)
+        } else {
+            String::new()
+        };
         printer.out(&format!(
-            "\nWhat to type next:\n  \
+            "\nWhat to type next:\n  {login}\
              docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
              kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
              kindreg down --name {}",

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::credentials::RegistryCredentials;
+
 pub mod address;
 pub mod bollard;
 pub mod fake;
@@ -324,7 +326,7 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
     /// Loads a docker archive (`manifest.json` at its top).
     async fn load(&self, archive: Bytes) -> Result<()>;
     /// Pushes a present image to the registry that its reference names, with these credentials or none.
-    async fn push(&self, reference: &str) -> Result<()>;
+    async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()>;
     /// Removes a reference, and the image if it was the last one. Absent is `Ok`.
     async fn remove_image(&self, reference: &str) -> Result<()>;
 

@@ -14,6 +14,7 @@ use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
     NetworkSpec, Result, Volume,
 };
+use crate::credentials::RegistryCredentials;
 
 /// An engine as it is during one round of checks.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl Docker for OneRound {
     async fn load(&self, _: Bytes) -> Result<()> {
         refused("load", "an image")
     }
-    async fn push(&self, reference: &str) -> Result<()> {
+    async fn push(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<()> {
         refused("push", reference)
     }
     async fn remove_image(&self, reference: &str) -> Result<()> {

@@ -121,9 +121,16 @@ impl FakeKube {
         if !is_collection(path) {
             return Ok(cluster.objects.get(path).cloned());
         }
+        // `/api/v1/secrets` are those of all namespaces.
         let inside = |at: &str| {
-            at.rsplit_once('/')
-                .is_some_and(|(collection, _)| collection == path)
+            let collection = at.rsplit_once('/').map(|(collection, _)| collection);
+            let everywhere = || {
+                let (namespace, kind) = collection?
+                    .strip_prefix("/api/v1/namespaces/")?
+                    .split_once('/')?;
+                Some(!namespace.is_empty() && path == format!("/api/v1/{kind}"))
+            };
+            collection == Some(path) || everywhere().unwrap_or_default()
         };
         let items = cluster
             .objects

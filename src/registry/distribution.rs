@@ -65,6 +65,16 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
         set("STORAGE_FILESYSTEM_ROOTDIRECTORY", layout::DATA),
         set("STORAGE_DELETE_ENABLED", "true"),
     ]);
+    if registry.asks_password() {
+        all.extend([
+            set("AUTH", "htpasswd"),
+            set("AUTH_HTPASSWD_REALM", "kindreg"),
+            set(
+                "AUTH_HTPASSWD_PATH",
+                &format!("{}/{HTPASSWD}", layout::SECRET),
+            ),
+        ]);
+    }
     // Which makes it a pull-through cache, and refuses pushes (405):
     // https://distribution.github.io/distribution/recipes/mirror/
     if let Some(upstream) = registry.upstream() {
@@ -81,6 +91,10 @@ pub const CA: &str = "ca.crt";
 pub const LEAF: &str = "tls.crt";
 /// File of the leaf's key in the secret volume.
 pub const KEY: &str = "tls.key";
+/// File of users and their bcrypt hashes in the secret volume; distribution reads it again when its mtime changes.
+pub const HTPASSWD: &str = "htpasswd";
+/// File of users and their passwords in the secret volume, for us; distribution never reads it.
+pub const CREDENTIALS: &str = "credentials.json";
 
 fn volume(name: String, target: &str) -> Mount {
     Mount {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mistake::{Given, Mistake, Source};
 use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
-use super::{Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
+use super::{Auth, Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
 
 /// Keys of `[cluster]`.
 pub const CLUSTER: &[&str] = &[
@@ -27,6 +27,7 @@ pub const REGISTRY: &[&str] = &[
     "names",
     "keep_data",
     "mirror_of",
+    "auth",
 ];
 
 /// Reads the text of a `kindreg.toml`.
@@ -213,6 +214,9 @@ fn registry(
         .is_some_and(|keep| keep.value)
     {
         request.data = Data::Keep;
+    }
+    if reader.flag(section, "auth").is_some_and(|ask| !ask.value) {
+        request.auth = Auth::Anonymous;
     }
     request.mirror_of = reader.text::<Host>(section, "mirror_of");
     if let Some(of) = &request.mirror_of

@@ -72,6 +72,20 @@ pub struct Registry {
     /// The registry that it is a pull-through cache of (`docker.io`); one cannot push to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror_of: Option<Host>,
+    /// Who may use it.
+    #[serde(default)]
+    pub auth: Auth,
+}
+
+/// Who may use a registry. Records of kindregs that knew no password read as `Password`: `up` then makes one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Who has its password.
+    #[default]
+    Password,
+    /// Everybody.
+    Anonymous,
 }
 
 /// What becomes of a registry's images on `down`.
@@ -113,6 +127,12 @@ impl Registry {
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", self.host, self.port)
+    }
+
+    /// Whether it asks for a password. A cache can't: a node asks it with the credentials of what it is a cache of.
+    #[must_use]
+    pub const fn asks_password(&self) -> bool {
+        matches!(self.auth, Auth::Password) && self.mirror_of.is_none()
     }
 
     /// The URL of the registry that it is a pull-through cache of.
@@ -208,6 +228,7 @@ mod tests {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            auth: Auth::default(),
         }
     }
 

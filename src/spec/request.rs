@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
-    ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef, Invalid, KindConfig, Port,
+    Auth, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef, Invalid, KindConfig, Port,
     Registry, RegistryName, Spec, Workers,
 };
 
@@ -48,6 +48,8 @@ pub struct RegistryRequest {
     pub data: Data,
     /// The registry that it is a pull-through cache of.
     pub mirror_of: Option<Given<Host>>,
+    /// Who may use it.
+    pub auth: Auth,
 }
 
 /// A port, or that one is to be found.
@@ -115,6 +117,7 @@ impl RegistryRequest {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            auth: Auth::default(),
         }
     }
 
@@ -270,6 +273,7 @@ impl Request {
                     names: asked.names.iter().map(|name| name.value.clone()).collect(),
                     data: asked.data,
                     mirror_of: asked.mirror_of.as_ref().map(|of| of.value.clone()),
+                    auth: asked.auth,
                 })
             })
             .collect::<Result<_>>()?;

@@ -11,16 +11,19 @@ use crate::layout::{self, Layout};
 use crate::pki::Identity;
 use crate::problem::Problem;
 use crate::registry::distribution;
-use crate::spec::{Registry, Spec};
+use crate::spec::{ClusterName, Registry, Spec};
 use crate::step::Ctx;
 
 mod certificate;
 mod cluster;
+mod credentials;
 mod host_trust;
 mod hosting;
 mod image;
 mod kubeconfig;
+mod kubelet;
 mod network;
+mod node_credentials;
 mod node_trust;
 mod nodes;
 mod nodes_ready;
@@ -31,15 +34,21 @@ mod record;
 mod registry;
 mod retired;
 mod service;
+mod users;
 mod volumes;
 
 pub use certificate::Certificate;
 pub use cluster::Cluster;
+pub use credentials::{Credentials, stored};
 pub use host_trust::{HostTrust, INSTALL, REMOVE};
 pub use hosting::Hosting;
 pub use image::Image;
 pub use kubeconfig::OriginalKubeconfig;
+pub use kubelet::{HAND_OVER, REVOKE};
 pub use network::Network;
+pub(crate) use node_credentials::domains as password_domains;
+pub use node_credentials::{NodeCredentials, RetiredCredentials};
+pub use node_credentials::{Passwords, passwords};
 pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
@@ -50,6 +59,7 @@ pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
 pub use retired::Retired;
 pub use service::Service;
+pub use users::{RENAME, replace_users};
 pub use volumes::Volumes;
 
 /// A thing has our name and not our label.
@@ -90,21 +100,31 @@ pub(crate) async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Contai
     Ok(found)
 }
 
+/// The files of a registry's secret volume that are not empty; `None` while it has no container.
+async fn secret(
+    ctx: &Ctx,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let container = Layout::of(cluster).registry(&registry.name);
+    let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
+        return Ok(None);
+    };
+    let mut files = below(&tar, "secret")?;
+    files.retain(|_, content| !content.is_empty());
+    Ok(Some(files))
+}
+
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
 pub(crate) async fn identity(
     ctx: &Ctx,
     spec: &Spec,
     registry: &Registry,
 ) -> Result<Option<Identity>> {
-    let container = Layout::of(&spec.cluster).registry(&registry.name);
-    let Some(tar) = ctx.docker.download(&container, layout::SECRET).await? else {
-        return Ok(None);
-    };
-    let files = below(&tar, "secret")?;
-    let text = |name: &str| {
-        let text = String::from_utf8(files.get(name)?.to_vec()).ok()?;
-        (!text.is_empty()).then_some(text)
-    };
+    let files = secret(ctx, &spec.cluster, registry)
+        .await?
+        .unwrap_or_default();
+    let text = |name: &str| String::from_utf8(files.get(name)?.to_vec()).ok();
     let (Some(ca_pem), Some(leaf_pem), Some(key_pem)) = (
         text(distribution::CA),
         text(distribution::LEAF),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::proof_image::ProofImage;
 use super::proof_pods::{Pods, Verdict};
-use super::{below, node_trust, nodes};
+use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
 use crate::layout::{self, Layout};
@@ -43,6 +43,12 @@ async fn subject(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<S
         hash.update(content);
     }
     hash.update(container.id);
+    if registry.asks_password() {
+        let Some(stored) = stored(ctx, &spec.cluster, registry).await? else {
+            return Ok(None);
+        };
+        hash.update(stored.serial);
+    }
     Ok(Some(hex::encode(hash.finalize())))
 }
 

@@ -4,8 +4,10 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 
-use super::{nodes, proof};
+use super::{nodes, proof, stored};
+use crate::credentials::RegistryCredentials;
 use crate::docker::{ContainerState, DockerError};
 use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, proof_image};
@@ -37,6 +39,15 @@ impl ProofImage {
         self.named(&self.registry.local_domain())
     }
 
+    /// The registry's user in use; `None` where it asks for none, or is not there any more.
+    async fn user(&self, ctx: &Ctx) -> Result<Option<RegistryCredentials>> {
+        if !self.registry.asks_password() {
+            return Ok(None);
+        }
+        let stored = stored(ctx, &self.spec.cluster, &self.registry).await?;
+        Ok(stored.map(|stored| stored.current))
+    }
+
     /// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
     async fn remove_from_registry(&self, ctx: &Ctx) -> Result<()> {
         let Self { spec, registry } = self;
@@ -49,13 +60,13 @@ impl ProofImage {
             return Ok(());
         };
         let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
-        let script = r#"set -eu
-    base=$1; tag=$2; ca=$3
-    digest=$(curl -sS --cacert "$ca" -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
-      -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
-      -H 'Accept: application/vnd.oci.image.index.v1+json' "$base/manifests/$tag" |
-      tr -d '\r' | sed -n 's/^docker-content-digest: *//Ip')
-    [ -z "$digest" ] || curl -sS -f --cacert "$ca" -X DELETE "$base/manifests/$digest""#;
+        let script = r#"set -eu; base=$1; tag=$2; ca=$3; options=$(cat)
+ask() { printf '%s\n' "$options" | curl -sS --cacert "$ca" -K - "$@"; }
+digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+  -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+  -H 'Accept: application/vnd.oci.image.index.v1+json' "$base/manifests/$tag" |
+  tr -d '\r' | sed -n 's/^docker-content-digest: *//Ip')
+[ -z "$digest" ] || ask -f -X DELETE "$base/manifests/$digest""#;
         let base = format!("{}/v2/{REPOSITORY}", registry.url());
         let command = [
             "sh",
@@ -66,7 +77,10 @@ impl ProofImage {
             tag,
             &ca,
         ];
-        match ctx.docker.exec(&node.name, &command, &[]).await {
+        let user = self.user(ctx).await?;
+        let options = user.map(|user| user.curl()).unwrap_or_default();
+        let options = options.expose_secret().as_bytes();
+        match ctx.docker.exec(&node.name, &command, options).await {
             // What stays of it is some hundred bytes; the run is no worse for it.
             Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
             Err(error) => Err(error.into()),
@@ -113,7 +127,9 @@ impl Step for ProofImage {
         let name = self.registry.name.clone();
         ctx.proof_images.lock().await.insert(name);
         ctx.docker.load(image.archive).await?;
-        ctx.docker.push(&reference).await.with_context(|| {
+        let user = self.user(ctx).await?;
+        let pushed = ctx.docker.push(&reference, user.as_ref()).await;
+        pushed.with_context(|| {
             Problem::new(
                 format!("the engine can't push to {}", self.registry.local_domain()),
                 format!(

@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod auth;
 mod cli;
 mod config;
 mod contract;

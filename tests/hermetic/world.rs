@@ -12,9 +12,9 @@ use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
 use kindreg::plan::{Verify, plan, undo_plan};
-use kindreg::spec::{ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
+use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{INSTALL, REMOVE};
+use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, RENAME, REVOKE};
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
@@ -44,6 +44,7 @@ pub(crate) fn spec() -> Spec {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            auth: Auth::default(),
         }],
         host_trust: HostTrust::Install,
     }
@@ -86,6 +87,37 @@ impl World {
                     let _ = files.remove(folder);
                 }
             }
+            success()
+        });
+        docker.on_script(HAND_OVER, |files, arguments, input| {
+            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
+            files
+                .write("/var/lib/kubelet/config.json", 0o600, input)
+                .unwrap();
+            files.effect("restart kubelet");
+            success()
+        });
+        docker.on_script(REVOKE, |files, arguments, input| {
+            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
+            let config = "/var/lib/kubelet/config.json";
+            if input.is_empty() {
+                let _ = files.remove(config);
+            } else {
+                files.write(config, 0o600, input).unwrap();
+            }
+            let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
+            success()
+        });
+        docker.on_script(RENAME, |files, arguments, _| {
+            let [folder] = arguments else {
+                panic!("rename takes a folder")
+            };
+            let new = format!("{folder}/htpasswd.new");
+            let content = files.read(&new).expect("it was uploaded");
+            files
+                .write(&format!("{folder}/htpasswd"), 0o600, content)
+                .unwrap();
+            let _ = files.remove(&new);
             success()
         });
         docker.on_script("kindreg-delete-manifest", |_, _, _| success());

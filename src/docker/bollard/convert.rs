@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ::bollard::auth::DockerCredentials;
 use ::bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, HostConfig,
     Ipam, IpamConfig, MountType, Network as ApiNetwork, NetworkCreateRequest, NetworkingConfig,
@@ -9,6 +10,9 @@ use ::bollard::models::{
     SystemVersion,
 };
 
+use secrecy::ExposeSecret;
+
+use crate::credentials::RegistryCredentials;
 use crate::docker::{
     Afterwards, Capabilities, Container, ContainerSpec, ContainerState, EngineInfo, Input, Mount,
     MountSource, Network, NetworkMode, NetworkSpec, Product, PublishedPort, Restart, Volume,
@@ -40,6 +44,19 @@ pub(super) fn engine(version: SystemVersion, info: SystemInfo) -> EngineInfo {
             (false, false) => Product::Docker,
         },
         root: info.docker_root_dir.unwrap_or_default(),
+    }
+}
+
+/// Credentials for the registry that a reference names.
+pub(super) fn credentials(reference: &str, credentials: &RegistryCredentials) -> DockerCredentials {
+    let (domain, _) = reference
+        .split_once('/')
+        .unwrap_or(("docker.io", reference));
+    DockerCredentials {
+        username: Some(credentials.user().to_owned()),
+        password: Some(credentials.password().expose_secret().to_owned()),
+        serveraddress: Some(domain.to_owned()),
+        ..DockerCredentials::default()
     }
 }
 

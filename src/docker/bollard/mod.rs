@@ -26,6 +26,8 @@ use tokio::time::{Instant, sleep};
 use self::failure::{
     BEING_REMOVED, CONNECTED, Call, NAME_TAKEN, PORT_TAKEN, QUICK, TICK, optional, says,
 };
+use crate::credentials::RegistryCredentials;
+
 use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
     NetworkSpec, Result, Volume,
@@ -133,7 +135,7 @@ impl Docker for Bollard {
         .await
     }
 
-    async fn push(&self, reference: &str) -> Result<()> {
+    async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()> {
         let call = self.call("push", "image", reference);
         let (repository, tag) = convert::tagged(reference);
         let options = PushImageOptionsBuilder::new();
@@ -145,7 +147,7 @@ impl Docker for Bollard {
         call.long(end(self.api.push_image(
             repository,
             Some(options.build()),
-            None,
+            credentials.map(|credentials| convert::credentials(repository, credentials)),
         )))
         .await
     }

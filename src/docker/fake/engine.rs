@@ -9,6 +9,7 @@ use super::super::{
     Product, PublishedPort, Result, Volume,
 };
 use super::files::{Node, Tree, clean};
+use crate::credentials::{RegistryCredentials, admits};
 
 mod containers;
 mod mounts;
@@ -144,7 +145,11 @@ impl Engine {
     }
 
     /// A push goes to whoever publishes the port of the reference.
-    pub(super) fn push(&mut self, reference: &str) -> Result<()> {
+    pub(super) fn push(
+        &mut self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<()> {
         if self.image(reference).is_none() {
             return Err(DockerError::Gone {
                 what: format!("image {reference}"),
@@ -157,12 +162,15 @@ impl Engine {
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok())
             .unwrap_or(443);
-        if !self
-            .containers
-            .values()
-            .any(|other| other.ports.iter().any(|published| published.host == port))
-        {
-            let cause = format!("dial tcp: connect to {registry}: connection refused");
+        let serves =
+            |other: &&FakeContainer| other.ports.iter().any(|published| published.host == port);
+        let refusal = match self.containers.values().find(serves) {
+            None => Some(format!(
+                "dial tcp: connect to {registry}: connection refused"
+            )),
+            Some(container) => self.refuses(container, credentials).map(str::to_owned),
+        };
+        if let Some(cause) = refusal {
             return Err(DockerError::Other {
                 doing: format!("push {reference}"),
                 cause,
@@ -171,6 +179,28 @@ impl Engine {
         self.pushed.push(reference.to_owned());
         self.record(format!("push {reference}"));
         Ok(())
+    }
+
+    /// What a registry container says to these credentials, where it asks for some.
+    fn refuses(
+        &self,
+        container: &FakeContainer,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Option<&'static str> {
+        let file = container
+            .spec
+            .environment
+            .get("REGISTRY_AUTH_HTPASSWD_PATH")?;
+        let view = View::Container(container.spec.name.clone());
+        let users = match self.node(&view, file) {
+            Some(Node::File { content, .. }) => String::from_utf8_lossy(content),
+            _ => "".into(),
+        };
+        match credentials {
+            None => Some("no basic auth credentials"),
+            Some(credentials) if admits(&users, credentials) => None,
+            Some(_) => Some("unauthorized: authentication required"),
+        }
     }
 
     pub(super) fn add_image_file(&mut self, reference: &str, path: &str, node: Node) {

@@ -15,6 +15,7 @@ use super::super::{
 };
 use super::engine::{Engine, View};
 use super::{FakeDocker, files, lock};
+use crate::credentials::RegistryCredentials;
 
 /// A client at a container's standard input.
 #[derive(Debug)]
@@ -51,9 +52,9 @@ impl Docker for FakeDocker {
         self.enter("load")?.settle(self.load_archive(&archive))
     }
 
-    async fn push(&self, reference: &str) -> Result<()> {
+    async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()> {
         let call = self.enter(format!("push {reference}"))?;
-        call.settle(self.engine().push(reference))
+        call.settle(self.engine().push(reference, credentials))
     }
 
     async fn remove_image(&self, reference: &str) -> Result<()> {

@@ -148,14 +148,14 @@ async fn names_and_ports_are_taken_once() {
         Err(DockerError::NameTaken { .. })
     ));
     fake.create(&two).await.unwrap();
-    assert!(fake.push("localhost:5001/a:1").await.is_err());
+    assert!(fake.push("localhost:5001/a:1", None).await.is_err());
     fake.start(&id).await.unwrap();
     assert!(matches!(
         fake.start("two").await,
         Err(DockerError::PortTaken { .. })
     ));
     fake.add_image("localhost:5001/a:1");
-    fake.push("localhost:5001/a:1").await.unwrap();
+    fake.push("localhost:5001/a:1", None).await.unwrap();
     fake.stop("one", 1).await.unwrap();
     fake.start("two").await.unwrap();
     fake.remove("two").await.unwrap();

@@ -1,0 +1,61 @@
+//! Arguments and helpers that commands about passwords share.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::credentials::{RegistryCredentials, USER_A};
+use crate::docker::address;
+use crate::login::DockerConfig;
+use crate::problem::Problem;
+
+/// A password of one's own, for the registries that kindreg runs.
+#[derive(Debug, Args)]
+pub(super) struct OwnPassword {
+    /// User of the registry, with --password-file
+    #[arg(long, env = "KINDREG_USER", default_value = USER_A, value_name = "NAME")]
+    user: String,
+    /// File with a password of one's own instead of a random one; `-` is standard input
+    #[arg(long, env = "KINDREG_PASSWORD_FILE", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl OwnPassword {
+    /// Reads it; `None` where a random one is wanted.
+    pub(super) fn read(&self) -> Result<Option<RegistryCredentials>> {
+        let Some(file) = &self.password_file else {
+            return Ok(None);
+        };
+        let mut text = String::new();
+        let read = if file.as_os_str() == "-" {
+            std::io::stdin().read_to_string(&mut text)
+        } else {
+            std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+        };
+        read.with_context(|| {
+            Problem::usage(
+                format!("the password can't be read from {}", file.display()),
+                "name a readable file with --password-file or KINDREG_PASSWORD_FILE, or - for standard input",
+            )
+        })?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password).to_owned();
+        RegistryCredentials::new(&self.user, password)
+            .map(Some)
+            .map_err(|error| {
+                Problem::usage(
+                    error.to_string(),
+                    "choose another one, or leave it to kindreg",
+                )
+                .into()
+            })
+    }
+}
+
+/// Docker's config of the user.
+pub(super) fn docker_config() -> DockerConfig {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    DockerConfig::of(&address::docker_config(&variable), std::env::var_os("PATH"))
+}

@@ -1,0 +1,158 @@
+//! `kindreg login` and `kindreg logout`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::credentials::docker_config;
+use super::session::Session;
+use super::{Shared, status};
+use crate::credentials::RegistryCredentials;
+use crate::engine::Lock;
+use crate::lock::ContainerLock;
+use crate::problem::{Exit, Problem};
+use crate::rotation::rotate;
+use crate::spec::Spec;
+use crate::step::Ctx;
+use crate::steps;
+use crate::ui::Printer;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kindreg login && docker push localhost:5001/my/image\n  \
+    kindreg login --rotate\n\n\
+    The password goes where `docker login` puts it: to the credential helper that docker's config names, or into \
+    the config. docker, crane, skopeo, oras and helm read it there. `kindreg down` logs out again.")]
+pub(super) struct Arguments {
+    /// Make a new password first, hand it to nodes, secrets and docker, and let the old one in no more
+    #[arg(long, env = "KINDREG_ROTATE")]
+    rotate: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  kindreg logout\n\n\
+    It forgets what `kindreg login` stored, and nothing else.")]
+pub(super) struct LogoutArguments {}
+
+async fn asked(session: &Session, shared: &Shared) -> Result<Spec> {
+    let asked = steps::asked(&*session.docker, &shared.name).await?;
+    Ok(asked.ok_or_else(|| status::nothing(shared))?.current)
+}
+
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let session = Session::open(shared, printer).await?;
+    let spec = asked(&session, shared).await?;
+    let config = docker_config();
+    if arguments.rotate {
+        let held = ContainerLock::of(&spec).acquire(&session.ctx).await?;
+        let registries = spec.registries.iter().filter(|one| one.asks_password());
+        let mut ended = Ok(());
+        for registry in registries {
+            ended = rotate(&session.ctx, &spec, registry, &config).await;
+            if ended.is_err() {
+                break;
+            }
+        }
+        held.release().await;
+        session.progress.end();
+        if let Err(error) = ended {
+            return session.failed(
+                error,
+                "both passwords are let in; `kindreg login --rotate` goes on",
+            );
+        }
+    }
+    let passwords = steps::passwords(&session.ctx, &spec)
+        .await?
+        .ok_or_else(|| {
+            Problem::not_ready(
+                "the registry has no password yet",
+                format!("make it: kindreg up --name {}", spec.cluster),
+            )
+        })?;
+    let mut stored = Vec::new();
+    for (domain, user) in &passwords {
+        let place = config.store(domain, user).await?;
+        stored.push((domain, user.user(), place));
+    }
+    if shared.json {
+        let logins: Vec<_> = stored
+            .iter()
+            .map(|(domain, user, place)| json!({"domain": domain, "user": user, "place": place.to_string()}))
+            .collect();
+        printer.out(
+            &json!({"cluster": spec.cluster, "rotated": arguments.rotate, "logins": logins})
+                .to_string(),
+        );
+        return Ok(Exit::Done);
+    }
+    if stored.is_empty() {
+        printer.out(&format!(
+            "Nothing to do: no registry of cluster {} asks for a password.",
+            spec.cluster
+        ));
+    }
+    for (domain, user, place) in stored {
+        printer.out(&format!("Logged in to {domain} as {user}; kept in {place}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// `kindreg logout`.
+pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printer) -> Result<Exit> {
+    let session = Session::open(shared, printer).await?;
+    let spec = asked(&session, shared).await?;
+    let domains = forget(&logins(&session.ctx, &spec).await, printer).await;
+    if shared.json {
+        printer.out(&json!({"cluster": spec.cluster, "logouts": domains}).to_string());
+    } else if domains.is_empty() {
+        printer.out("Nothing to do: docker is not logged in with a password of this cluster.");
+    }
+    for domain in domains.iter().filter(|_| !shared.json) {
+        printer.out(&format!("Logged out of {domain}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Everything that `login` may have stored: each domain with the users that were ever handed out for it.
+pub(super) async fn logins(ctx: &Ctx, spec: &Spec) -> Vec<(String, Vec<RegistryCredentials>)> {
+    let mut all = Vec::new();
+    for registry in spec.registries.iter().filter(|one| one.asks_password()) {
+        // Without them there is nothing to compare with, and so nothing that is surely ours.
+        if let Ok(Some(users)) = steps::stored(ctx, &spec.cluster, registry).await {
+            let ours: Vec<_> = std::iter::once(users.current)
+                .chain(users.retiring)
+                .collect();
+            all.extend(
+                registry
+                    .domains()
+                    .into_iter()
+                    .map(|domain| (domain, ours.clone())),
+            );
+        }
+    }
+    all
+}
+
+/// Logs out; what can't be forgotten is told, and is no failure.
+pub(super) async fn forget(
+    logins: &[(String, Vec<RegistryCredentials>)],
+    printer: Printer,
+) -> Vec<String> {
+    let config = docker_config();
+    let mut forgotten = Vec::new();
+    for (domain, ours) in logins {
+        match config.erase_ours(domain, ours).await {
+            Ok(true) => forgotten.push(domain.clone()),
+            Ok(false) => {}
+            Err(error) => {
+                let warning = printer.styled("warning:", "1;33");
+                printer.say(&format!(
+                    "{warning} docker was not logged out of {domain}: {error}"
+                ));
+                break;
+            }
+        }
+    }
+    forgotten
+}

@@ -1,0 +1,136 @@
+//! What a registry's secret volume keeps of its users: the one in use, and one that is being replaced.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{CredentialsError, RegistryCredentials, USER_A, USER_B, admits};
+use crate::nonce::nonce;
+
+/// The users of a registry, as `credentials.json` of its secret volume has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Tells these credentials from earlier ones, and is no secret.
+    pub serial: String,
+    /// Handed to nodes, host and secrets.
+    pub current: RegistryCredentials,
+    /// Still let in, until a rotation has come to its end.
+    pub retiring: Option<RegistryCredentials>,
+}
+
+impl Stored {
+    /// A first user.
+    #[must_use]
+    pub fn new(current: RegistryCredentials) -> Self {
+        Self {
+            serial: nonce(),
+            current,
+            retiring: None,
+        }
+    }
+
+    /// A new user beside this one, who is let in for as long as others still have it.
+    pub fn rotated(self) -> Result<Self, CredentialsError> {
+        let user = if self.current.user() == USER_A {
+            USER_B
+        } else {
+            USER_A
+        };
+        let mut next = Self::new(RegistryCredentials::generate(user)?);
+        next.retiring = Some(self.current);
+        Ok(next)
+    }
+
+    /// The end of a rotation.
+    #[must_use]
+    pub fn retired(self) -> Self {
+        Self {
+            retiring: None,
+            ..self
+        }
+    }
+
+    fn users(&self) -> impl Iterator<Item = &RegistryCredentials> {
+        std::iter::once(&self.current).chain(&self.retiring)
+    }
+
+    /// The htpasswd file for them.
+    pub fn htpasswd(&self) -> Result<String, CredentialsError> {
+        self.users().map(RegistryCredentials::htpasswd).collect()
+    }
+
+    /// Whether an htpasswd file lets them in, and nobody else.
+    #[must_use]
+    pub fn is_in(&self, htpasswd: &str) -> bool {
+        let lines = htpasswd.lines().filter(|line| !line.trim().is_empty());
+        lines.count() == self.users().count() && self.users().all(|user| admits(htpasswd, user))
+    }
+
+    /// As `credentials.json`.
+    #[must_use]
+    pub fn to_json(&self) -> SecretString {
+        let one = |one: &RegistryCredentials| json!({"user": one.user(), "password": one.password().expose_secret()});
+        json!({
+            "serial": self.serial,
+            "current": one(&self.current),
+            "retiring": self.retiring.as_ref().map(one),
+        })
+        .to_string()
+        .into()
+    }
+
+    /// From `credentials.json`.
+    pub fn from_json(text: &[u8]) -> Result<Self, CredentialsError> {
+        // serde's own words would quote what it read.
+        let damaged = || CredentialsError::Damaged("credentials.json");
+        let value: Value = serde_json::from_slice(text).map_err(|_| damaged())?;
+        let one = |value: &Value| match (value["user"].as_str(), value["password"].as_str()) {
+            (Some(user), Some(password)) => RegistryCredentials::new(user, password.to_owned()),
+            _ => Err(damaged()),
+        };
+        let retiring = &value["retiring"];
+        Ok(Self {
+            serial: value["serial"].as_str().ok_or_else(damaged)?.to_owned(),
+            current: one(&value["current"])?,
+            retiring: (!retiring.is_null()).then(|| one(retiring)).transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_lets_both_in_and_then_the_new_one_alone() {
+        let first = Stored::new(RegistryCredentials::generate(USER_A).unwrap());
+        let htpasswd = first.htpasswd().unwrap();
+        assert!(
+            htpasswd.starts_with("kindreg-a:$2y$04$"),
+            "the form that every reader of htpasswd knows"
+        );
+        assert!(first.is_in(&htpasswd));
+        let both = first.clone().rotated().unwrap();
+        assert_eq!(both.current.user(), USER_B);
+        assert!(!both.is_in(&htpasswd));
+        let htpasswd = both.htpasswd().unwrap();
+        assert!(both.is_in(&htpasswd) && admits(&htpasswd, &first.current));
+        let second = both.clone().retired();
+        assert!(!second.is_in(&htpasswd), "the old one is still let in");
+        assert_eq!(second.serial, both.serial);
+        assert_eq!(second.rotated().unwrap().current.user(), USER_A);
+    }
+
+    #[test]
+    fn it_reads_back_and_never_quotes_what_it_can_not_read() {
+        let both = Stored::new(RegistryCredentials::generate(USER_A).unwrap())
+            .rotated()
+            .unwrap();
+        let json = both.to_json();
+        assert_eq!(
+            Stored::from_json(json.expose_secret().as_bytes()).unwrap(),
+            both
+        );
+        let error = Stored::from_json(br#"{"current":{"user":"x:y","password":"hunter2"}}"#);
+        assert!(!format!("{:?}", error.unwrap_err()).contains("hunter2"));
+    }
+}

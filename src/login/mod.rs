@@ -1,0 +1,230 @@
+//! The user's docker config: where `docker login` keeps what docker, crane, skopeo, oras and helm read.
+//!
+//! A helper named there gets the password; else it stands in the file, as docker does it. All else in the file stays
+//! as it is.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+
+use crate::credentials::{CredentialsError, RegistryCredentials, auths};
+use helper::Helper;
+
+mod helper;
+#[cfg(test)]
+mod tests;
+
+/// Why the user could not be logged in or out.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Docker's config names a helper that is not installed.
+    #[error("docker's config names the credential helper {0}, which is not in PATH")]
+    NoHelper(String),
+    /// The helper refused.
+    #[error("{program}: {said}")]
+    Helper {
+        /// The helper's program.
+        program: String,
+        /// What it said.
+        said: String,
+    },
+    /// The config can't be read as one.
+    #[error("{}: {cause}", file.display())]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: CredentialsError,
+    },
+    /// The config can't be read or written.
+    #[error("{}: {cause}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// Result of a change of docker's config.
+pub type Result<T> = std::result::Result<T, LoginError>;
+
+/// Where a password went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Into the config itself.
+    File(PathBuf),
+    /// To a helper, by its program's name.
+    Helper(String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Helper(program) => f.write_str(program),
+        }
+    }
+}
+
+/// Docker's config of one user.
+#[derive(Debug, Clone)]
+pub struct DockerConfig {
+    file: PathBuf,
+    path: Option<OsString>,
+}
+
+impl DockerConfig {
+    /// The config in a folder (`~/.docker`), with helpers from a `PATH`.
+    #[must_use]
+    pub fn of(folder: &Path, path: Option<OsString>) -> Self {
+        let file = folder.join("config.json");
+        Self { file, path }
+    }
+
+    /// What it has for a domain: a user and a secret. The user `<token>` has an identity token for a secret.
+    pub async fn get(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
+        let config = self.parsed(&self.read()?)?;
+        if let Some(helper) = self.helper(&config, domain) {
+            return helper.get(domain).await;
+        }
+        let entry = config.get("auths").and_then(|auths| auths.get(domain));
+        Ok(entry.and_then(plain))
+    }
+
+    /// Whether it has exactly these credentials for a domain.
+    pub async fn has(&self, domain: &str, credentials: &RegistryCredentials) -> Result<bool> {
+        let found = self.get(domain).await?;
+        Ok(found.is_some_and(|(user, secret)| {
+            user == credentials.user()
+                && secret.expose_secret() == credentials.password().expose_secret()
+        }))
+    }
+
+    /// Keeps credentials for a domain, as `docker login` does.
+    pub async fn store(&self, domain: &str, credentials: &RegistryCredentials) -> Result<Place> {
+        let text = self.read()?;
+        let mut config = self.parsed(&text)?;
+        let (place, entry) = if let Some(helper) = self.helper(&config, domain) {
+            helper
+                .store(domain, credentials.user(), credentials.password())
+                .await?;
+            // docker leaves this mark, by which `docker logout` knows of the login.
+            (Place::Helper(helper.program()), json!({}))
+        } else {
+            let entry = json!({"auth": credentials.basic().expose_secret()});
+            (Place::File(self.file.clone()), entry)
+        };
+        let auths = config.entry("auths").or_insert_with(|| json!({}));
+        if auths.get(domain) != Some(&entry) {
+            auths[domain] = entry;
+            self.write(&text, &config)?;
+        }
+        Ok(place)
+    }
+
+    /// Forgets a domain, as `docker logout` does. A config that holds nothing any more goes.
+    pub async fn erase(&self, domain: &str) -> Result<()> {
+        let text = self.read()?;
+        let mut config = self.parsed(&text)?;
+        if let Some(helper) = self.helper(&config, domain) {
+            helper.erase(domain).await?;
+        }
+        let auths = config.get_mut("auths").and_then(Value::as_object_mut);
+        let Some(auths) = auths.filter(|auths| auths.contains_key(domain)) else {
+            return Ok(());
+        };
+        auths.shift_remove(domain);
+        if auths.is_empty() && config.len() == 1 {
+            return fs::remove_file(&self.file).map_err(|cause| self.io(cause));
+        }
+        self.write(&text, &config)
+    }
+
+    /// Forgets a domain if what is kept for it is one of these; whether it was.
+    pub async fn erase_ours(&self, domain: &str, ours: &[RegistryCredentials]) -> Result<bool> {
+        for credentials in ours {
+            if self.has(domain, credentials).await? {
+                self.erase(domain).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// docker's own order: a helper for that domain, then the one for all, then the file.
+    fn helper(&self, config: &Map<String, Value>, domain: &str) -> Option<Helper> {
+        let special = config.get("credHelpers").and_then(|all| all.get(domain));
+        let name = special.or_else(|| config.get("credsStore"))?.as_str()?;
+        let (name, path) = (name.to_owned(), self.path.clone());
+        (!name.is_empty()).then_some(Helper { name, path })
+    }
+
+    fn read(&self) -> Result<Vec<u8>> {
+        match fs::read(&self.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|cause| self.io(cause)),
+        }
+    }
+
+    fn parsed(&self, text: &[u8]) -> Result<Map<String, Value>> {
+        auths::read(text).map_err(|cause| LoginError::Config {
+            file: self.file.clone(),
+            cause,
+        })
+    }
+
+    /// Written beside and renamed, so that nobody reads half a file; through a link, as dotfiles are often linked.
+    fn write(&self, before: &[u8], config: &Map<String, Value>) -> Result<()> {
+        let write = || {
+            let file = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
+            let folder = file.parent().unwrap_or_else(|| Path::new("."));
+            if !folder.exists() {
+                fs::create_dir_all(folder)?;
+                fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+            }
+            let mut new = tempfile::Builder::new()
+                .prefix(".config.json.")
+                .tempfile_in(folder)?;
+            new.write_all(auths::write(before, config).expose_secret().as_bytes())?;
+            if let Ok(old) = fs::metadata(&file) {
+                let mode = fs::Permissions::from_mode(old.mode() & 0o777);
+                new.as_file().set_permissions(mode)?;
+                // Root may do this in another user's home; nobody else needs it.
+                let _ = std::os::unix::fs::chown(new.path(), Some(old.uid()), Some(old.gid()));
+            }
+            new.as_file().sync_all()?;
+            new.persist(&file).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|cause| self.io(cause))
+    }
+
+    fn io(&self, cause: std::io::Error) -> LoginError {
+        let file = self.file.clone();
+        LoginError::Io { file, cause }
+    }
+}
+
+/// User and secret of an entry that needs no helper.
+fn plain(entry: &Value) -> Option<(String, SecretString)> {
+    let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
+    if let Some(token) = text("identitytoken") {
+        return Some(("<token>".to_owned(), token.to_owned().into()));
+    }
+    if let Some(pair) = text("username").zip(text("password")) {
+        return Some((pair.0.to_owned(), pair.1.to_owned().into()));
+    }
+    let decoded = STANDARD.decode(text("auth")?).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    // docker itself ends it with NUL, once upon a time.
+    let (user, password) = decoded.trim_end_matches('\0').split_once(':')?;
+    Some((user.to_owned(), password.to_owned().into()))
+}

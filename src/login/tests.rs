@@ -1,0 +1,152 @@
+//! Against real files and a helper that is a shell script.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::credentials::USER_A;
+
+const DOMAIN: &str = "registry.test:5001";
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn config(&self) -> DockerConfig {
+        let path = std::env::join_paths([self.0.path(), Path::new("/usr/bin"), Path::new("/bin")]);
+        DockerConfig::of(&self.0.path().join(".docker"), Some(path.unwrap()))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join(".docker/config.json")
+    }
+
+    fn write(&self, text: &str) {
+        fs::create_dir_all(self.file().parent().unwrap()).unwrap();
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn mode(&self) -> u32 {
+        fs::metadata(self.file()).unwrap().permissions().mode() & 0o777
+    }
+
+    /// A helper that keeps one entry in a file, and its arguments in another.
+    fn helper(&self, name: &str) {
+        let program = self.0.path().join(format!("docker-credential-{name}"));
+        let script = r#"#!/bin/sh
+cd "$(dirname "$0")"; echo "$@" >>arguments
+case $1 in
+  store) cat >kept ;;
+  get) read -r server; grep -q "\"$server\"" kept 2>/dev/null && cat kept || { echo "credentials not found in native keychain"; exit 1; } ;;
+  erase) rm -f kept ;;
+esac
+"#;
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+fn user() -> RegistryCredentials {
+    RegistryCredentials::generate(USER_A).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_config_one_is_made_for_the_user_alone_and_goes_again() {
+    let home = Home::new();
+    let (config, user) = (home.config(), user());
+    assert!(config.get(DOMAIN).await.unwrap().is_none());
+    let place = config.store(DOMAIN, &user).await.unwrap();
+    assert_eq!(place, Place::File(home.file()));
+    config.store("localhost:5001", &user).await.unwrap();
+    assert_eq!(home.mode(), 0o600);
+    assert!(config.has(DOMAIN, &user).await.unwrap());
+    assert!(
+        config
+            .erase_ours(DOMAIN, std::slice::from_ref(&user))
+            .await
+            .unwrap()
+    );
+    assert!(config.erase_ours("localhost:5001", &[user]).await.unwrap());
+    assert!(!home.file().exists());
+}
+
+#[tokio::test]
+async fn all_else_in_a_config_stays_to_the_letter_with_mode_and_link() {
+    let home = Home::new();
+    let text = "{\n  \"psFormat\": \"x\",\n  \"auths\": {\n    \"ghcr.io\": {\n      \"auth\": \"eDp5\"\n    }\n  },\n  \"aliases\": {}\n}\n";
+    let real = home.0.path().join("dotfile");
+    fs::write(&real, text).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::create_dir(home.file().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&real, home.file()).unwrap();
+    let (config, user) = (home.config(), user());
+    config.store(DOMAIN, &user).await.unwrap();
+    assert_ne!(home.text(), text);
+    assert_eq!(home.mode(), 0o640);
+    config.erase(DOMAIN).await.unwrap();
+    assert_eq!(home.text(), text);
+    assert!(fs::symlink_metadata(home.file()).unwrap().is_symlink());
+}
+
+#[tokio::test]
+async fn a_helper_gets_the_password_and_the_file_only_a_mark() {
+    for config in [
+        format!("{{\"credsStore\": \"mine\"}}"),
+        format!("{{\"credsStore\": \"absent\", \"credHelpers\": {{\"{DOMAIN}\": \"mine\"}}}}"),
+    ] {
+        let home = Home::new();
+        home.helper("mine");
+        home.write(&config);
+        let (config, user) = (home.config(), user());
+        let place = config.store(DOMAIN, &user).await.unwrap();
+        assert_eq!(place, Place::Helper("docker-credential-mine".to_owned()));
+        assert!(config.has(DOMAIN, &user).await.unwrap());
+        let password = user.password().expose_secret();
+        assert!(!home.text().contains(user.basic().expose_secret()));
+        let arguments = fs::read_to_string(home.0.path().join("arguments")).unwrap();
+        assert!(!arguments.contains(password), "{arguments}");
+        assert!(config.erase_ours(DOMAIN, &[user]).await.unwrap());
+        assert!(config.get(DOMAIN).await.unwrap().is_none());
+        assert!(!home.text().contains("5001\": {}"), "{}", home.text());
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_put_there_meanwhile_stays() {
+    let home = Home::new();
+    let (config, ours, theirs) = (home.config(), user(), user());
+    config.store(DOMAIN, &theirs).await.unwrap();
+    assert!(!config.erase_ours(DOMAIN, &[ours]).await.unwrap());
+    assert!(config.has(DOMAIN, &theirs).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_helper_that_is_not_there_is_named() {
+    let home = Home::new();
+    home.write("{\"credsStore\": \"desktop\"}");
+    let error = home.config().store(DOMAIN, &user()).await.unwrap_err();
+    assert!(matches!(&error, LoginError::NoHelper(name) if name == "docker-credential-desktop"));
+}
+
+#[test]
+fn entries_of_every_kind_are_read() {
+    let read = |entry: Value| {
+        plain(&entry).map(|(user, secret)| format!("{user}/{}", secret.expose_secret()))
+    };
+    assert_eq!(read(json!({"auth": "dTpwOnc="})).unwrap(), "u/p:w");
+    assert_eq!(
+        read(json!({"username": "u", "password": "p"})).unwrap(),
+        "u/p"
+    );
+    assert_eq!(
+        read(json!({"auth": "", "identitytoken": "t"})).unwrap(),
+        "<token>/t"
+    );
+    assert!(read(json!({})).is_none());
+}

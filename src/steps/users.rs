@@ -1,0 +1,86 @@
+//! The users of a registry that serves, replaced by one rename: there is no moment at which nobody is let in.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use secrecy::ExposeSecret;
+
+use super::our_container;
+use crate::archive::Archive;
+use crate::credentials::Stored;
+use crate::docker::{
+    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
+};
+use crate::layout::{self, Layout};
+use crate::registry::distribution;
+use crate::spec::{Registry, Spec};
+use crate::step::Ctx;
+
+/// Name of the script that puts a new htpasswd file in the place of the old one: folder.
+pub const RENAME: &str = "kindreg-rename-users";
+/// The archive API removes a file before it writes it anew. distribution looks at the time of the file, which is to
+/// the nanosecond here, and to the second in an archive.
+const RENAME_SCRIPT: &str =
+    r#"set -eu; cd "$1"; touch htpasswd.new; [ ! -s htpasswd.new ] || mv -f htpasswd.new htpasswd"#;
+
+/// Lets these users in, and nobody else; then they are what all others are to have.
+pub async fn replace_users(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+    users: &Stored,
+) -> Result<()> {
+    let container = Layout::of(&spec.cluster).registry(&registry.name);
+    let file = |name: &str, text: String| Archive::new().file(name, 0o600, text).into_bytes();
+    let new = file(
+        &format!("{}.new", distribution::HTPASSWD),
+        users.htpasswd()?,
+    )?;
+    ctx.docker.upload(&container, layout::SECRET, new).await?;
+    rename(ctx, spec, registry).await?;
+    let json = users.to_json().expose_secret().to_owned();
+    let json = file(distribution::CREDENTIALS, json)?;
+    Ok(ctx.docker.upload(&container, layout::SECRET, json).await?)
+}
+
+/// In a container of its own: a registry's image need not have a shell.
+async fn rename(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<()> {
+    let layout = Layout::of(&spec.cluster);
+    let name = layout.users_writer(&registry.name);
+    if our_container(&*ctx.docker, &layout, &name).await?.is_some() {
+        ctx.docker.remove(&name).await?;
+    }
+    let command = ["-c", RENAME_SCRIPT, RENAME, layout::SECRET];
+    let container = ContainerSpec {
+        name: name.clone(),
+        image: spec.node_image.to_string(),
+        entrypoint: vec!["sh".to_owned()],
+        command: command.map(str::to_owned).into(),
+        environment: BTreeMap::new(),
+        labels: layout.labels(),
+        mounts: vec![Mount {
+            source: MountSource::Volume(layout.secret_volume(&registry.name)),
+            target: layout::SECRET.to_owned(),
+        }],
+        network: NetworkMode::None,
+        ports: Vec::new(),
+        restart: Restart::No,
+        capabilities: Capabilities::Only(vec!["DAC_OVERRIDE".to_owned()]),
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
+    };
+    ctx.docker.create(&container).await?;
+    let result = async {
+        ctx.docker.start(&name).await?;
+        match ctx.docker.wait(&name).await? {
+            0 => Ok(()),
+            code => bail!(
+                "replacing the registry's users ended with exit code {code}: {}",
+                ctx.docker.logs(&name, 5).await?.trim()
+            ),
+        }
+    }
+    .await;
+    ctx.docker.remove(&name).await?;
+    result
+}

@@ -1,0 +1,187 @@
+//! What a CI job needs to use a registry, as variables in the form that it reads. Pure.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use crate::credentials::RegistryCredentials;
+use crate::spec::Registry;
+
+/// Where the variables go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `export NAME='value'`, for `eval`.
+    Shell,
+    /// `NAME="value"`, as docker compose and most libraries read it.
+    Dotenv,
+    /// One object.
+    Json,
+    /// `NAME=value`, for `>>"$GITHUB_ENV"`:
+    /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
+    Github,
+    /// `NAME=value`, for `artifacts:reports:dotenv`, which takes no quotes:
+    /// <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
+    Gitlab,
+}
+
+/// A variable; its `Debug` form does not show the value.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    name: String,
+    value: SecretString,
+}
+
+/// What stands for a password that is not to be seen.
+pub const MASK: &str = "***";
+
+/// Whether passwords are in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are.
+    Shown,
+    /// [`MASK`] stands for them.
+    Masked,
+}
+
+/// The prefix of a registry's variables, where the user gave none: `KINDREG_REGISTRY` for `registry`.
+#[must_use]
+pub fn prefix(registry: &Registry) -> String {
+    format!("KINDREG_{}", upper(registry.name.as_str()))
+}
+
+/// As a variable has it: `my-registry` is `MY_REGISTRY`.
+#[must_use]
+pub fn upper(name: &str) -> String {
+    let sign = |sign: char| match sign {
+        'a'..='z' => sign.to_ascii_uppercase(),
+        'A'..='Z' | '0'..='9' => sign,
+        _ => '_',
+    };
+    name.chars().map(sign).collect()
+}
+
+/// The variables of one registry; user and password only where it asks for them.
+#[must_use]
+pub fn variables(
+    prefix: &str,
+    registry: &Registry,
+    user: Option<&RegistryCredentials>,
+    secrets: Secrets,
+) -> Vec<Variable> {
+    let variable = |suffix: &str, value: String| Variable {
+        name: format!("{prefix}_{suffix}"),
+        value: value.into(),
+    };
+    let mut all = vec![
+        variable("HOST", registry.domain()),
+        variable("LOCAL_HOST", registry.local_domain()),
+    ];
+    if let Some(user) = user {
+        all.push(variable("USR", user.user().to_owned()));
+        let password = match secrets {
+            Secrets::Shown => user.password().expose_secret(),
+            Secrets::Masked => MASK,
+        };
+        all.push(variable("PSW", password.to_owned()));
+    }
+    all
+}
+
+/// As text, one line a variable.
+#[must_use]
+pub fn written(variables: &[Variable], format: Format) -> SecretString {
+    if format == Format::Json {
+        let value = |one: &Variable| Value::from(one.value.expose_secret());
+        let pairs = variables.iter().map(|one| (one.name.clone(), value(one)));
+        let object: Map<String, Value> = pairs.collect();
+        return Value::Object(object).to_string().into();
+    }
+    let lines: Vec<String> = variables
+        .iter()
+        .map(|Variable { name, value }| {
+            let value = value.expose_secret();
+            match format {
+                Format::Shell => format!("export {name}='{}'", value.replace('\'', r"'\''")),
+                Format::Dotenv => format!("{name}={}", quoted(value)),
+                Format::Github | Format::Gitlab | Format::Json => format!("{name}={value}"),
+            }
+        })
+        .collect();
+    lines.join("\n").into()
+}
+
+/// Single quotes where they do, as nothing is expanded in them.
+fn quoted(value: &str) -> String {
+    if !value.contains('\'') {
+        return format!("'{value}'");
+    }
+    let mut text = String::from("\"");
+    for sign in value.chars() {
+        if matches!(sign, '"' | '\\' | '$' | '`') {
+            text.push('\\');
+        }
+        text.push(sign);
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(password: &str, format: Format, secrets: Secrets) -> String {
+        let registry: Registry = serde_json::from_value(serde_json::json!({
+            "name": "my-registry", "host": "registry.test", "port": 5001, "image": "registry:3"
+        }))
+        .unwrap();
+        let user = RegistryCredentials::new("me", password.to_owned()).unwrap();
+        let all = variables(&prefix(&registry), &registry, Some(&user), secrets);
+        written(&all, format).expose_secret().to_owned()
+    }
+
+    #[test]
+    fn each_form_is_what_its_reader_reads() {
+        let shown = |format| text("s3cret", format, Secrets::Shown);
+        assert_eq!(
+            shown(Format::Shell),
+            "export KINDREG_MY_REGISTRY_HOST='registry.test:5001'\n\
+             export KINDREG_MY_REGISTRY_LOCAL_HOST='localhost:5001'\n\
+             export KINDREG_MY_REGISTRY_USR='me'\n\
+             export KINDREG_MY_REGISTRY_PSW='s3cret'"
+        );
+        assert!(shown(Format::Github).ends_with("\nKINDREG_MY_REGISTRY_PSW=s3cret"));
+        let json: Value = serde_json::from_str(&shown(Format::Json)).unwrap();
+        assert_eq!(json["KINDREG_MY_REGISTRY_PSW"], "s3cret");
+    }
+
+    #[test]
+    fn no_value_breaks_out_of_its_quotes() {
+        let nasty = r#"it's "$HOME" `id` \ #x"#;
+        let shell = text(nasty, Format::Shell, Secrets::Shown);
+        let script = format!("{shell}\nprintf %s \"$KINDREG_MY_REGISTRY_PSW\"");
+        let said = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output();
+        assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap(), nasty);
+        let dotenv = text(nasty, Format::Dotenv, Secrets::Shown);
+        assert!(
+            dotenv.ends_with(r#"PSW="it's \"\$HOME\" \`id\` \\ #x""#),
+            "{dotenv}"
+        );
+        assert!(text("a b#c", Format::Dotenv, Secrets::Shown).ends_with("PSW='a b#c'"));
+    }
+
+    #[test]
+    fn passwords_are_masked_unless_asked_for() {
+        for format in [
+            Format::Shell,
+            Format::Dotenv,
+            Format::Json,
+            Format::Github,
+            Format::Gitlab,
+        ] {
+            let masked = text("s3cret", format, Secrets::Masked);
+            assert!(!masked.contains("s3cret") && masked.contains(MASK));
+        }
+    }
+}
