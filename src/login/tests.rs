@@ -97,7 +97,7 @@ async fn all_else_in_a_config_stays_to_the_letter_with_mode_and_link() {
 #[tokio::test]
 async fn a_helper_gets_the_password_and_the_file_only_a_mark() {
     for config in [
-        format!("{{\"credsStore\": \"mine\"}}"),
+        "{\"credsStore\": \"mine\"}".to_owned(),
         format!("{{\"credsStore\": \"absent\", \"credHelpers\": {{\"{DOMAIN}\": \"mine\"}}}}"),
     ] {
         let home = Home::new();
