@@ -207,7 +207,7 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         ("[registry.a]\nhost_trust = true", "it belongs in [cluster]"),
         (
             "[registry.a]\nzzzzzz = 1",
-            "there are host, port, backend, image, names, keep_data, mirror_of",
+            "there are host, port, backend, image, names, keep_data, mirror_of, auth",
         ),
         (
             "[registry]\nhost = \"a.test\"",
