@@ -122,8 +122,11 @@ pub async fn up(
     run_stage(&plan.images, Place::First, ctx, &made, on).await?;
     let held = lock.acquire(ctx).await?;
     let result = up_locked(plan, ctx, &made, on).await;
-    if result.is_err() && on_failure == OnFailure::RollBack {
-        roll_back(&made, ctx, on).await;
+    if result.is_err() {
+        match on_failure {
+            OnFailure::RollBack => roll_back(&made, ctx, on).await,
+            OnFailure::Keep => ctx.end_creation().await,
+        }
     }
     held.release().await;
     result

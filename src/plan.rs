@@ -44,7 +44,7 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             stage([vec![step(steps::Cluster { spec: whole() })]]),
             stage(
                 std::iter::once(vec![step(steps::NodesReady { spec: whole() })])
-                    .chain(spec.registries.first().map(|first| hosting(spec, first)))
+                    .chain(announced(spec).map(|registry| hosting(spec, registry)))
                     .chain(each(proof).filter(|_| verify == Verify::EveryNode)),
             ),
             // Last, so that nothing is taken away before its successor is proven.
@@ -201,6 +201,14 @@ fn host_trust(spec: &Spec) -> Lane {
         registry: registry.clone(),
     });
     lane.map(step).collect()
+}
+
+/// The registry that the cluster announces: the `ConfigMap` has room for one, and it is for pushing.
+#[must_use]
+pub fn announced(spec: &Spec) -> Option<&Registry> {
+    spec.registries
+        .iter()
+        .find(|registry| registry.mirror_of.is_none())
 }
 
 fn hosting(spec: &Spec, registry: &Registry) -> Lane {

@@ -162,6 +162,8 @@ pub struct Entry {
     pub nodes: usize,
     /// How many of them run.
     pub running: usize,
+    /// Why nothing more is known of it, where its record can't be read.
+    pub problem: Option<String>,
 }
 
 /// Names of all clusters of kindreg's in an engine, whatever is left of them.
@@ -181,8 +183,20 @@ pub async fn clusters(docker: &dyn Docker) -> Result<Vec<ClusterName>> {
 pub async fn list(docker: &dyn Docker) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for cluster in clusters(docker).await? {
-        let Some(asked) = steps::asked(docker, &cluster).await? else {
-            continue;
+        let asked = match steps::asked(docker, &cluster).await {
+            Ok(Some(asked)) => asked,
+            Ok(None) => continue,
+            // One of another version must not hide the others.
+            Err(error) => {
+                entries.push(Entry {
+                    cluster: cluster.to_string(),
+                    registries: Vec::new(),
+                    nodes: 0,
+                    running: 0,
+                    problem: Some(format!("{error:#}")),
+                });
+                continue;
+            }
         };
         let nodes = steps::nodes(docker, &asked.current).await?;
         let runs = |node: &&crate::docker::Container| node.state == ContainerState::Running;
@@ -196,6 +210,7 @@ pub async fn list(docker: &dyn Docker) -> Result<Vec<Entry>> {
                 .collect(),
             nodes: layout::nodes(&asked.current).len(),
             running: nodes.iter().filter(runs).count(),
+            problem: None,
         });
     }
     Ok(entries)

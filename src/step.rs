@@ -167,6 +167,14 @@ impl Ctx {
         self.unless_stopped(tokio::time::sleep(time)).await
     }
 
+    /// Ends a `kind create` that is still at work, in good order: what it asked of the engine is done by then.
+    pub async fn end_creation(&self) {
+        let creation = self.creation.lock().await.take();
+        if let Some(mut creation) = creation {
+            creation.abort().await;
+        }
+    }
+
     /// The same, for one round of checks: equal questions are asked once, and nothing can be written.
     #[must_use]
     pub fn reading(&self) -> Self {

@@ -38,7 +38,7 @@ enum Form {
     Dotenv,
     /// One object
     Json,
-    /// NAME=value, for a job's file of variables
+    /// NAME=value, for `$GITHUB_ENV`
     Github,
     /// NAME=value, for artifacts:reports:dotenv
     Gitlab,

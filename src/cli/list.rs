@@ -24,6 +24,10 @@ pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Res
         printer.out("There is no cluster of kindreg's in this engine.");
     }
     for entry in entries {
+        if let Some(problem) = entry.problem {
+            printer.out(&format!("{:<20} {problem}", entry.cluster));
+            continue;
+        }
         printer.out(&format!(
             "{:<20} {} of {} nodes run   {}",
             entry.cluster,

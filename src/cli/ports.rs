@@ -106,3 +106,101 @@ fn numbers(asked: &str) -> Vec<u16> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::docker::fake::FakeDocker;
+    use crate::docker::{ContainerSpec, PublishedPort};
+    use crate::registry::distribution;
+    use crate::spec::mistake::Given;
+
+    fn request(ports: &[PortRequest]) -> Request {
+        let mut request = Request::default();
+        let first = request.registries.remove(0);
+        for (number, port) in ports.iter().enumerate() {
+            let mut registry = first.clone();
+            registry.name.value = format!("r{number}").parse().unwrap();
+            registry.host.value = format!("r{number}.test").parse().unwrap();
+            registry.port = Given::new(*port, registry.port.from.clone());
+            request.registries.push(registry);
+        }
+        request
+    }
+
+    fn fixed(number: u16) -> PortRequest {
+        PortRequest::Fixed(Port::new(number).unwrap())
+    }
+
+    async fn found(docker: &FakeDocker, request: &Request, current: Option<&Spec>) -> Vec<u16> {
+        let mut ports = Ports::look(docker, request, current).await.unwrap();
+        let spec = request.resolve(&mut |name| ports.free(name)).unwrap();
+        spec.registries.iter().map(|it| it.port.number()).collect()
+    }
+
+    fn container(spec: &Spec) -> ContainerSpec {
+        distribution::container(spec, &spec.registries[0])
+    }
+
+    #[tokio::test]
+    async fn the_first_port_that_nobody_has_is_found() {
+        let docker = Arc::new(FakeDocker::new());
+        let auto = PortRequest::Auto;
+        assert_eq!(
+            found(&docker, &request(&[auto, auto]), None).await,
+            [5001, 5002]
+        );
+        let beside = request(&[auto, fixed(5001), auto, fixed(5003)]);
+        assert_eq!(
+            found(&docker, &beside, None).await,
+            [5002, 5001, 5004, 5003]
+        );
+
+        // Somebody else's container publishes one, and another cluster's registry, which is stopped, asks for another.
+        docker.add_image("registry:3");
+        let theirs = request(&[fixed(5002)])
+            .resolve(&mut |_| unreachable!())
+            .unwrap();
+        let mut foreign = container(&theirs);
+        foreign.ports = vec![PublishedPort {
+            container: 80,
+            address: "0.0.0.0".to_owned(),
+            host: 5001,
+        }];
+        foreign.network = crate::docker::NetworkMode::None;
+        foreign.labels.clear();
+        docker.create(&foreign).await.unwrap();
+        docker.start(&foreign.name).await.unwrap();
+        let mut record = foreign.clone();
+        record.name = "kindreg-other".to_owned();
+        record.labels = BTreeMap::from([
+            (LABEL_MODE.to_owned(), "owned".to_owned()),
+            (
+                LABEL_ASKED.to_owned(),
+                serde_json::to_string(&theirs).unwrap(),
+            ),
+        ]);
+        docker.create(&record).await.unwrap();
+        assert_eq!(found(&docker, &request(&[auto]), None).await, [5003]);
+    }
+
+    #[tokio::test]
+    async fn a_registry_keeps_the_port_that_it_has() {
+        let docker = FakeDocker::new();
+        let current = request(&[fixed(6000)])
+            .resolve(&mut |_| unreachable!())
+            .unwrap();
+        let auto = PortRequest::Auto;
+        assert_eq!(
+            found(&docker, &request(&[auto, auto]), Some(&current)).await,
+            [6000, 5001]
+        );
+        // Unless it is now asked for by name for another.
+        assert_eq!(
+            found(&docker, &request(&[auto, fixed(6000)]), Some(&current)).await,
+            [5001, 6000]
+        );
+    }
+}

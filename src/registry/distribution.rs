@@ -11,8 +11,6 @@ use crate::docker::{
 use crate::layout::{self, Layout};
 use crate::spec::{Registry, Spec};
 
-/// Setting of the address that it listens at.
-pub const ADDRESS: &str = "REGISTRY_HTTP_ADDR";
 /// What the registry logs once it accepts connections, in both major versions.
 pub const LISTENING: &str = "listening on";
 

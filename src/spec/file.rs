@@ -46,10 +46,12 @@ pub fn parse(
     let mut request = Request::default();
     // Recovers, so that one slip of syntax does not hide what is wrong further down.
     let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    let mut broken = std::collections::BTreeSet::new();
     for error in errors {
         let at = reader.source(error.span().unwrap_or(0..0));
         // The parser names what it saw and what it expected, and no more.
         reader.mistake(Mistake::new(&at, format!("no TOML: {}", error.message())));
+        broken.extend(line(&at));
     }
     let top = Section::new(
         "the file's top level",
@@ -72,12 +74,24 @@ pub fn parse(
     }
     let mut mistakes = reader.mistakes;
     mistakes.extend(request.mistakes());
+    // What recovery made of a broken line is nothing that anybody wrote.
+    mistakes.retain(|mistake| {
+        let of_syntax = mistake.what.starts_with("no TOML");
+        of_syntax || !line(&mistake.at).is_some_and(|line| broken.contains(&line))
+    });
     mistakes.sort();
     mistakes.dedup();
     if mistakes.is_empty() {
         Ok(request)
     } else {
         Err(mistakes)
+    }
+}
+
+fn line(at: &Source) -> Option<usize> {
+    match at {
+        Source::File(place) => Some(place.line),
+        Source::Default | Source::Flag(_) => None,
     }
 }
 

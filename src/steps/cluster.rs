@@ -76,9 +76,7 @@ impl Step for Cluster {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if let Some(mut creation) = ctx.creation.lock().await.take() {
-            creation.abort().await;
-        }
+        ctx.end_creation().await;
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
         if ctx.docker.container(&control_plane).await?.is_some() {
             mark(&*ctx.docker, &self.spec, "").await?;

@@ -1,13 +1,13 @@
 //! The node containers: kind is started, and left at work once all nodes run; `cluster` waits for its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 
 use super::{cluster, nodes};
 use crate::docker::{Container, ContainerState};
-use crate::kind::Orphan;
+use crate::kind::{KindError, Orphan};
 use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::render;
@@ -15,6 +15,8 @@ use crate::spec::Spec;
 use crate::step::{Ctx, State, Step};
 
 const PACE: Duration = Duration::from_millis(100);
+/// For how long no node may have come before it is believed that none will: making one takes the engine 0.3 s.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// The containers of all nodes.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ impl Nodes {
             .create(self.name(), &self.network(), &config)
             .await?;
         *ctx.creation.lock().await = Some(creation);
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while started.elapsed() < ctx.patience {
             if let Some(creation) = ctx.creation.lock().await.as_mut()
                 && creation.ended()
@@ -107,18 +109,39 @@ impl Nodes {
                 // Its failure, and not that nodes are missing, is what the user has to see.
                 creation.finished().await?;
             }
-            let found = nodes(&*ctx.docker, &self.spec).await?;
-            let all = found.len() == layout::nodes(&self.spec).len();
-            if all
-                && found
-                    .iter()
-                    .all(|node| node.state == ContainerState::Running)
-            {
+            if self.all_run(&nodes(&*ctx.docker, &self.spec).await?) {
                 return Ok(());
             }
             ctx.pause(PACE).await?;
         }
         bail!("kind has started no nodes in {} s", ctx.patience.as_secs())
+    }
+
+    fn all_run(&self, found: &[Container]) -> bool {
+        let all = found.len() == layout::nodes(&self.spec).len();
+        all && found
+            .iter()
+            .all(|node| node.state == ContainerState::Running)
+    }
+
+    /// The engine finishes what a killed `docker run` had asked of it: nodes may still come, and start, after kind's
+    /// end. They are deleted until none has come for a while.
+    async fn delete_latecomers(&self, ctx: &Ctx, mut deleted: Result<(), KindError>) -> Result<()> {
+        let mut quiet = Instant::now();
+        let begun = quiet;
+        while quiet.elapsed() < QUIET {
+            // Also where the run is to stop: this is its cleaning up.
+            tokio::time::sleep(PACE).await;
+            if nodes(&*ctx.docker, &self.spec).await?.is_empty() {
+                continue;
+            }
+            deleted = ctx.kind.delete(self.name()).await;
+            if begun.elapsed() > ctx.patience {
+                break;
+            }
+            quiet = Instant::now();
+        }
+        Ok(deleted?)
     }
 
     async fn start_stopped(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
@@ -183,11 +206,17 @@ impl Step for Nodes {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if let Some(mut creation) = ctx.creation.lock().await.take() {
+        let mut creation = ctx.creation.lock().await.take();
+        if let Some(creation) = creation.as_mut() {
             creation.abort().await;
         }
         self.outlast_orphan(ctx).await?;
-        self.refuse_foreign(&nodes(&*ctx.docker, &self.spec).await?)?;
-        Ok(ctx.kind.delete(self.name()).await?)
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        self.refuse_foreign(&found)?;
+        let deleted = ctx.kind.delete(self.name()).await;
+        if creation.is_some() && !self.all_run(&found) {
+            return self.delete_latecomers(ctx, deleted).await;
+        }
+        Ok(deleted?)
     }
 }

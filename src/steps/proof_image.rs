@@ -12,7 +12,6 @@ use crate::docker::{ContainerState, DockerError};
 use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, proof_image};
 use crate::problem::Problem;
-use crate::registry::distribution;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
 
@@ -135,9 +134,8 @@ impl Step for ProofImage {
                 format!("the engine can't push to {}", self.registry.local_domain()),
                 format!(
                     "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
-                     (docker info | grep -i proxy); it listens as the environment says: {}",
+                     (docker info | grep -i proxy)",
                     crate::layout::Layout::of(&self.spec.cluster).registry(&self.registry.name),
-                    distribution::ADDRESS,
                 ),
             )
         })

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::foreign::Foreign;
 use crate::support::{Kubeconfig, Machine, Scene, docker, scratch};
@@ -94,7 +96,7 @@ fn a_kept_wreck_is_not_mixed_with_another_request() {
         .exits(1)
         .says("is taken");
     drop(taken);
-    let kept = Machine::snapshot(scene.home());
+    let kept = once_it_holds_still(&scene);
     for (other, why) in [
         (
             ["--workers", "1"],
@@ -117,6 +119,21 @@ fn a_kept_wreck_is_not_mixed_with_another_request() {
         .exits(0)
         .prints("Removed: cluster e2e-wreck");
     scene.is_as_before();
+}
+
+/// The engine may still be making a node that kind had asked for before its end.
+#[track_caller]
+fn once_it_holds_still(scene: &Scene) -> Machine {
+    let mut last = Machine::snapshot(scene.home());
+    for _ in 0..20 {
+        sleep(Duration::from_secs(3));
+        let now = Machine::snapshot(scene.home());
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+    panic!("the wreck does not hold still");
 }
 
 #[test]

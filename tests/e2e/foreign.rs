@@ -119,9 +119,12 @@ impl Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        if self.kind == "container" {
-            attempt("docker", &["stop", "-t", "1", &self.name]);
-        }
-        attempt("docker", &[self.kind, "rm", &self.name]);
+        let removal: &[&str] = if self.kind == "container" {
+            // With the volume without a name that its image asks for.
+            &["rm", "-f", "-v"]
+        } else {
+            &["rm"]
+        };
+        attempt("docker", &[&[self.kind], removal, &[&self.name]].concat());
     }
 }

@@ -26,7 +26,14 @@ fn pulls_work_again_after_each_kind_of_restart() {
     let addresses = || [&control_plane, &one, &two, &registry].map(|name| address(name));
     let before = addresses();
     docker(&["stop", "-t", "2", &control_plane, &one, &two, &registry]);
-    docker(&["start", &registry, &two, &one, &control_plane]);
+    // The engine gives out addresses in order, so the last becomes the first.
+    let mut order: Vec<_> = before
+        .iter()
+        .zip([&control_plane, &one, &two, &registry])
+        .collect();
+    order.sort_by(|a, b| b.0.cmp(a.0));
+    let order: Vec<&str> = order.into_iter().map(|(_, name)| name.as_str()).collect();
+    docker(&[&["start"], &order[..]].concat());
     assert_ne!(addresses(), before, "addresses were not exchanged");
     pulls_again(&scene, "all started in another order");
 

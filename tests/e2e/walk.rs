@@ -62,7 +62,10 @@ pub(crate) fn from_registry(scene: &Scene, path: &str) -> Value {
     let ca = format!("/etc/containerd/certs.d/{domain}/ca.crt");
     let said = sh(
         &node,
-        &format!("curl -sS --cacert {ca} https://{domain}/v2/{path}"),
+        &format!(
+            "curl -sS -u '{}' --cacert {ca} https://{domain}/v2/{path}",
+            scene.user()
+        ),
     );
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
@@ -80,7 +83,8 @@ pub(crate) fn an_image_of_the_users_own_runs(scene: &Scene) {
         nonce.as_bytes(),
     );
     run_with("docker", &["load"], &image.unwrap().archive).good();
-    docker(&["push", &pushed]);
+    let settings = scene.login();
+    docker(&[&settings, "push", &pushed]);
     docker(&["image", "rm", &pushed]);
 
     let names: Vec<String> = nodes(scene.cluster);

@@ -8,11 +8,19 @@
 
 mod archive;
 mod auth;
+mod cli;
+mod config;
 mod contract;
 mod engine;
 mod faults;
+mod found;
+mod fuzz;
+mod hostile;
+mod kind_config;
 mod laws;
 mod pki;
 mod proof;
+mod schema;
+mod snapshot;
 mod walk;
 mod world;

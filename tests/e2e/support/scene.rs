@@ -153,6 +153,39 @@ impl Scene {
             .args(arguments)
     }
 
+    /// Logs this user's docker in to the registry, and gives docker's flag for this user's settings.
+    #[track_caller]
+    pub(crate) fn login(&self) -> String {
+        self.call(&["login", "--name", self.cluster]).run().exits(0);
+        format!("--config={}", self.home().join(".docker").display())
+    }
+
+    /// User and password of the registry, as curl's `-u` takes them.
+    #[track_caller]
+    pub(crate) fn user(&self) -> String {
+        let said = self
+            .call(&[
+                "env",
+                "--name",
+                self.cluster,
+                "--format",
+                "json",
+                "--show-secrets",
+            ])
+            .run()
+            .exits(0);
+        let all: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(&said.stdout).unwrap();
+        let ending = |end: &str| {
+            all.iter()
+                .find(|(name, _)| name.ends_with(end))
+                .unwrap()
+                .1
+                .clone()
+        };
+        format!("{}:{}", ending("_USR"), ending("_PSW"))
+    }
+
     /// `kindreg down` of this cluster.
     pub(crate) fn down(&self) -> Call {
         self.call(&["down", "--name", self.cluster])

@@ -1,0 +1,301 @@
+//! `kindreg.toml`: what it says is what is asked, and every mistake in it is said at once, with its place.
+
+use std::collections::BTreeMap;
+
+use kindreg::spec::request::Request;
+use kindreg::spec::{Data, HostTrust, Port, Spec, file};
+
+/// What a file comes to, or its mistakes as they are shown. No other file is there.
+pub(crate) fn parse(text: &str) -> Result<Request, Vec<String>> {
+    with_files(text, &BTreeMap::new())
+}
+
+/// The same, beside other files.
+pub(crate) fn with_files(text: &str, files: &BTreeMap<&str, &str>) -> Result<Request, Vec<String>> {
+    let mut load = |path: &str| {
+        let found = files.get(path).map(|text| (*text).to_owned());
+        found.ok_or_else(|| "it is not there".to_owned())
+    };
+    file::parse(text, "kindreg.toml", &mut load)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+/// The Spec of a right file; ports that are `auto` go up from 7001.
+pub(crate) fn spec(text: &str) -> Spec {
+    let mut next = 7000;
+    let request = parse(text).unwrap();
+    let resolved = request.resolve(&mut |_| {
+        next += 1;
+        Ok(Port::new(next)?)
+    });
+    resolved.unwrap()
+}
+
+/// The one mistake of a file.
+fn mistake(text: &str) -> String {
+    match parse(text).unwrap_err().as_slice() {
+        [one] => one.clone(),
+        several => panic!("not one mistake in {text:?}: {several:#?}"),
+    }
+}
+
+const TEMPLATE: &str = include_str!("../../templates/kindreg.toml");
+
+#[test]
+fn an_empty_file_and_the_one_of_init_ask_for_what_no_file_asks_for() {
+    let default = Request::default()
+        .resolve(&mut |_| panic!("no port is auto"))
+        .unwrap();
+    assert_eq!(spec(""), default);
+    assert_eq!(spec(TEMPLATE), default);
+    assert_eq!(
+        (default.registries[0].domain(), default.workers.number()),
+        ("registry.test:5001".to_owned(), 0)
+    );
+}
+
+#[test]
+fn what_init_has_commented_out_is_right_too() {
+    let is_setting = |line: &str| line.starts_with('[') || line.contains(" = ");
+    let lines = TEMPLATE.lines().map(|line| match line.strip_prefix("# ") {
+        // A sentence with a key in backquotes is none.
+        Some(rest) if is_setting(rest) && !rest.contains('`') => rest,
+        _ => line,
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let files = BTreeMap::from([("kind.yaml", "kind: Cluster\n")]);
+    let request = with_files(&text, &files).unwrap();
+    assert!(request.kind_config.is_some());
+    assert_eq!(request.registries.len(), 2);
+    assert_eq!(request.registries[0].names.len(), 1);
+    assert!(request.registries[1].mirror_of.is_some());
+    for key in file::CLUSTER.iter().chain(file::REGISTRY) {
+        assert!(text.contains(&format!("\n{key} = ")), "init shows {key}");
+    }
+}
+
+#[test]
+fn every_key_reaches_the_spec() {
+    let spec = spec(
+        r#"
+        [cluster]
+        name = "demo"
+        workers = 0x2
+        control_planes = 3
+        image = "kindest/node:v1.33.1"
+        host_trust = false
+        [registry.main]
+        host = "nexus.test"
+        port = 5_002
+        backend = "distribution"
+        image = "registry:2"
+        names = ["nexus.local", "nexus.internal"]
+        keep_data = true
+        [registry.hub]
+        port = "auto"
+        mirror_of = "docker.io"
+    "#,
+    );
+    assert_eq!(spec.cluster.as_str(), "demo");
+    assert_eq!(
+        (spec.workers.number(), spec.control_planes.number()),
+        (2, 3)
+    );
+    assert_eq!(spec.node_image.as_str(), "kindest/node:v1.33.1");
+    assert_eq!(spec.host_trust, HostTrust::Leave);
+    let [main, hub] = spec.registries.as_slice() else {
+        panic!("two registries")
+    };
+    assert_eq!(
+        main.domains(),
+        [
+            "nexus.test:5002",
+            "nexus.local:5002",
+            "nexus.internal:5002",
+            "localhost:5002"
+        ]
+    );
+    assert_eq!((main.image.as_str(), main.data), ("registry:2", Data::Keep));
+    assert_eq!(hub.domain(), "hub.test:7001");
+    assert_eq!(
+        hub.upstream().as_deref(),
+        Some("https://registry-1.docker.io")
+    );
+    let other = self::spec("[registry.q]\nmirror_of = \"quay.io\"");
+    let upstream = other.registries[0].upstream();
+    assert_eq!(upstream.as_deref(), Some("https://quay.io"));
+    assert_eq!(
+        (hub.image.as_str(), hub.data),
+        ("registry:3", Data::Discard)
+    );
+}
+
+#[test]
+fn the_first_registry_is_the_first_of_the_file() {
+    let spec = spec("[registry.z]\n[registry.a]\nport = \"auto\"\n[registry.m]\nport = 6000\n");
+    let names: Vec<&str> = spec.registries.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["z", "a", "m"]);
+}
+
+#[test]
+fn every_mistake_is_said_at_once_with_its_place_and_a_way_out() {
+    let text = include_str!("data/wrong.toml");
+    let said = parse(text).unwrap_err().join("\n") + "\n";
+    crate::snapshot::same("wrong.txt", &said);
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_by_what_it_is() {
+    let key = |key: &str| {
+        if file::CLUSTER.contains(&key) && key != "image" {
+            "cluster"
+        } else {
+            "registry.r"
+        }
+    };
+    for (name, wrong) in [
+        ("name", "3"),
+        ("workers", "\"2\""),
+        ("workers", "2.0"),
+        ("workers", "-1"),
+        ("workers", "99999999999999999999999"),
+        ("control_planes", "2"),
+        ("image", "[]"),
+        ("kind_config", "{}"),
+        ("host_trust", "\"true\""),
+        ("host", "1979-05-27"),
+        ("port", "\"5001\""),
+        ("port", "0"),
+        ("port", "65536"),
+        ("port", "\"Auto\""),
+        ("port", "5001.0"),
+        ("names", "\"nexus.local\""),
+        ("names", "[1]"),
+        ("names", "[[]]"),
+        ("keep_data", "1"),
+        ("mirror_of", "true"),
+        ("backend", "\"Distribution\""),
+    ] {
+        let said = mistake(&format!("[{}]\n{name} = {wrong}\n", key(name)));
+        assert!(
+            said.starts_with("kindreg.toml:2:"),
+            "{name} = {wrong}: {said}"
+        );
+    }
+    assert!(mistake("[cluster]\nworkers = \"2\"").ends_with("write it without quotes: 2"));
+    assert!(mistake("cluster = 3").contains("takes a table"));
+    assert!(
+        mistake("[[registry]]\nhost = \"a.test\"").contains("takes a table, and this is a list")
+    );
+}
+
+#[test]
+fn unknown_keys_come_with_the_word_that_was_meant() {
+    for (text, advice) in [
+        ("[cluster]\nworker = 1", "did you mean `workers`?"),
+        (
+            "[cluster]\ncontrol-planes = 1",
+            "did you mean `control_planes`?",
+        ),
+        (
+            "[cluster]\nhost = \"a.test\"",
+            "it belongs in [registry.NAME]",
+        ),
+        ("workers = 1", "it belongs in [cluster]"),
+        ("[registries.a]", "did you mean `registry`?"),
+        ("[registry.a]\nprot = 1", "did you mean `port`?"),
+        ("[registry.a]\nhost_trust = true", "it belongs in [cluster]"),
+        (
+            "[registry.a]\nzzzzzz = 1",
+            "there are host, port, backend, image, names, keep_data, mirror_of, auth",
+        ),
+        (
+            "[registry]\nhost = \"a.test\"",
+            "each registry is a table with a name, such as [registry.main]",
+        ),
+        (
+            "[registry.a]\nmirror_of = \"index.docker.io\"",
+            "they say \"docker.io\"",
+        ),
+    ] {
+        let said = mistake(text);
+        assert!(said.ends_with(advice), "{text}: {said}");
+    }
+}
+
+#[test]
+fn back_ends_that_are_not_there_yet_are_told_from_what_is_none() {
+    assert!(mistake("[registry.a]\nbackend = \"nexus\"").contains("it isn't there yet"));
+    assert!(mistake("[registry.a]\nbackend = \"external\"").contains("it isn't there yet"));
+    assert!(!mistake("[registry.a]\nbackend = \"artifactory\"").contains("yet"));
+}
+
+#[test]
+fn registries_that_are_in_each_other_s_way_are_refused() {
+    let two = |a: &str, b: &str| format!("[registry.a]\n{a}\n[registry.b]\nport = 5002\n{b}\n");
+    for (text, said_of) in [
+        (
+            "[registry.a]\n[registry.b]\n".to_owned(),
+            "kindreg.toml:2:11: port 5001 is registry a's already",
+        ),
+        (
+            two("port = 5002", ""),
+            "kindreg.toml:4:8: port 5002 is registry a's already",
+        ),
+        (
+            two("", "host = \"a.test\""),
+            "kindreg.toml:5:8: a.test is a name of registry a already",
+        ),
+        (
+            two("names = [\"b.test\"]", ""),
+            "b.test is a name of registry a already",
+        ),
+        (
+            two("names = [\"x.test\"]", "names = [\"x.test\"]"),
+            "x.test is a name of registry a already",
+        ),
+        (
+            two("names = [\"a.test\"]", ""),
+            "kindreg.toml:2:10: a.test is given twice",
+        ),
+        (
+            two("mirror_of = \"quay.io\"", "mirror_of = \"quay.io\""),
+            "registry a is a mirror of quay.io already",
+        ),
+        (
+            two("", "mirror_of = \"a.test\""),
+            "a.test is registry a's own name",
+        ),
+        (
+            two("mirror_of = \"a.test\"", ""),
+            "a.test is registry a's own name",
+        ),
+    ] {
+        let said = mistake(&text);
+        assert!(said.contains(said_of), "{text}: {said}");
+    }
+    // Two names are two certs.d folders, and one port number can't be told from another registry's localhost.
+    assert!(parse(&two("", "mirror_of = \"docker.io\"")).is_ok());
+}
+
+#[test]
+fn a_key_given_twice_is_refused_by_the_parser_with_its_place() {
+    assert!(
+        mistake("[cluster]\nworkers = 1\nworkers = 2\n")
+            .starts_with("kindreg.toml:3:1: no TOML: duplicate key")
+    );
+    let said = parse("[registry.a]\n[registry.a]\nhost = \"x.test\"\n").unwrap_err();
+    assert!(said[0].starts_with("kindreg.toml:2:"), "{said:?}");
+}
+
+#[test]
+fn one_port_found_for_two_registries_is_a_failure_and_no_spec() {
+    let request = parse("[registry.a]\nport = \"auto\"\n[registry.b]\nport = \"auto\"\n").unwrap();
+    assert!(request.has_auto());
+    assert!(request.resolve(&mut |_| Ok(Port::default())).is_err());
+    assert!(
+        request
+            .resolve(&mut |_| anyhow::bail!("none is free"))
+            .is_err()
+    );
+}

@@ -1,0 +1,222 @@
+//! Everything that becomes a path, a label, a line of TOML or YAML or an argument is refused by its type, whichever way
+//! it comes in: by the file, by a flag, by the environment, or by a label of the engine.
+
+use kindreg::spec::{ClusterName, Host, ImageRef, Port, RegistryName, Spec, Workers};
+
+use crate::cli::{Answer, kindreg};
+use crate::config::parse;
+
+/// What would leave its place if it were written down as it is.
+const HOSTILE: [&str; 30] = [
+    "../daemon.json",
+    "..",
+    ".",
+    "/etc/passwd",
+    "a/../../b",
+    "a\\b",
+    "a b",
+    "a\nb",
+    "a\r\nb: c",
+    "a\tb",
+    "a\u{0}b",
+    "a\u{1b}[31mb",
+    "a\"b",
+    "a'b",
+    "a`b`",
+    "$(id)",
+    "${HOME}",
+    "a;b",
+    "a|b",
+    "a&b",
+    "a#b",
+    "a,b",
+    "a=b",
+    "{{ a }}",
+    "a\"]\n[host.\"http://evil.test\"]",
+    "--help",
+    "-v",
+    "*",
+    "ä.test",
+    "",
+];
+
+/// Besides those: fit for one kind of name and not for another.
+const NO_NAMES: [&str; 6] = ["a.b", "a:b", "a_b", "A", "a-", "a@b"];
+
+/// How TOML writes a text.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A file is refused for this value, which is shown so that it can't play with a terminal.
+fn refused(file: &str) {
+    let said = parse(file).expect_err(file).join("\n");
+    let no_control = said.chars().all(|c| c == '\n' || !c.is_control());
+    assert!(no_control, "{said:?}");
+    assert!(
+        said.lines().all(|line| line.starts_with("kindreg.toml:")),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_file_takes_no_hostile_value_in_any_field() {
+    for value in HOSTILE {
+        let text = quoted(value);
+        for field in ["name", "image"] {
+            refused(&format!("[cluster]\n{field} = {text}\n"));
+        }
+        for field in ["host", "port", "backend", "image", "mirror_of"] {
+            refused(&format!("[registry.r]\n{field} = {text}\n"));
+        }
+        refused(&format!("[registry.r]\nnames = [{text}]\n"));
+        refused(&format!("[registry.{text}]\nhost = \"a.test\"\n"));
+        refused(&format!("{text} = 1\n"));
+        refused(&format!("[cluster]\n{text} = 1\n"));
+        refused(&format!("[registry.r]\n{text} = 1\n"));
+        for field in ["workers", "control_planes", "host_trust"] {
+            refused(&format!("[cluster]\n{field} = {text}\n"));
+        }
+    }
+    for value in NO_NAMES {
+        let text = quoted(value);
+        refused(&format!("[cluster]\nname = {text}\n"));
+        refused(&format!("[registry.{text}]\n"));
+    }
+}
+
+#[test]
+fn a_kind_configuration_lies_beside_the_file_and_nowhere_else() {
+    for path in ["/etc/passwd", "~/kind.yaml", "", "a\u{0}b", "a\nb"] {
+        let file = format!("[cluster]\nkind_config = {}\n", quoted(path));
+        refused(&file);
+        assert!(
+            parse(&file).unwrap_err()[0].contains("is no path"),
+            "{path:?}"
+        );
+    }
+}
+
+#[test]
+fn the_types_take_no_hostile_value() {
+    for value in HOSTILE.into_iter().chain(NO_NAMES) {
+        assert!(value.parse::<ClusterName>().is_err(), "{value:?}");
+        assert!(value.parse::<RegistryName>().is_err(), "{value:?}");
+        assert!(value.parse::<Port>().is_err(), "{value:?}");
+        assert!(value.parse::<Workers>().is_err(), "{value:?}");
+    }
+    for value in HOSTILE {
+        assert!(value.parse::<Host>().is_err(), "{value:?}");
+        assert!(value.parse::<ImageRef>().is_err(), "{value:?}");
+    }
+}
+
+#[test]
+fn a_label_of_the_engine_is_no_way_in_either() {
+    let good = serde_json::to_value(crate::world::spec()).unwrap();
+    assert!(serde_json::from_value::<Spec>(good.clone()).is_ok());
+    let with = |pointer: &str, value: serde_json::Value| {
+        let mut spec = good.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
+        spec
+    };
+    for value in HOSTILE {
+        for pointer in [
+            "/cluster",
+            "/node_image",
+            "/registries/0/name",
+            "/registries/0/host",
+            "/registries/0/image",
+            "/registries/0/mirror_of",
+            "/registries/0/port",
+            "/registries/0/data",
+            "/host_trust",
+            "/workers",
+            "/control_planes",
+            "/unknown",
+        ] {
+            let spec = serde_json::from_value::<Spec>(with(pointer, value.into()));
+            assert!(spec.is_err(), "{pointer} = {value:?}");
+        }
+        let names = serde_json::json!([value]);
+        assert!(
+            serde_json::from_value::<Spec>(with("/registries/0/names", names)).is_err(),
+            "{value:?}"
+        );
+    }
+    for yaml in [
+        "a: [",
+        "- a",
+        "kind: Pod",
+        "containerdConfigPatches: [\"version = 3\"]",
+    ] {
+        let spec = serde_json::from_value::<Spec>(with("/kind_config", yaml.into()));
+        assert!(spec.is_err(), "{yaml}");
+    }
+}
+
+/// Each flag, its variable, and whether names that are no hosts are bad for it too.
+const FLAGS: [(&str, &str); 6] = [
+    ("--name", "KINDREG_NAME"),
+    ("--host", "KINDREG_HOST"),
+    ("--port", "KINDREG_PORT"),
+    ("--image", "KINDREG_IMAGE"),
+    ("--registry-image", "KINDREG_REGISTRY_IMAGE"),
+    ("--workers", "KINDREG_WORKERS"),
+];
+
+fn is_usage(answer: &Answer, of: &str) {
+    assert_eq!(
+        (answer.code, answer.stdout.as_str()),
+        (2, ""),
+        "{of}: {answer:?}"
+    );
+    assert!(answer.stderr.contains(of), "{of}: {answer:?}");
+    let no_control = answer.stderr.chars().all(|c| c == '\n' || !c.is_control());
+    assert!(no_control, "{answer:?}");
+}
+
+#[test]
+fn flags_take_no_hostile_value() {
+    // What the system itself does not take as an argument can't be tried.
+    for value in HOSTILE.into_iter().filter(|value| !value.contains('\0')) {
+        // All at once, and each is complained of.
+        let given: Vec<String> = FLAGS
+            .iter()
+            .map(|(flag, _)| format!("{flag}={value}"))
+            .collect();
+        let mut arguments = vec!["render"];
+        arguments.extend(given.iter().map(String::as_str));
+        let answer = kindreg(&arguments).run();
+        for (flag, _) in FLAGS {
+            is_usage(&answer, &format!("{flag}: "));
+        }
+    }
+}
+
+#[test]
+fn variables_take_no_hostile_value() {
+    for value in HOSTILE.into_iter().filter(|value| !value.contains('\0')) {
+        let mut command = kindreg(&["render"]);
+        for (_, variable) in FLAGS {
+            command = command.env(variable, value);
+        }
+        let answer = command.run();
+        for (_, variable) in FLAGS {
+            is_usage(&answer, &format!("{variable}: "));
+        }
+    }
+}
+
+#[test]
+fn commands_that_only_need_a_name_take_no_hostile_one() {
+    for command in ["down", "status", "verify"] {
+        for value in ["../x", "a b", "-", ""] {
+            is_usage(
+                &kindreg(&[command, &format!("--name={value}")]).run(),
+                "--name: ",
+            );
+        }
+    }
+}

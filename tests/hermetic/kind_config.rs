@@ -1,0 +1,241 @@
+//! A kind configuration of the user's own is kept, and what would break the nodes' trust is refused with the reason.
+
+use std::collections::BTreeMap;
+
+use kindreg::render;
+use kindreg::spec::{KindConfig, Spec};
+use serde_yaml::Value;
+
+use crate::config::with_files;
+
+const THEIRS: &str = r#"
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+networking:
+  ipFamily: dual
+  disableDefaultCNI: false
+featureGates:
+  InPlacePodVerticalScaling: true
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  maxPods: 200
+containerdConfigPatches:
+- |-
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "native"
+nodes:
+- role: control-plane
+  image: kindest/node:v1.33.0
+  labels: {tier: "yes"}
+- role: worker
+  extraMounts:
+  - hostPath: ./data
+    containerPath: /data
+- role: worker
+"#;
+
+fn spec(toml: &str, theirs: &str) -> Spec {
+    let request = with_files(toml, &BTreeMap::from([("kind.yaml", theirs)])).unwrap();
+    request.resolve(&mut |_| panic!("no port is auto")).unwrap()
+}
+
+const USES: &str = "[cluster]\nkind_config = \"kind.yaml\"\n";
+
+fn rendered(theirs: &str) -> Value {
+    serde_yaml::from_str(&render::kind_config(&spec(USES, theirs)).unwrap()).unwrap()
+}
+
+fn complaint(theirs: &str) -> String {
+    KindConfig::read(theirs).unwrap_err().join("; ")
+}
+
+#[test]
+fn it_is_merged_and_nothing_of_it_is_lost() {
+    let spec = spec(USES, THEIRS);
+    assert_eq!(
+        (spec.control_planes.number(), spec.workers.number()),
+        (1, 2)
+    );
+    crate::snapshot::same("merged.yaml", &render::kind_config(&spec).unwrap());
+
+    let (merged, theirs) = (
+        rendered(THEIRS),
+        serde_yaml::from_str::<Value>(THEIRS).unwrap(),
+    );
+    for key in ["networking", "featureGates", "kubeadmConfigPatches"] {
+        assert_eq!(merged[key], theirs[key], "{key}");
+    }
+    assert_eq!(merged["name"], "kindreg");
+    assert_eq!(merged["nodes"][0], theirs["nodes"][0]);
+    assert_eq!(merged["nodes"][1]["image"], "kindest/node:v1.34.0");
+    assert_eq!(
+        merged["nodes"][1]["extraMounts"],
+        theirs["nodes"][1]["extraMounts"]
+    );
+    let patches = merged["containerdConfigPatches"].as_sequence().unwrap();
+    assert_eq!(
+        (patches.len(), &patches[0]),
+        (2, &theirs["containerdConfigPatches"][0])
+    );
+    assert!(patches[1].as_str().unwrap().contains("config_path"));
+}
+
+#[test]
+fn without_nodes_of_its_own_the_file_says_how_many() {
+    let spec = spec(
+        "[cluster]\nkind_config = \"kind.yaml\"\nworkers = 2\ncontrol_planes = 3\n",
+        "kind: Cluster\n",
+    );
+    let merged: Value = serde_yaml::from_str(&render::kind_config(&spec).unwrap()).unwrap();
+    assert_eq!(merged["nodes"].as_sequence().unwrap().len(), 5);
+    assert_eq!(merged["apiVersion"], "kind.x-k8s.io/v1alpha4");
+    for empty in [
+        "{}",
+        "nodes: []\ncontainerdConfigPatches: []",
+        "nodes:\ncontainerdConfigPatches:\nname:",
+    ] {
+        if empty.ends_with("name:") {
+            assert!(complaint(empty).contains("`name` is no string"));
+            continue;
+        }
+        assert_eq!(
+            rendered(empty)["nodes"].as_sequence().unwrap().len(),
+            1,
+            "{empty}"
+        );
+    }
+}
+
+#[test]
+fn config_path_is_set_once_and_to_our_folder() {
+    let patch = |plugin: &str, setting: &str| {
+        format!("containerdConfigPatches:\n- |\n  [plugins.\"{plugin}\".registry]\n    {setting}\n")
+    };
+    for plugin in ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"] {
+        let merged = rendered(&patch(plugin, "config_path = \"/etc/containerd/certs.d\""));
+        assert_eq!(
+            merged["containerdConfigPatches"]
+                .as_sequence()
+                .unwrap()
+                .len(),
+            1,
+            "{plugin}"
+        );
+        for other in [
+            "\"/etc/other\"",
+            "\"/etc/containerd/certs.d:/etc/docker/certs.d\"",
+            "3",
+        ] {
+            let said = complaint(&patch(plugin, &format!("config_path = {other}")));
+            assert!(said.contains("which kindreg writes to"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_would_break_trust_is_refused_with_the_reason() {
+    let patch = |text: &str| {
+        format!(
+            "containerdConfigPatches:\n- |\n  {}\n",
+            text.replace('\n', "\n  ")
+        )
+    };
+    let cri = "plugins.\"io.containerd.grpc.v1.cri\".registry";
+    for (theirs, why) in [
+        (patch("version = 3\n[debug]\nlevel = \"debug\""), "kind skips a patch in silence"),
+        (patch("version = 2"), "kind skips a patch in silence"),
+        (patch(&format!("[{cri}.mirrors.\"docker.io\"]\nendpoint = [\"http://x\"]")), "refuses to load CRI"),
+        (patch(&format!("[{cri}.configs.\"a.test\".tls]\ninsecure_skip_verify = true")), "refuses to load CRI"),
+        (patch("no toml"), "is no TOML"),
+        ("containerdConfigPatches: [3]".to_owned(), "is no string"),
+        ("containerdConfigPatches: 3".to_owned(), "is no list"),
+        (
+            "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/plugins/io.containerd.grpc.v1.cri/registry/mirrors\"}]']".to_owned(),
+            "which kindreg sets",
+        ),
+        ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "is no list of operations"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d}]}]".to_owned(), "where kindreg writes"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc//containerd/../containerd/}]}]".to_owned(), "where kindreg writes"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d/a.test}]}]".to_owned(), "where kindreg writes"),
+        ("nodes: [{role: worker}]".to_owned(), "1, 3 or 5"),
+        ("nodes: [{role: control-plane}, {role: control-plane}]".to_owned(), "1, 3 or 5"),
+        ("nodes: [{role: loadbalancer}]".to_owned(), "neither control-plane nor worker"),
+        ("nodes: [{image: 'a b'}]".to_owned(), "no image reference"),
+        ("nodes: [3]".to_owned(), "is no mapping"),
+        ("kind: Pod".to_owned(), "its `kind` is not"),
+        ("apiVersion: v1".to_owned(), "its `apiVersion` is not"),
+        ("name: 3".to_owned(), "its `name` is no string"),
+        ("- a".to_owned(), "no YAML mapping"),
+        ("a: [".to_owned(), "no YAML"),
+        ("a: 1\n---\nb: 2".to_owned(), "no YAML"),
+        (format!("nodes: [{}{{}}]", "{role: worker}, ".repeat(51)), "at most 50"),
+    ] {
+        let said = complaint(&theirs);
+        assert!(said.contains(why), "{theirs}\n{said}");
+        // The same by the file, at the key that names it.
+        let said = with_files(USES, &BTreeMap::from([("kind.yaml", theirs.as_str())])).unwrap_err();
+        assert!(said[0].starts_with("kindreg.toml:2:15: kind.yaml: "), "{said:?}");
+    }
+    assert!(
+        KindConfig::read("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/ssl}]}]")
+            .is_ok()
+    );
+}
+
+#[test]
+fn all_that_is_wrong_with_it_is_said_beside_what_is_wrong_with_the_file() {
+    let theirs = "kind: Pod\nnodes: [{role: x}]\ncontainerdConfigPatches: [3]\n";
+    let toml = "[cluster]\nkind_config = \"kind.yaml\"\nworker = 1\n";
+    let said = with_files(toml, &BTreeMap::from([("kind.yaml", theirs)])).unwrap_err();
+    assert_eq!(said.len(), 4, "{said:#?}");
+}
+
+#[test]
+fn what_it_says_and_what_the_file_says_may_not_differ() {
+    let with = |toml: &str, theirs: &str| {
+        let toml = format!("[cluster]\nkind_config = \"kind.yaml\"\n{toml}");
+        with_files(&toml, &BTreeMap::from([("kind.yaml", theirs)])).map_err(|said| said.join("; "))
+    };
+    let said = with("workers = 1", THEIRS).unwrap_err();
+    assert!(
+        said.starts_with(
+            "kindreg.toml:3:11: 1 worker(s) are asked for, and the kind configuration lists 2"
+        ),
+        "{said}"
+    );
+    let said = with("control_planes = 3", THEIRS).unwrap_err();
+    assert!(said.contains("3 control plane(s) are asked for"), "{said}");
+    assert!(with("workers = 2\ncontrol_planes = 1", THEIRS).is_ok());
+
+    let said = with("name = \"a\"", "name: b").unwrap_err();
+    assert!(
+        said.contains("its name is \"b\", and the cluster is to be a"),
+        "{said}"
+    );
+    assert!(with("", "name: b").is_err());
+    assert!(with("name = \"b\"", "name: b").is_ok());
+
+    let ports = "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: 5001}]}]";
+    assert!(
+        with("", ports)
+            .unwrap_err()
+            .contains("take port 5001, which is registry registry's")
+    );
+    assert!(
+        with_files(
+            &format!("{USES}[registry.a]\nport = 5002"),
+            &BTreeMap::from([("kind.yaml", ports)])
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_changed_comment_is_no_other_request() {
+    let other = THEIRS.replace("featureGates:", "# why\nfeatureGates:   # so");
+    assert_eq!(spec(USES, THEIRS), spec(USES, &other));
+    let spec = spec(USES, THEIRS);
+    let again: Spec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
+    assert_eq!(again, spec);
+}
