@@ -55,6 +55,8 @@ const WORDS: &[(Trouble, &[&str])] = &[
             "unauthorized: authentication required",
             "authorization failed",
             "invalid username/password",
+            // Docker asks a registry on loopback again over HTTP, and shows that answer.
+            "login attempt to http://",
         ],
     ),
 ];
@@ -147,6 +149,10 @@ mod tests {
     #[test]
     fn each_trouble_is_known_by_the_words_of_its_teller() {
         for (said, trouble) in [
+            (
+                "Error response from daemon: login attempt to http://localhost:5701/v2/ failed with status: 400 Bad Request",
+                Trouble::Wrong,
+            ),
             // containerd, no credentials for a registry with Basic.
             (
                 r#"failed to pull and unpack image "r.test:1/a:1": failed to resolve reference "r.test:1/a:1": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"#,

@@ -143,7 +143,12 @@ impl DockerConfig {
         };
         auths.shift_remove(domain);
         if auths.is_empty() && config.len() == 1 {
-            return fs::remove_file(&self.file).map_err(|cause| self.io(cause));
+            fs::remove_file(&self.file).map_err(|cause| self.io(cause))?;
+            if let Some(folder) = self.file.parent() {
+                // Only where nothing else is in it.
+                let _ = fs::remove_dir(folder);
+            }
+            return Ok(());
         }
         self.write(&text, &config)
     }

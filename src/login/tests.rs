@@ -73,7 +73,7 @@ async fn without_a_config_one_is_made_for_the_user_alone_and_goes_again() {
             .unwrap()
     );
     assert!(config.erase_ours("localhost:5001", &[user]).await.unwrap());
-    assert!(!home.file().exists());
+    assert!(!home.file().parent().unwrap().exists());
 }
 
 #[tokio::test]

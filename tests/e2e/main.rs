@@ -15,6 +15,8 @@
 mod contract;
 mod support;
 
+mod auth;
+mod canary;
 mod certificates;
 mod change;
 mod engine;

@@ -1,0 +1,422 @@
+//! Passwords on the real thing: who can pull and who can't, what sees the password, and a change of it under load.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use kindreg::oci::proof::proof_image;
+use serde_json::{Value, json};
+
+use crate::canary::Canary;
+use crate::support::{
+    Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, run_with, scratch, sh,
+};
+
+const IMAGE: &str = "e2e/app:1";
+/// A pull that is refused is told of within moments.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A pod that pulls and ends.
+struct Pod<'a> {
+    namespace: &'a str,
+    name: String,
+    account: &'a str,
+    node: &'a str,
+    image: String,
+}
+
+impl Pod<'_> {
+    fn make(&self, scene: &Scene) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": self.name, "namespace": self.namespace, "labels": {"e2e": "auth"}},
+            "spec": {"nodeName": format!("{}-{}", scene.cluster, self.node), "serviceAccountName": self.account,
+                     "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0, "hostNetwork": true,
+                     "tolerations": [{"operator": "Exists"}], "automountServiceAccountToken": false,
+                     "containers": [{"name": "app", "image": self.image, "imagePullPolicy": "Always"}]},
+        });
+        kubectl_apply(scene.cluster, &pod.to_string());
+    }
+
+    fn status(&self, scene: &Scene) -> Value {
+        let said = kubectl(
+            scene.cluster,
+            &["get", "pod", "-n", self.namespace, &self.name, "-o", "json"],
+        );
+        serde_json::from_str::<Value>(&said).unwrap()["status"].take()
+    }
+
+    /// It pulls and runs to its end.
+    #[track_caller]
+    fn runs(&self, scene: &Scene) {
+        self.make(scene);
+        let start = Instant::now();
+        while self.status(scene)["phase"] != "Succeeded" {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{}: {}",
+                self.name,
+                self.status(scene)
+            );
+            sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// It can't pull, for a reason that its event gives.
+    #[track_caller]
+    fn is_refused(&self, scene: &Scene, why: &str) {
+        self.make(scene);
+        let field = format!("involvedObject.name={},reason=Failed", self.name);
+        let start = Instant::now();
+        loop {
+            let said = kubectl(
+                scene.cluster,
+                &[
+                    "get",
+                    "events",
+                    "-n",
+                    self.namespace,
+                    "--field-selector",
+                    &field,
+                    "-o",
+                    "json",
+                ],
+            );
+            if said.contains(why) {
+                break;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{}: no {why:?} in {said}",
+                self.name
+            );
+            sleep(Duration::from_millis(300));
+        }
+        kubectl(
+            scene.cluster,
+            &["delete", "pod", "-n", self.namespace, &self.name, "--force"],
+        );
+    }
+}
+
+fn pod<'a>(
+    scene: &Scene,
+    namespace: &'a str,
+    account: &'a str,
+    node: &'a str,
+    nth: u32,
+) -> Pod<'a> {
+    let domain = if nth.is_multiple_of(2) {
+        scene.domain()
+    } else {
+        scene.local_domain()
+    };
+    Pod {
+        namespace,
+        name: format!("{account}-{node}-{nth}"),
+        account,
+        node,
+        image: format!("{domain}/{IMAGE}"),
+    }
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn who_has_the_password_pulls_and_nobody_else_sees_it() {
+    let scene = Scene::new("e2e-auth", 5703, Kubeconfig::Absent);
+    let canary = Canary::new();
+    let folder = scratch();
+    let file = folder.path().join("password");
+    fs::write(&file, format!("{}\n", canary.password)).unwrap();
+    let watch = canary.watch();
+    let up = || {
+        scene
+            .up(&["--workers", "2"])
+            .env("KINDREG_PASSWORD_FILE", &file)
+    };
+    let said = up().run().exits(0);
+    canary.is_not_in(&format!("{said}"), "what `up` says");
+    canary.is_not_in(
+        &format!("{}", up().args(&["--events", "json"]).run().exits(0)),
+        "events",
+    );
+    scene.has_nodes(3);
+    push(&scene);
+
+    pods_of_every_namespace_and_account_pull(&scene);
+    other_clients_pull_with_their_own_settings(&scene);
+    secrets_alone_do_where_they_are(&scene);
+    a_wrong_password_is_refused(&scene);
+
+    let said = up().run().exits(0).says("password in every node");
+    canary.is_not_in(&format!("{said}"), "what `up` says");
+    scene.verify().run().exits(0);
+    canary.is_nowhere(&scene);
+    for command in ["status", "env", "login"] {
+        let said = scene
+            .call(&[command, "--name", scene.cluster])
+            .run()
+            .exits(0);
+        canary.is_not_in(&format!("{said}"), command);
+    }
+    let said = scene.down().run().exits(0);
+    canary.is_not_in(&format!("{said}"), "what `down` says");
+    watch.saw_nothing();
+    canary.is_not_on_the_machine(&scene);
+    scene.is_as_before();
+}
+
+/// An image of this test, in the registry. Before the login, docker may not push it.
+#[track_caller]
+fn push(scene: &Scene) {
+    let reference = format!("{}/{IMAGE}", scene.local_domain());
+    let architecture = docker(&["info", "--format", "{{.Architecture}}"]);
+    let nonce = format!("{:?}", std::time::SystemTime::now());
+    let image = proof_image(
+        architecture.trim().parse().unwrap(),
+        &reference,
+        nonce.as_bytes(),
+    );
+    run_with("docker", &["load"], &image.unwrap().archive).good();
+    let nobody = scratch();
+    let nobody = format!("--config={}", nobody.path().display());
+    let said = attempt("docker", &[&nobody, "push", &reference]);
+    assert!(
+        !said.ok && said.all().contains("no basic auth credentials"),
+        "{said:?}"
+    );
+    let settings = scene.login();
+    docker(&[&settings, "push", &reference]);
+    docker(&["image", "rm", &reference]);
+    docker(&[&settings, "pull", &reference]);
+    docker(&["image", "rm", &reference]);
+    let said = attempt("docker", &[&nobody, "pull", &reference]);
+    assert!(
+        !said.ok && said.all().contains("no basic auth credentials"),
+        "{said:?}"
+    );
+}
+
+#[track_caller]
+fn pods_of_every_namespace_and_account_pull(scene: &Scene) {
+    kubectl(scene.cluster, &["create", "namespace", "late"]);
+    kubectl(
+        scene.cluster,
+        &["create", "serviceaccount", "builder", "-n", "late"],
+    );
+    let places = [
+        ("default", "default"),
+        ("late", "default"),
+        ("late", "builder"),
+    ];
+    for (nth, (namespace, account)) in (0..).zip(places) {
+        for node in ["control-plane", "worker", "worker2"] {
+            pod(scene, namespace, account, node, nth).runs(scene);
+        }
+    }
+}
+
+/// crane, and skopeo and oras where they are installed, as the user's `login` left it, with no flag to trust anything.
+#[track_caller]
+fn other_clients_pull_with_their_own_settings(scene: &Scene) {
+    let (folder, local) = (scratch(), scene.local_domain());
+    let ca = folder.path().join("ca.crt");
+    let node = format!("{}-worker", scene.cluster);
+    let path = format!("/etc/containerd/certs.d/{}/ca.crt", scene.domain());
+    fs::write(&ca, sh(&node, &format!("cat {path}"))).unwrap();
+    let settings = scene.home().join(".docker");
+    let environment = format!(
+        "DOCKER_CONFIG={} REGISTRY_AUTH_FILE={0}/config.json SSL_CERT_FILE={}",
+        settings.display(),
+        ca.display()
+    );
+    for (client, arguments) in [
+        ("crane", format!("manifest {local}/{IMAGE}")),
+        ("skopeo", format!("inspect --raw docker://{local}/{IMAGE}")),
+        // It takes plain HTTP for granted on localhost.
+        (
+            "oras",
+            format!("manifest fetch --plain-http=false {local}/{IMAGE}"),
+        ),
+    ] {
+        if !attempt("sh", &["-c", &format!("command -v {client}")]).ok {
+            println!("   {client} is not installed, and was not tried");
+            continue;
+        }
+        let script = format!("{environment} {client} {arguments}");
+        let said = attempt("sh", &["-c", &script]);
+        assert!(said.ok && said.stdout.contains("mediaType"), "{said:?}");
+    }
+}
+
+/// A node without the password pulls with a namespace's secret, and without one it does not.
+#[track_caller]
+fn secrets_alone_do_where_they_are(scene: &Scene) {
+    let node = format!("{}-worker", scene.cluster);
+    sh(
+        &node,
+        "rm /var/lib/kubelet/config.json; systemctl restart kubelet",
+    );
+    for namespace in ["patched", "unpatched"] {
+        kubectl(scene.cluster, &["create", "namespace", namespace]);
+    }
+    scene
+        .call(&[
+            "secret",
+            "--name",
+            scene.cluster,
+            "-n",
+            "patched",
+            "--patch-serviceaccount",
+            "default",
+        ])
+        .run()
+        .exits(0);
+    pod(scene, "patched", "default", "worker", 10).runs(scene);
+    pod(scene, "unpatched", "default", "worker", 10).is_refused(scene, "no basic auth credentials");
+    // As another cluster would take it.
+    let manifest = scene
+        .call(&[
+            "secret",
+            "--name",
+            scene.cluster,
+            "-n",
+            "unpatched",
+            "--secret-name",
+            "other",
+            "--dry-run",
+        ])
+        .run()
+        .exits(0);
+    kubectl_apply(scene.cluster, &manifest.stdout);
+    let patch = r#"{"imagePullSecrets":[{"name":"other"}]}"#;
+    kubectl(
+        scene.cluster,
+        &[
+            "patch",
+            "serviceaccount",
+            "default",
+            "-n",
+            "unpatched",
+            "-p",
+            patch,
+        ],
+    );
+    pod(scene, "unpatched", "default", "worker", 11).runs(scene);
+}
+
+#[track_caller]
+fn a_wrong_password_is_refused(scene: &Scene) {
+    let node = format!("{}-worker2", scene.cluster);
+    // kindreg-a:wrong
+    let script = r#"sed -i 's/"auth": *"[^"]*"/"auth": "a2luZHJlZy1hOndyb25n"/' /var/lib/kubelet/config.json; systemctl restart kubelet"#;
+    sh(&node, script);
+    pod(scene, "late", "default", "worker2", 20).is_refused(scene, "401 Unauthorized");
+    scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("401 Unauthorized")
+        .says("its certificate is trusted");
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn a_rotation_fails_no_pull() {
+    let scene = Scene::new("e2e-rotate", 5704, Kubeconfig::Absent);
+    scene.up(&["--workers", "1"]).run().exits(0);
+    push(&scene);
+    kubectl(scene.cluster, &["create", "namespace", "loop"]);
+    scene
+        .call(&["secret", "--name", scene.cluster, "-n", "loop"])
+        .run()
+        .exits(0);
+    let users = [scene.user()];
+    let end = Arc::new(AtomicBool::new(false));
+    let made = {
+        let (end, local, cluster) = (Arc::clone(&end), scene.local_domain(), scene.cluster);
+        let settings = format!("--config={}", scene.home().join(".docker").display());
+        let image = format!("{}/{IMAGE}", scene.domain());
+        spawn(move || {
+            let (mut made, mut pulled) = (0, 0);
+            while !end.load(Ordering::SeqCst) {
+                for node in ["control-plane", "worker"] {
+                    let pod = json!({
+                        "apiVersion": "v1", "kind": "Pod",
+                        "metadata": {"name": format!("loop-{made}"), "namespace": "default", "labels": {"e2e": "loop"}},
+                        "spec": {"nodeName": format!("{cluster}-{node}"), "restartPolicy": "OnFailure", "hostNetwork": true,
+                                 "tolerations": [{"operator": "Exists"}], "automountServiceAccountToken": false,
+                                 "containers": [{"name": "app", "image": image, "imagePullPolicy": "Always"}]},
+                    });
+                    kubectl_apply(cluster, &pod.to_string());
+                    made += 1;
+                }
+                docker(&[&settings, "pull", "-q", &format!("{local}/{IMAGE}")]);
+                docker(&["image", "rm", &format!("{local}/{IMAGE}")]);
+                pulled += 1;
+            }
+            (made, pulled)
+        })
+    };
+    for user in ["kindreg-b", "kindreg-a"] {
+        scene
+            .call(&["login", "--rotate", "--name", scene.cluster])
+            .run()
+            .exits(0)
+            .prints(user);
+    }
+    end.store(true, Ordering::SeqCst);
+    let (made, pulled) = made.join().unwrap();
+    kubectl(
+        scene.cluster,
+        &[
+            "wait",
+            "--for=jsonpath={.status.phase}=Succeeded",
+            "pod",
+            "-l",
+            "e2e=loop",
+            "--timeout=120s",
+        ],
+    );
+    let failed = kubectl(
+        scene.cluster,
+        &[
+            "get",
+            "events",
+            "--field-selector",
+            "reason=Failed",
+            "-o",
+            "jsonpath={.items[*].message}",
+        ],
+    );
+    assert!(!failed.contains("pull"), "{failed}");
+    println!("   two rotations: {made} pulls by nodes and {pulled} by docker, none failed");
+    assert_ne!(scene.user(), users[0]);
+    // The secret went with it, and the old password is no good any more.
+    let secret = kubectl(
+        scene.cluster,
+        &[
+            "get",
+            "secret",
+            "kindreg",
+            "-n",
+            "loop",
+            "-o",
+            "jsonpath={.data.\\.dockerconfigjson}",
+        ],
+    );
+    assert!(!secret.is_empty());
+    scene
+        .up(&["--workers", "1"])
+        .run()
+        .exits(0)
+        .prints("Nothing to do");
+    assert_eq!(
+        docker_lines(&["ps", "-aq", "--filter", "name=-users-"]),
+        Vec::<String>::new()
+    );
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
