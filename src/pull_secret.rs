@@ -128,6 +128,10 @@ pub async fn attach(ctx: &Ctx, namespace: &str, account: &str, secret: &str) -> 
         .into_iter()
         .chain([json!({"name": secret})])
         .collect();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        // An object to be made must not have one, and `put` tries that first.
+        metadata.shift_remove("resourceVersion");
+    }
     let put = ctx.kube.put(&collection, &object).await;
     put.with_context(|| format!("service account {account} in namespace {namespace}"))
 }

@@ -5,7 +5,10 @@ use anyhow::Error;
 use crate::docker::DockerError;
 use crate::docker::address::AddressError;
 use crate::kind::KindError;
+use crate::login::LoginError;
 use crate::problem::{Exit, Problem};
+
+pub mod credentials;
 
 /// What to do next about an error, where that is known.
 #[must_use]
@@ -18,6 +21,9 @@ pub fn hint(error: &Error) -> Option<String> {
     }
     if error.is::<AddressError>() {
         return Some("see which engines docker knows: docker context ls".to_owned());
+    }
+    if let Some(error) = error.downcast_ref::<LoginError>() {
+        return Some(login(error));
     }
     error.downcast_ref::<KindError>().map(kind)
 }
@@ -52,6 +58,18 @@ fn docker(error: &DockerError) -> Option<String> {
         DockerError::Gone { .. } | DockerError::Other { .. } => return None,
     };
     Some(text.to_owned())
+}
+
+fn login(error: &LoginError) -> String {
+    match error {
+        LoginError::NoHelper(_) => credentials::Trouble::Helper.next(""),
+        LoginError::Helper { program, .. } => {
+            format!("see what it says by itself: echo HOST | {program} get")
+        }
+        LoginError::Config { .. } | LoginError::Io { .. } => {
+            "mend the file, or name another folder: DOCKER_CONFIG".to_owned()
+        }
+    }
 }
 
 fn kind(error: &KindError) -> String {

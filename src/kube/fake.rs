@@ -150,6 +150,14 @@ impl FakeKube {
                 message,
             });
         };
+        if !object["metadata"]["resourceVersion"].is_null() {
+            let message = "resourceVersion should not be set on objects to be created".into();
+            return Err(KubeError::Refused {
+                method: "POST",
+                path: collection.into(),
+                message,
+            });
+        }
         let path = format!("{collection}/{name}");
         let mut cluster = self.of(&control_plane);
         let mut made = object.clone();

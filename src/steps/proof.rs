@@ -14,6 +14,7 @@ use super::proof_pods::{Pods, Verdict};
 use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
+use crate::doctor::credentials::diagnose;
 use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{Registry, Spec};
@@ -188,7 +189,13 @@ impl Proof {
 
 fn remedy(cause: &str, spec: &Spec) -> String {
     let up = format!("kindreg up --name {}", spec.cluster);
-    if cause.contains("x509:") || cause.contains("CA cert") {
+    if let Some(trouble) = diagnose(cause) {
+        format!(
+            "{}; {}",
+            trouble.cause(),
+            trouble.next(spec.cluster.as_str())
+        )
+    } else if cause.contains("x509:") || cause.contains("CA cert") {
         format!("the node's trust is not what kindreg wrote; this repairs it: {up}")
     } else if cause.contains("no such host") || cause.contains("connection refused") {
         format!("the registry is not reached; this starts and connects it again: {up}")

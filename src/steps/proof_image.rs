@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::{nodes, proof, stored};
 use crate::credentials::RegistryCredentials;
 use crate::docker::{ContainerState, DockerError};
+use crate::doctor::credentials::diagnose;
 use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, proof_image};
 use crate::problem::Problem;
@@ -129,15 +130,18 @@ impl Step for ProofImage {
         ctx.docker.load(image.archive).await?;
         let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
-        pushed.with_context(|| {
-            Problem::new(
-                format!("the engine can't push to {}", self.registry.local_domain()),
-                format!(
+        pushed.map_err(|error| {
+            let cluster = &self.spec.cluster;
+            let hint = match diagnose(&error.to_string()) {
+                Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster.as_str())),
+                None => format!(
                     "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
                      (docker info | grep -i proxy)",
-                    crate::layout::Layout::of(&self.spec.cluster).registry(&self.registry.name),
+                    crate::layout::Layout::of(cluster).registry(&self.registry.name),
                 ),
-            )
+            };
+            let what = format!("the engine can't push to {}", self.registry.local_domain());
+            anyhow::Error::from(error).context(Problem::new(what, hint))
         })
     }
 

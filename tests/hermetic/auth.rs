@@ -194,9 +194,10 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
     let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
     let secret = pull_secret::manifest(&world.spec.cluster, "kindreg", "default", &passwords);
     pull_secret::put(&ctx, &secret).await.unwrap();
-    pull_secret::attach(&ctx, "default", "default", "kindreg")
-        .await
-        .unwrap();
+    for _ in 0..2 {
+        let attached = pull_secret::attach(&ctx, "default", "default", "kindreg").await;
+        attached.unwrap();
+    }
     let config = DockerConfig::of(world.home.path(), None);
     config.store("localhost:5001", &old.current).await.unwrap();
 

@@ -1,0 +1,239 @@
+//! What is wrong with credentials, from the words of containerd, docker and the registries. Pure.
+//!
+//! All of these come after TLS was verified, or the words would be of x509: trust is not what is to be mended.
+
+/// What is wrong with credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The registry asks, and none were given.
+    None,
+    /// They were given, and refused (401).
+    Wrong,
+    /// They are known, and may not do this (403).
+    Forbidden,
+    /// The registry sends its clients for a token to something that gives none.
+    Realm,
+    /// The registry sends its clients for a token to a server that does not answer, or is not trusted.
+    TokenServer,
+    /// Docker's config names a helper that is not installed.
+    Helper,
+}
+
+/// The words by which each is known, the more special ones first.
+///
+/// From the sources: containerd `core/remotes/docker/{auth,authorizer}`, docker `cli/config/credentials`, distribution
+/// `registry/api/errcode`, `registry/auth/htpasswd`.
+const WORDS: &[(Trouble, &[&str])] = &[
+    (Trouble::Helper, &["docker-credential-"]),
+    (
+        Trouble::Realm,
+        &[
+            "no realm specified",
+            "invalid token auth challenge realm",
+            "unable to decode token response",
+            "did not include a token in the response",
+            "no scope specified for token auth challenge",
+            "oauth token: unexpected status: 404",
+            "anonymous token: unexpected status: 404",
+            "oauth token: unexpected status: 405",
+        ],
+    ),
+    (
+        Trouble::Forbidden,
+        &[
+            "403 Forbidden",
+            "requested access to the resource is denied",
+            "insufficient_scope",
+        ],
+    ),
+    (Trouble::None, &["no basic auth credentials"]),
+    (
+        Trouble::Wrong,
+        &[
+            "401 Unauthorized",
+            "incorrect username or password",
+            "unauthorized: authentication required",
+            "authorization failed",
+            "invalid username/password",
+        ],
+    ),
+];
+
+/// Words about a way that leads nowhere.
+const NO_ANSWER: &[&str] = &[
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "network is unreachable",
+    "Client.Timeout",
+    "x509:",
+];
+
+/// What is wrong with credentials; `None` where the words are about something else.
+#[must_use]
+pub fn diagnose(said: &str) -> Option<Trouble> {
+    let any = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    // `failed to fetch anonymous token: Get "https://auth.test/token?…": dial tcp: lookup auth.test: no such host`
+    let asks_token = any(&["fetch oauth token", "fetch anonymous token", "/token?"]);
+    if asks_token && any(NO_ANSWER) {
+        return Some(Trouble::TokenServer);
+    }
+    if any(&["x509:"]) {
+        return None;
+    }
+    let found = WORDS.iter().find(|(_, words)| any(words));
+    found.map(|(trouble, _)| *trouble)
+}
+
+impl Trouble {
+    /// What it means.
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::None => {
+                "the registry asks for a password, and none was given; its certificate is trusted"
+            }
+            Self::Wrong => "the registry refused user and password; its certificate is trusted",
+            Self::Forbidden => "the registry knows the user, who may not do this there",
+            Self::Realm => {
+                "the registry sends its clients for a token to an address that gives none"
+            }
+            Self::TokenServer => {
+                "the server that gives the registry's tokens is not reached, or not trusted"
+            }
+            Self::Helper => "docker's config names a credential helper that is not installed",
+        }
+    }
+
+    /// What to type next, for a cluster of that name.
+    #[must_use]
+    pub fn next(self, cluster: &str) -> String {
+        match self {
+            Self::None => format!(
+                "nodes get it by: kindreg up --name {cluster}; docker by: kindreg login --name {cluster}; \
+                 another cluster by: kindreg secret --name {cluster} --dry-run"
+            ),
+            Self::Wrong => format!(
+                "hand out today's password again: kindreg up --name {cluster}, kindreg login --name {cluster}, and \
+                 kindreg secret --name {cluster} where there are secrets; kubelet remembers an old one for five \
+                 minutes: docker exec NODE systemctl restart kubelet"
+            ),
+            Self::Forbidden => {
+                "ask who runs the registry for the right, or log in as another user: docker login HOST".to_owned()
+            }
+            Self::Realm => {
+                "see where it sends to: curl -sI https://HOST/v2/ | grep -i www-authenticate; the realm there is to \
+                 be the URL of a token server (Nexus: Docker Bearer Token Realm, and the base URL)"
+                    .to_owned()
+            }
+            Self::TokenServer => {
+                "see where the registry sends to: curl -sI https://HOST/v2/ | grep -i www-authenticate; nodes must \
+                 resolve that name and trust its CA as well"
+                    .to_owned()
+            }
+            Self::Helper => {
+                "install the helper, or take credsStore or credHelpers out of ~/.docker/config.json, and log in \
+                 again"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_is_known_by_the_words_of_its_teller() {
+        for (said, trouble) in [
+            // containerd, no credentials for a registry with Basic.
+            (
+                r#"failed to pull and unpack image "r.test:1/a:1": failed to resolve reference "r.test:1/a:1": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"#,
+                Trouble::None,
+            ),
+            // docker 29 and 20.10.
+            (
+                r#"Head "https://r.test:1/v2/a/manifests/1": no basic auth credentials"#,
+                Trouble::None,
+            ),
+            // containerd, a wrong password with Basic.
+            (
+                r#"failed to resolve reference "r.test:1/a:1": unexpected status from HEAD request to https://r.test:1/v2/a/manifests/1: 401 Unauthorized"#,
+                Trouble::Wrong,
+            ),
+            (
+                "pull access denied, repository does not exist or may require authorization: authorization failed",
+                Trouble::Wrong,
+            ),
+            (
+                "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth.test/token: 401 Unauthorized",
+                Trouble::Wrong,
+            ),
+            (
+                "Error response from daemon: Get \"https://r.test/v2/\": unauthorized: authentication required",
+                Trouble::Wrong,
+            ),
+            (
+                "unexpected status from HEAD request to https://r.test/v2/a/manifests/1: 403 Forbidden",
+                Trouble::Forbidden,
+            ),
+            (
+                "denied: requested access to the resource is denied",
+                Trouble::Forbidden,
+            ),
+            (
+                "server message: insufficient_scope: authorization failed",
+                Trouble::Forbidden,
+            ),
+            (
+                r#"failed to authorize: failed to fetch anonymous token: Get "https://auth.test/token?scope=x": dial tcp: lookup auth.test on 172.18.0.1:53: no such host"#,
+                Trouble::TokenServer,
+            ),
+            (
+                r#"failed to fetch oauth token: Post "https://auth.test/token": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+                Trouble::TokenServer,
+            ),
+            (
+                "failed to authorize: no realm specified for token auth challenge",
+                Trouble::Realm,
+            ),
+            (
+                "failed to fetch anonymous token: unable to decode token response: invalid character '<' looking for beginning of value",
+                Trouble::Realm,
+            ),
+            (
+                r#"error getting credentials - err: exec: "docker-credential-desktop": executable file not found in $PATH, out: ``"#,
+                Trouble::Helper,
+            ),
+        ] {
+            assert_eq!(diagnose(said), Some(trouble), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_trust_or_the_way_there_is_not_about_credentials() {
+        for said in [
+            r#"failed to do request: Head "https://r.test:1/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+            "dial tcp: lookup r.test on 172.18.0.1:53: no such host",
+            "http: server gave HTTP response to HTTPS client",
+            "manifest unknown",
+        ] {
+            assert_eq!(diagnose(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn each_trouble_has_its_own_cause_and_command() {
+        let all = WORDS.iter().map(|(trouble, _)| *trouble);
+        let all: Vec<Trouble> = all.chain([Trouble::TokenServer]).collect();
+        for (place, trouble) in all.iter().enumerate() {
+            let rest = &all[place + 1..];
+            assert!(rest.iter().all(|other| other.cause() != trouble.cause()));
+            assert!(
+                rest.iter()
+                    .all(|other| other.next("c") != trouble.next("c"))
+            );
+        }
+    }
+}
