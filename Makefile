@@ -34,10 +34,10 @@ down: build  ## remove what `up` made
 unit:  ## hermetic tests: no engine, no network
 	cargo test --locked --lib --bins --test hermetic
 
-e2e: build bed  ## end-to-end tests on the test bed, one after the other
+e2e: bed  ## end-to-end tests on the test bed, one after the other
 	tests/e2e/run
 
-soak: build bed  ## everything that takes longer than `make test` may
+soak: bed  ## everything that takes longer than `make test` may
 	tests/e2e/run soak
 
 test: unit e2e  ## every test

@@ -10,12 +10,14 @@ mod image;
 mod kind_config;
 pub mod mistake;
 mod name;
+mod number;
 mod reader;
 pub mod request;
 
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
-pub use name::{ClusterName, ControlPlanes, Host, Port, RegistryName, Workers};
+pub use name::{ClusterName, Host, RegistryName};
+pub use number::{ControlPlanes, Port, Workers};
 
 /// A value that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
