@@ -47,11 +47,11 @@ fn check(value: &str) -> Result<(), Invalid> {
     if name.is_empty() || name.len() > 255 {
         return refuse("its name has 1 to 255 characters");
     }
+    // What is no domain may still be a path, as in the grammar: `0.a_a/0`.
     let path = match name.split_once('/') {
-        Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
-            if !is_domain(first) {
-                return refuse("its domain is no host with an optional port");
-            }
+        Some((first, path))
+            if (first.contains(['.', ':']) || first == "localhost") && is_domain(first) =>
+        {
             path
         }
         _ => name,
@@ -109,6 +109,7 @@ mod tests {
 
     #[test]
     fn references_are_told_apart() {
+        assert!("0.a_a/0".parse::<ImageRef>().is_ok());
         for default in [ImageRef::node(), ImageRef::registry()] {
             assert_eq!(default.as_str().parse(), Ok(default.clone()));
         }
