@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::credentials::auths::{self, Entries};
 use crate::kube::KubeError;
+use crate::kube::name::{Namespace, ObjectName};
 use crate::layout;
 use crate::problem::Problem;
 use crate::spec::{ClusterName, Spec};
@@ -36,27 +37,27 @@ fn entries(passwords: &Passwords) -> Entries<'_> {
 #[must_use]
 pub fn manifest(
     cluster: &ClusterName,
-    name: &str,
-    namespace: &str,
+    name: &ObjectName,
+    namespace: &Namespace,
     passwords: &Passwords,
 ) -> Value {
     let config = auths::config(&entries(passwords));
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {layout::LABEL_CLUSTER: cluster}},
+        "metadata": {"name": name.as_str(), "namespace": namespace.as_str(), "labels": {layout::LABEL_CLUSTER: cluster}},
         "type": "kubernetes.io/dockerconfigjson",
         "data": {".dockerconfigjson": STANDARD.encode(config.expose_secret())},
     })
 }
 
 /// Every namespace that the cluster has now.
-pub async fn namespaces(ctx: &Ctx) -> Result<Vec<String>> {
+pub async fn namespaces(ctx: &Ctx) -> Result<Vec<Namespace>> {
     let list = ctx.kube.get(NAMESPACES).await?.unwrap_or_default();
     let items = list["items"].as_array().into_iter().flatten();
     let lasting = items.filter(|item| item["metadata"]["deletionTimestamp"].is_null());
     Ok(lasting
-        .filter_map(|item| item["metadata"]["name"].as_str().map(str::to_owned))
+        .filter_map(|item| item["metadata"]["name"].as_str()?.parse().ok())
         .collect())
 }
 
@@ -100,7 +101,12 @@ pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
 }
 
 /// Lets every pod of a service account pull with a Secret. Pods that are there keep what they were made with.
-pub async fn attach(ctx: &Ctx, namespace: &str, account: &str, secret: &str) -> Result<()> {
+pub async fn attach(
+    ctx: &Ctx,
+    namespace: &Namespace,
+    account: &ObjectName,
+    secret: &ObjectName,
+) -> Result<()> {
     let collection = format!("{NAMESPACES}/{namespace}/serviceaccounts");
     let start = Instant::now();
     let mut object = loop {
@@ -121,12 +127,12 @@ pub async fn attach(ctx: &Ctx, namespace: &str, account: &str, secret: &str) -> 
         .as_array()
         .cloned()
         .unwrap_or_default();
-    if secrets.iter().any(|one| one["name"] == secret) {
+    if secrets.iter().any(|one| one["name"] == secret.as_str()) {
         return Ok(());
     }
     object["imagePullSecrets"] = secrets
         .into_iter()
-        .chain([json!({"name": secret})])
+        .chain([json!({"name": secret.as_str()})])
         .collect();
     if let Some(metadata) = object["metadata"].as_object_mut() {
         // An object to be made must not have one, and `put` tries that first.
@@ -146,11 +152,11 @@ pub async fn renew(ctx: &Ctx, spec: &Spec, passwords: &Passwords) -> Result<usiz
     let list = ctx.kube.get(&path).await?.unwrap_or_default();
     let items = list["items"].as_array().cloned().unwrap_or_default();
     for item in &items {
-        let metadata = &item["metadata"];
-        if let (Some(name), Some(namespace)) =
-            (metadata["name"].as_str(), metadata["namespace"].as_str())
-        {
-            put(ctx, &manifest(&spec.cluster, name, namespace, passwords)).await?;
+        let text = |key: &str| item["metadata"][key].as_str();
+        let name = text("name").and_then(|name| name.parse().ok());
+        let namespace = text("namespace").and_then(|namespace| namespace.parse().ok());
+        if let Some((name, namespace)) = name.zip(namespace) {
+            put(ctx, &manifest(&spec.cluster, &name, &namespace, passwords)).await?;
         }
     }
     Ok(items.len())

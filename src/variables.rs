@@ -1,10 +1,12 @@
 //! What a CI job needs to use a registry, as variables in the form that it reads. Pure.
 
+use std::str::FromStr;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::credentials::RegistryCredentials;
-use crate::spec::Registry;
+use crate::spec::{Invalid, Registry};
 
 /// Where the variables go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +44,44 @@ pub enum Secrets {
     Masked,
 }
 
+/// What the names of variables begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl FromStr for Prefix {
+    type Err = Invalid;
+    /// A name as shells take it, since it goes unquoted into a text that they evaluate.
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        let first = |sign: char| sign.is_ascii_alphabetic() || sign == '_';
+        let all = |sign: char| first(sign) || sign.is_ascii_digit();
+        if value.starts_with(first) && value.chars().all(all) && value.len() <= 200 {
+            return Ok(Self(value.to_owned()));
+        }
+        Err(Invalid {
+            what: "prefix of variables",
+            value: value.to_owned(),
+            why: "letters, digits and underscores, no digit first, at most 200 characters"
+                .to_owned(),
+        })
+    }
+}
+
+impl Prefix {
+    /// The same, for one registry of several.
+    #[must_use]
+    pub fn of(&self, registry: &Registry) -> Self {
+        Self(format!("{}_{}", self.0, upper(registry.name.as_str())))
+    }
+}
+
 /// The prefix of a registry's variables, where the user gave none: `KINDREG_REGISTRY` for `registry`.
 #[must_use]
-pub fn prefix(registry: &Registry) -> String {
-    format!("KINDREG_{}", upper(registry.name.as_str()))
+pub fn prefix(registry: &Registry) -> Prefix {
+    Prefix("KINDREG".to_owned()).of(registry)
 }
 
 /// As a variable has it: `my-registry` is `MY_REGISTRY`.
-#[must_use]
-pub fn upper(name: &str) -> String {
+fn upper(name: &str) -> String {
     let sign = |sign: char| match sign {
         'a'..='z' => sign.to_ascii_uppercase(),
         'A'..='Z' | '0'..='9' => sign,
@@ -62,7 +93,7 @@ pub fn upper(name: &str) -> String {
 /// The variables of one registry; user and password only where it asks for them.
 #[must_use]
 pub fn variables(
-    prefix: &str,
+    Prefix(prefix): &Prefix,
     registry: &Registry,
     user: Option<&RegistryCredentials>,
     secrets: Secrets,

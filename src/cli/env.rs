@@ -4,12 +4,13 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret;
 
+use super::request::checked;
 use super::session::Session;
 use super::{Shared, status};
 use crate::problem::Exit;
 use crate::steps;
 use crate::ui::Printer;
-use crate::variables::{Format, Secrets, prefix, upper, variables, written};
+use crate::variables::{Format, Prefix, Secrets, prefix, variables, written};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -45,6 +46,8 @@ enum Form {
 }
 
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let given = arguments.prefix.as_deref();
+    let given: Option<Prefix> = given.map(|it| checked("--prefix", it)).transpose()?;
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
@@ -61,10 +64,10 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
             None
         };
         let user = user.map(|users| users.current);
-        let prefix = match &arguments.prefix {
+        let prefix = match &given {
             None => prefix(registry),
             Some(prefix) if spec.registries.len() == 1 => prefix.clone(),
-            Some(prefix) => format!("{prefix}_{}", upper(registry.name.as_str())),
+            Some(prefix) => prefix.of(registry),
         };
         all.extend(variables(&prefix, registry, user.as_ref(), secrets));
         if let Some(user) = user

@@ -202,6 +202,24 @@ fn value<T: FromStr<Err = Invalid>>(
     }
 }
 
+/// The value of one flag, for commands that take no [`Flags`].
+pub(super) fn checked<T: FromStr<Err = Invalid>>(flag: &str, text: &str) -> Result<T> {
+    let mut mistakes = Vec::new();
+    let value = value(flag, Some(text), &mut mistakes);
+    value.map(|given| given.value).ok_or_else(|| {
+        let what = mistakes.iter().map(ToString::to_string).collect::<String>();
+        Problem::usage(what, "`--help` has examples").into()
+    })
+}
+
+/// The same for a flag that may be given several times.
+pub(super) fn checked_all<T: FromStr<Err = Invalid>>(
+    flag: &str,
+    texts: &[String],
+) -> Result<Vec<T>> {
+    texts.iter().map(|text| checked(flag, text)).collect()
+}
+
 /// The file that counts: the one that was named, or the next `kindreg.toml` from here up to the repository's root.
 fn find(named: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(path) = named {

@@ -4,8 +4,10 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use super::request::{checked, checked_all};
 use super::session::Session;
 use super::{Shared, status};
+use crate::kube::name::{Namespace, ObjectName};
 use crate::problem::{Exit, Problem};
 use crate::pull_secret::{attach, manifest, namespaces, put};
 use crate::steps;
@@ -55,6 +57,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let given = checked_all::<Namespace>("--namespace", &arguments.namespace)?;
+    let name = &checked::<ObjectName>("--secret-name", &arguments.secret_name)?;
+    let accounts: Vec<ObjectName> =
+        checked_all("--patch-serviceaccount", &arguments.patch_serviceaccount)?;
     let session = Session::open(shared, printer).await?;
     let ctx = &session.ctx;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
@@ -70,9 +76,8 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let found = if arguments.all_namespaces {
         namespaces(ctx).await?
     } else {
-        arguments.namespace.clone()
+        given
     };
-    let name = &arguments.secret_name;
     let secrets = found
         .iter()
         .map(|namespace| manifest(&spec.cluster, name, namespace, &passwords));
@@ -87,23 +92,26 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     }
     for (namespace, secret) in found.iter().zip(secrets) {
         put(ctx, &secret).await?;
-        for account in &arguments.patch_serviceaccount {
+        for account in &accounts {
             attach(ctx, namespace, account, name).await?;
         }
         if !shared.json {
-            let accounts = arguments.patch_serviceaccount.join(", ");
             let patched = if accounts.is_empty() {
                 String::new()
             } else {
-                format!(", used by service account {accounts}")
+                format!(", used by service account {}", texts(&accounts).join(", "))
             };
             printer.out(&format!("secret {name} in namespace {namespace}{patched}"));
         }
     }
     if shared.json {
-        let product = json!({"cluster": spec.cluster, "secret": name, "namespaces": found,
-                             "serviceAccounts": arguments.patch_serviceaccount});
+        let product = json!({"cluster": spec.cluster, "secret": name.as_str(), "namespaces": texts(&found),
+                             "serviceAccounts": texts(&accounts)});
         printer.out(&product.to_string());
     }
     Ok(Exit::Done)
+}
+
+fn texts<T: ToString>(names: &[T]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }

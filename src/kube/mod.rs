@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub mod fake;
+pub mod name;
 pub mod node;
 
 /// What a call on the Kubernetes API came to, where it failed.

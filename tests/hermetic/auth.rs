@@ -5,6 +5,7 @@ use kindreg::docker::Docker;
 use kindreg::docker::fake::FakeFiles;
 use kindreg::engine::Outcome;
 use kindreg::kube::Kube;
+use kindreg::kube::name::{Namespace, ObjectName};
 use kindreg::login::DockerConfig;
 use kindreg::pull_secret;
 use kindreg::rotation::rotate;
@@ -14,6 +15,14 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::world::World;
+
+fn namespace() -> Namespace {
+    "default".parse().unwrap()
+}
+
+fn secret_name() -> ObjectName {
+    "kindreg".parse().unwrap()
+}
 
 const CONFIG: &str = "/var/lib/kubelet/config.json";
 const NODES: [&str; 3] = ["c-control-plane", "c-worker", "c-worker2"];
@@ -192,10 +201,21 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
     let ctx = world.ctx();
     let old = stored(&world);
     let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
-    let secret = pull_secret::manifest(&world.spec.cluster, "kindreg", "default", &passwords);
+    let secret = pull_secret::manifest(
+        &world.spec.cluster,
+        &secret_name(),
+        &namespace(),
+        &passwords,
+    );
     pull_secret::put(&ctx, &secret).await.unwrap();
     for _ in 0..2 {
-        let attached = pull_secret::attach(&ctx, "default", "default", "kindreg").await;
+        let attached = pull_secret::attach(
+            &ctx,
+            &namespace(),
+            &"default".parse().unwrap(),
+            &secret_name(),
+        )
+        .await;
         attached.unwrap();
     }
     let config = DockerConfig::of(world.home.path(), None);
@@ -318,15 +338,26 @@ async fn a_secret_that_is_not_ours_stays_and_a_missing_account_is_named() {
     let theirs = json!({"metadata": {"name": "kindreg", "namespace": "default"}});
     world.kube.set(path, Some(theirs.clone()));
     let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
-    let secret = pull_secret::manifest(&world.spec.cluster, "kindreg", "default", &passwords);
+    let secret = pull_secret::manifest(
+        &world.spec.cluster,
+        &secret_name(),
+        &namespace(),
+        &passwords,
+    );
     let error = pull_secret::put(&ctx, &secret).await.unwrap_err();
     assert_eq!(
         kindreg::doctor::exit(&error),
         kindreg::problem::Exit::Foreign
     );
     assert_eq!(world.kube.get(path).await.unwrap(), Some(theirs));
-    let error = pull_secret::attach(&ctx, "default", "builder", "kindreg").await;
+    let error = pull_secret::attach(
+        &ctx,
+        &namespace(),
+        &"builder".parse().unwrap(),
+        &secret_name(),
+    )
+    .await;
     assert!(error.unwrap_err().to_string().contains("builder"));
     let found = pull_secret::namespaces(&ctx).await.unwrap();
-    assert!(found.contains(&"kube-public".to_owned()), "{found:?}");
+    assert!(found.contains(&"kube-public".parse().unwrap()), "{found:?}");
 }

@@ -220,3 +220,25 @@ fn commands_that_only_need_a_name_take_no_hostile_one() {
         }
     }
 }
+
+#[test]
+fn names_that_go_into_an_api_path_or_a_shell_take_no_hostile_value() {
+    let flags = [
+        ("secret", "--namespace"),
+        ("secret", "--secret-name"),
+        ("secret", "--patch-serviceaccount"),
+        ("env", "--prefix"),
+    ];
+    for (command, flag) in flags {
+        // A comma parts two names.
+        for value in HOSTILE
+            .into_iter()
+            .filter(|value| !value.contains(['\0', ',']))
+        {
+            is_usage(
+                &kindreg(&[command, &format!("{flag}={value}")]).run(),
+                &format!("{flag}: "),
+            );
+        }
+    }
+}
