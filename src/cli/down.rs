@@ -14,7 +14,7 @@ use crate::report;
 use crate::spec::ClusterName;
 use crate::steps;
 use crate::sweep;
-use crate::ui::Printer;
+use crate::ui::{self, Printer};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -40,17 +40,24 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     if clusters.is_empty() && !shared.json {
         printer.out("Nothing to do: there is no cluster of kindreg's in this engine.");
     }
+    let mut failed = None;
     for name in clusters {
         let shared = Shared {
             name,
             ..shared.clone()
         };
-        match one(&shared, arguments, printer).await? {
-            Exit::Done => {}
-            other => return Ok(other),
+        match one(&shared, arguments, printer).await {
+            Ok(Exit::Done) => {}
+            Ok(other) => return Ok(other),
+            // One that can't be removed must not keep the others; the last error is the one that `run` shows.
+            Err(error) => {
+                if let Some(earlier) = failed.replace(error) {
+                    ui::failure(printer, &earlier);
+                }
+            }
         }
     }
-    Ok(Exit::Done)
+    failed.map_or(Ok(Exit::Done), Err)
 }
 
 async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
@@ -74,8 +81,9 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
         return Ok(Exit::Done);
     }
     let plan = undo_plan(&spec, &earlier);
-    // Read while the registry still has them: what docker keeps is taken away only if it is the same.
-    let logins = login::logins(&session.ctx, &spec).await;
+    // First: what docker keeps is taken away only if it is what the registry still has, and a run that is killed
+    // later could not tell any more.
+    login::forget(&login::logins(&session.ctx, &spec).await, printer).await;
     let progress = &session.progress;
     let ended = async {
         let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {
@@ -89,7 +97,6 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     progress.end();
     match ended {
         Ok(outcome) => {
-            login::forget(&logins, printer).await;
             show(shared, &shared.name, printer, outcome);
             Ok(Exit::Done)
         }
