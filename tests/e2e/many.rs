@@ -4,31 +4,70 @@ use crate::support::{Kubeconfig, Scene, docker};
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn clusters_come_up_at_once_and_go_one_by_one() {
-    let one = Scene::new("e2e-many1", 5921, Kubeconfig::Absent);
-    let two = Scene::new("e2e-many2", 5922, Kubeconfig::Absent);
-    let running = [&one, &two].map(|scene| scene.up(&[]).start());
+fn four_clusters_come_up_at_once_and_go_one_by_one() {
+    let scenes = [
+        ("e2e-many1", 5921),
+        ("e2e-many2", 5922),
+        ("e2e-many3", 5926),
+        ("e2e-many4", 5927),
+    ]
+    .map(|(name, port)| Scene::new(name, port, Kubeconfig::Absent));
+    let running = scenes.each_ref().map(|scene| scene.up(&[]).start());
     for run in running {
-        run.end().exits(0).prints("Ready: 1 node");
+        let up = run.end().exits(0).prints("Ready: 1 node");
+        println!("   up beside three others {:.1} s", up.took.as_secs_f64());
     }
-    for scene in [&one, &two] {
+    let mut list = scenes[0].call(&["list"]).run().exits(0);
+    for scene in &scenes {
         scene.verify().run().exits(0);
+        list = list.prints(scene.cluster);
     }
-    one.call(&["list"])
-        .run()
-        .exits(0)
-        .prints("e2e-many1")
-        .prints("e2e-many2");
-    one.down().run().exits(0);
-    two.verify().run().exits(0);
-    two.call(&["status", "--name", two.cluster])
-        .run()
-        .exits(0)
-        .prints("is ready");
-    one.call(&["status", "--name", one.cluster]).run().exits(3);
-    two.down().run().exits(0);
+    for (number, scene) in scenes.iter().enumerate() {
+        scene.down().run().exits(0);
+        scene
+            .call(&["status", "--name", scene.cluster])
+            .run()
+            .exits(3);
+        for other in &scenes[number + 1..] {
+            other
+                .call(&["status", "--name", other.cluster])
+                .run()
+                .exits(0)
+                .prints("is ready");
+        }
+        if let Some(next) = scenes.get(number + 1) {
+            next.verify().run().exits(0);
+        }
+    }
     let left = docker(&["ps", "-aq", "--filter", "name=e2e-many"]);
     assert_eq!(left, "", "something is left");
-    // The second began before the first was made, so its machine is the one without either.
-    two.is_as_before();
+    // The first began before any was made, so its machine is the one without all of them.
+    scenes[0].is_as_before();
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn down_all_ends_every_cluster_and_nothing_else() {
+    let scenes = [("e2e-all1", 5928), ("e2e-all2", 5929)]
+        .map(|(name, port)| Scene::new(name, port, Kubeconfig::Other));
+    // Named like ours, and somebody else's.
+    let theirs = "e2e-all1-theirs";
+    docker(&["volume", "create", theirs]);
+    let running = scenes
+        .each_ref()
+        .map(|scene| scene.up(&["--no-verify"]).start());
+    for run in running {
+        run.end().exits(0);
+    }
+    let mut down = scenes[0].call(&["down", "--all"]).run().exits(0);
+    for scene in &scenes {
+        down = down.prints(&format!("Removed: cluster {}", scene.cluster));
+    }
+    docker(&["volume", "rm", theirs]);
+    scenes[0].is_as_before();
+    scenes[0]
+        .call(&["down", "--all"])
+        .run()
+        .exits(0)
+        .prints("Nothing to do");
 }

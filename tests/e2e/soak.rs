@@ -1,41 +1,42 @@
-//! What takes longer than `make test` may: `tests/e2e/run soak`.
+//! Rounds of `up` and `down` in a row, few in `make test`; and what takes longer than it may: `tests/e2e/run soak`.
 
-use crate::kill::finishes_and_leaves_nothing;
+use crate::kill::killed_at_every;
 use crate::support::{Kubeconfig, Scene};
-
-/// More events than `up` has.
-const MANY: usize = 500;
 
 #[test]
 #[ignore = "takes an hour: make soak"]
-fn killed_at_any_event_the_next_up_finishes() {
-    for number in 1..MANY {
-        let scene = Scene::new("e2e-soak", 5950, Kubeconfig::Other);
-        let mut up = scene.up(&["--events", "json"]).start();
-        let mut last = None;
-        for _ in 0..number {
-            last = up.next_event();
-        }
-        let Some(event) = last else {
-            println!("   it has {} events", number - 1);
-            return;
-        };
-        drop(up);
-        println!("   killed at event {number}: {event}");
-        finishes_and_leaves_nothing(&scene);
-    }
-    panic!("it has more than {MANY} events");
+fn killed_at_every_event_up_finishes_and_down_leaves_nothing() {
+    killed_at_every(1);
 }
 
 #[test]
 #[ignore = "takes ten minutes: make soak"]
 fn twenty_rounds_leave_nothing() {
+    rounds(20);
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn three_rounds_leave_nothing() {
+    rounds(3);
+}
+
+#[track_caller]
+fn rounds(number: usize) {
     let scene = Scene::new("e2e-rounds", 5951, Kubeconfig::Other);
-    for round in 1..=20 {
+    let mut times = Vec::new();
+    for round in 1..=number {
         let up = scene.up(&[]).run().exits(0).prints("Ready: 1 node");
         let down = scene.down().run().exits(0).prints("Removed: ");
         scene.is_as_before();
         let (up, down) = (up.took.as_secs_f64(), down.took.as_secs_f64());
         println!("   round {round}: up {up:.1} s, down {down:.1} s");
+        times.push(up + down);
     }
+    // Something that piles up would show; a busy machine alone does not make it half as slow again for so long.
+    let third = number.div_ceil(3);
+    let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+    let (first, last) = (best(&times[..third]), best(&times[number - third..]));
+    println!("   the best of the first {third}: {first:.1} s, of the last: {last:.1} s");
+    assert!(last < 1.5 * first, "rounds get slower");
 }
