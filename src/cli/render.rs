@@ -70,7 +70,7 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
         to: format!("label of container {}", Layout::of(&spec.cluster).record()),
         content: serde_json::to_string_pretty(spec)?,
     }];
-    for registry in &spec.registries {
+    for registry in spec.ours() {
         let container = distribution::container(spec, registry);
         all.push(Text {
             name: format!("{}.json", container.name),
@@ -86,12 +86,9 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
     for registry in &spec.registries {
         all.extend(trust(spec, registry)?);
     }
+    all.extend(hosts(spec)?);
     // A mirror can't be pushed to, so it is neither announced nor proven.
-    let pushable = || {
-        spec.registries
-            .iter()
-            .filter(|registry| registry.mirror_of.is_none())
-    };
+    let pushable = || spec.ours().filter(|registry| registry.mirror_of.is_none());
     if let Some(first) = pushable().next() {
         all.push(Text {
             name: "local-registry-hosting.json".to_owned(),
@@ -100,7 +97,18 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
         });
     }
     for registry in pushable() {
-        all.extend(proof(spec, registry)?);
+        let domains = registry.domains().into_iter();
+        let images: Vec<String> = domains
+            .map(|domain| format!("{domain}/kindreg/proof:{TAG}"))
+            .collect();
+        all.extend(proof(spec, registry, &images)?);
+    }
+    for registry in spec.externals() {
+        all.extend(proof(
+            spec,
+            registry,
+            &render::external_proof_images(spec, registry),
+        )?);
     }
     Ok(all)
 }
@@ -108,7 +116,12 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
 /// The CA for the engine's host and the nodes, and containerd's folders.
 fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     let mut all = Vec::new();
-    if spec.host_trust == HostTrust::Install {
+    let ca = registry
+        .external()
+        .map_or(Some(CA), |external| Some(external.ca.as_ref()?.pem()));
+    if spec.host_trust == HostTrust::Install
+        && let Some(ca) = ca
+    {
         let path = format!(
             "{}/{}/{}",
             layout::HOST_CERTS,
@@ -118,7 +131,7 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
         all.push(Text {
             to: format!("/etc/{path} of the engine's host"),
             name: path,
-            content: CA.to_owned(),
+            content: ca.to_owned(),
         });
     }
     for (path, content) in render::node_files(registry, CA)? {
@@ -131,17 +144,33 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-fn proof(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
-    let images: Vec<String> = registry
-        .domains()
-        .iter()
-        .map(|domain| format!("{domain}/kindreg/proof:{TAG}"))
-        .collect();
+/// The lines for `/etc/hosts` of every node, and what keeps them there.
+fn hosts(spec: &Spec) -> Result<Vec<Text>> {
+    let lines = render::node_hosts(spec);
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (script, drop_in) = render::node_hosts_keeper()?;
+    let state = |name: &str| format!("{}/{name}", layout::NODE_STATE);
+    let drop_in_path = format!("/{}", layout::NODE_HOSTS_DROP_IN);
+    let text = |path: String, content| Text {
+        name: path.trim_start_matches('/').to_owned(),
+        to: format!("{path} of every node"),
+        content,
+    };
+    Ok(vec![
+        text("/etc/hosts".to_owned(), lines),
+        text(state(layout::NODE_HOSTS_SCRIPT), script),
+        text(drop_in_path, drop_in),
+    ])
+}
+
+fn proof(spec: &Spec, registry: &Registry, images: &[String]) -> Result<Vec<Text>> {
     layout::nodes(spec)
         .iter()
         .map(|node| {
             let name = render::proof_pod_name(registry, node);
-            let pod = render::proof_pod(registry, node, &images);
+            let pod = render::proof_pod(registry, node, images);
             Ok(Text {
                 name: format!("{name}.json"),
                 to: format!("POST /api/v1/namespaces/default/pods, for node {node}"),

@@ -16,7 +16,7 @@ mod judge;
 
 pub use inspect::{Constraints, Inspection, Role, inspect};
 pub use issue::{Identity, issue};
-pub use judge::{Flaw, Part, judge};
+pub use judge::{Flaw, Part, authorities, certificates_alone, judge};
 
 /// How long before it ends a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);

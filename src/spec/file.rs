@@ -9,6 +9,8 @@ use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
 use super::{Auth, Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
 
+mod external;
+
 /// Keys of `[cluster]`.
 pub const CLUSTER: &[&str] = &[
     "name",
@@ -28,7 +30,15 @@ pub const REGISTRY: &[&str] = &[
     "keep_data",
     "mirror_of",
     "auth",
+    "address",
+    "ca",
+    "username_env",
+    "password_env",
+    "proof",
 ];
+
+/// Gives the text of a file by its path relative to `kindreg.toml`, or why there is none.
+type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
 /// Reads the text of a `kindreg.toml`.
 ///
@@ -37,11 +47,7 @@ pub const REGISTRY: &[&str] = &[
 ///
 /// # Errors
 /// All mistakes, in the order of the file.
-pub fn parse(
-    text: &str,
-    path: &str,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
-) -> Result<Request, Vec<Mistake>> {
+pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
     let mut reader = Reader::new(text, Arc::from(path));
     let mut request = Request::default();
     // Recovers, so that one slip of syntax does not hide what is wrong further down.
@@ -67,7 +73,7 @@ pub fn parse(
         cluster(&mut reader, &section, &mut request, load);
     }
     if let Some(table) = reader.table(&top, "registry") {
-        let registries = registries(&mut reader, table);
+        let registries = registries(&mut reader, table, load);
         if !registries.is_empty() {
             request.registries = registries;
         }
@@ -95,12 +101,7 @@ fn line(at: &Source) -> Option<usize> {
     }
 }
 
-fn cluster(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    request: &mut Request,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
-) {
+fn cluster(reader: &mut Reader<'_>, section: &Section<'_>, request: &mut Request, load: Load<'_>) {
     reader.refuse_unknown(section, &[("[registry.NAME]", REGISTRY)]);
     set(&mut request.cluster, reader.text(section, "name"));
     set(&mut request.workers, reader.number(section, "workers"));
@@ -146,7 +147,7 @@ impl FromStr for RelativePath {
 fn kind_config(
     reader: &mut Reader<'_>,
     path: &Given<RelativePath>,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    load: Load<'_>,
 ) -> Option<Given<KindConfig>> {
     let name = &path.value.0;
     let read = load(name).map_err(|why| vec![why]);
@@ -161,7 +162,11 @@ fn kind_config(
     }
 }
 
-fn registries(reader: &mut Reader<'_>, table: &toml::de::DeTable<'_>) -> Vec<RegistryRequest> {
+fn registries(
+    reader: &mut Reader<'_>,
+    table: &toml::de::DeTable<'_>,
+    load: Load<'_>,
+) -> Vec<RegistryRequest> {
     // The parser sorts by name; people mean the order of the file, and the first is special.
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -187,7 +192,8 @@ fn registries(reader: &mut Reader<'_>, table: &toml::de::DeTable<'_>) -> Vec<Reg
         let title = format!("[registry.{}]", key.get_ref().escape_debug());
         let section = Section::new(&title, table, REGISTRY);
         // One without a name is read for its mistakes.
-        let registry = registry(reader, &section, name.clone().unwrap_or_default());
+        let owner = name.clone().unwrap_or_default();
+        let registry = registry(reader, &section, owner, load);
         all.extend(name.map(|_| registry));
     }
     all
@@ -197,6 +203,7 @@ fn registry(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     name: Given<RegistryName>,
+    load: Load<'_>,
 ) -> RegistryRequest {
     reader.refuse_unknown(section, &[("[cluster]", CLUSTER)]);
     let mut request = RegistryRequest::named(name);
@@ -207,7 +214,7 @@ fn registry(
         request.port = port.unwrap_or_else(|| Given::new(PortRequest::Auto, Source::Default));
     }
     set(&mut request.image, reader.text(section, "image"));
-    let _ = reader.text::<Backend>(section, "backend");
+    external::backend(reader, section, &mut request, load);
     request.names = reader.texts(section, "names");
     if reader
         .flag(section, "keep_data")
@@ -229,25 +236,6 @@ fn registry(
         reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
     }
     request
-}
-
-/// Who runs a registry; today only one that kindreg itself does.
-struct Backend;
-
-impl FromStr for Backend {
-    type Err = Invalid;
-    fn from_str(value: &str) -> Result<Self, Invalid> {
-        let why = match value {
-            "distribution" => return Ok(Self),
-            "nexus" | "external" => "it isn't there yet; today there is \"distribution\"",
-            _ => "there is \"distribution\"",
-        };
-        Err(Invalid {
-            what: "back end that kindreg has",
-            value: value.to_owned(),
-            why: why.to_owned(),
-        })
-    }
 }
 
 fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {

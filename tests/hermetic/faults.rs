@@ -3,11 +3,11 @@
 use kindreg::docker::fake::Fault;
 use kindreg::engine::Outcome;
 
-use crate::world::World;
+use crate::external;
 
 /// How many calls a run of `up` makes.
 async fn calls_of_up() -> usize {
-    let world = World::new();
+    let world = external::world();
     world.up().await.unwrap();
     world.docker.calls()
 }
@@ -16,7 +16,7 @@ async fn every_call_of_up_may_fail_once(fault: Fault) {
     let calls = calls_of_up().await;
     assert!(calls > 50, "an `up` takes more calls than {calls}");
     for number in 1..=calls {
-        let world = World::new();
+        let world = external::world();
         let host = world.docker.host().all("/");
         world.docker.fail_call(number, fault);
         let first = world.up().await;
@@ -65,13 +65,13 @@ async fn the_answer_to_every_call_of_up_may_get_lost_once() {
 }
 
 async fn every_call_of_down_may_fail_once(fault: Fault) {
-    let world = World::new();
+    let world = external::world();
     world.up().await.unwrap();
     let before = world.docker.calls();
     world.down().await.unwrap();
     let calls = world.docker.calls() - before;
     for number in 1..=calls {
-        let world = World::new();
+        let world = external::world();
         let host = world.docker.host().all("/");
         world.up().await.unwrap();
         world.docker.fail_call(world.docker.calls() + number, fault);

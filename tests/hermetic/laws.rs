@@ -4,15 +4,15 @@
 use kindreg::plan::{Verify, plan};
 use kindreg::step::{Leaves, State};
 
-use crate::world::World;
+use crate::external;
 
 #[tokio::test]
 async fn every_step_keeps_the_laws() {
-    let world = World::new();
+    let world = external::world();
     let ctx = world.ctx();
     let plan = plan(&world.spec, &[], Verify::EveryNode);
     let steps: Vec<_> = plan.steps().collect();
-    assert!(steps.len() >= 15, "the plan is whole");
+    assert!(steps.len() >= 18, "the plan is whole");
     for step in &steps {
         let title = step.title();
         let before = world.docker.journal();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kindreg::credentials::RegistryCredentials;
 use kindreg::docker::ExecOutput;
 use kindreg::docker::fake::FakeDocker;
 use kindreg::engine::{self, Event, OnFailure, Outcome};
@@ -12,9 +13,12 @@ use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
 use kindreg::plan::{Verify, plan, undo_plan};
-use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
+use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, RENAME, REVOKE};
+use kindreg::steps::{FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, RENAME, REVOKE};
+
+/// What makes containerd bring lines of `/etc/hosts` back.
+pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
@@ -26,6 +30,8 @@ pub(crate) struct World {
     pub(crate) kube: Arc<FakeKube>,
     pub(crate) spec: Spec,
     pub(crate) home: tempfile::TempDir,
+    /// What the user has at hand for registries that kindreg does not run.
+    pub(crate) external: Option<RegistryCredentials>,
 }
 
 /// A Spec of one control plane and two workers.
@@ -40,6 +46,7 @@ pub(crate) fn spec() -> Spec {
             name: "registry".parse().unwrap(),
             host: "registry.test".parse().unwrap(),
             port: Port::new(5001).unwrap(),
+            backend: Backend::default(),
             image: "registry:3".parse().unwrap(),
             names: Vec::new(),
             data: Data::Discard,
@@ -108,6 +115,26 @@ impl World {
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
             success()
         });
+        for name in [KEEP_HOSTS, FORGET_HOSTS] {
+            docker.on_script(name, move |files, _, _| {
+                let text =
+                    |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
+                let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
+                let lines = before.split_inclusive('\n');
+                let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
+                files.write("/etc/hosts", 0o644, others + &ours).unwrap();
+                if name == FORGET_HOSTS {
+                    for path in [
+                        "/var/lib/kindreg/hosts",
+                        "/var/lib/kindreg/hosts.sh",
+                        DROP_IN,
+                    ] {
+                        let _ = files.remove(path);
+                    }
+                }
+                success()
+            });
+        }
         docker.on_script(RENAME, |files, arguments, _| {
             let [folder] = arguments else {
                 panic!("rename takes a folder")
@@ -139,6 +166,7 @@ impl World {
             kube,
             spec,
             home: tempfile::tempdir().unwrap(),
+            external: None,
         }
     }
 
@@ -149,6 +177,11 @@ impl World {
         let (notes, _) = tokio::sync::mpsc::unbounded_channel();
         let mut ctx = Ctx::new(docker, kind, kube, kubeconfig, notes);
         ctx.patience = Duration::from_secs(2);
+        for registry in self.spec.externals() {
+            let found = self.external.clone();
+            let found = found.map(|found| (registry.name.clone(), found));
+            ctx.external_credentials.extend(found);
+        }
         ctx
     }
 
