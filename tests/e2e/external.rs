@@ -316,7 +316,7 @@ fn alone_it_is_enough_for_a_cluster() {
     up().run()
         .exits(0)
         .prints("Ready: 1 node")
-        .prints(&company.domain());
+        .prints(&format!("had an answer of {}", company.domain()));
     scene.has_nodes(1);
     up().run().exits(0).prints("Nothing to do");
     pods_pull(&scene, &company, "default", 0);
