@@ -2,12 +2,21 @@
 
 use kindreg::docker::fake::Fault;
 use kindreg::engine::Outcome;
+use kindreg::spec::Workers;
 
 use crate::external;
+use crate::world::World;
+
+/// A registry of ours and one of somebody else's; two nodes, as each call of each is a run of its own.
+fn two_nodes() -> World {
+    let mut world = external::world();
+    world.spec.workers = Workers::new(1).unwrap();
+    world
+}
 
 /// How many calls a run of `up` makes.
 async fn calls_of_up() -> usize {
-    let world = external::world();
+    let world = two_nodes();
     world.up().await.unwrap();
     world.docker.calls()
 }
@@ -16,7 +25,7 @@ async fn every_call_of_up_may_fail_once(fault: Fault) {
     let calls = calls_of_up().await;
     assert!(calls > 50, "an `up` takes more calls than {calls}");
     for number in 1..=calls {
-        let world = external::world();
+        let world = two_nodes();
         let host = world.docker.host().all("/");
         world.docker.fail_call(number, fault);
         let first = world.up().await;
@@ -65,13 +74,13 @@ async fn the_answer_to_every_call_of_up_may_get_lost_once() {
 }
 
 async fn every_call_of_down_may_fail_once(fault: Fault) {
-    let world = external::world();
+    let world = two_nodes();
     world.up().await.unwrap();
     let before = world.docker.calls();
     world.down().await.unwrap();
     let calls = world.docker.calls() - before;
     for number in 1..=calls {
-        let world = external::world();
+        let world = two_nodes();
         let host = world.docker.host().all("/");
         world.up().await.unwrap();
         world.docker.fail_call(world.docker.calls() + number, fault);
