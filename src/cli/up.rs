@@ -12,7 +12,7 @@ use super::session::{Session, support};
 use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
 use crate::lock::ContainerLock;
-use crate::plan::{Verify, plan};
+use crate::plan::{Verify, announced, plan};
 use crate::problem::{Exit, Problem};
 use crate::spec::request::Request;
 use crate::spec::{HostTrust, Registry, Spec};
@@ -256,7 +256,7 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
         }
     });
     if outcome == Outcome::Changed
-        && let Some(registry) = spec.registries.first()
+        && let Some(registry) = announced(spec)
     {
         let (local, domain) = (registry.local_domain(), registry.domain());
         let login = if registry.asks_password() {

@@ -29,12 +29,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    let proven: Vec<&Registry> = spec
-        .registries
-        .iter()
-        .filter(|registry| registry.mirror_of.is_none())
-        .collect();
-    for registry in &proven {
+    for registry in &spec.registries {
         let (image, proof) = proof_only(&spec, registry);
         let result = async {
             image.apply(&session.ctx).await?;
@@ -51,7 +46,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         }
     }
     let nodes = layout::nodes(&spec);
-    let domains: Vec<String> = proven.iter().map(|registry| registry.domain()).collect();
+    let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
     let refused = if arguments.strict {
         "refused"
     } else {

@@ -10,10 +10,12 @@ use std::net::IpAddr;
 
 use time::Duration;
 
+mod bundle;
 mod inspect;
 mod issue;
 mod judge;
 
+pub use bundle::certificates;
 pub use inspect::{Constraints, Inspection, Role, inspect};
 pub use issue::{Identity, issue};
 pub use judge::{Flaw, Part, judge};

@@ -1,5 +1,5 @@
-//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the kind
-//! configuration that it names.
+//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the files
+//! that it names.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mistake::{Given, Mistake, Source};
 use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
-use super::{Auth, Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
+use super::{Auth, CaBundle, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
 
 /// Keys of `[cluster]`.
 pub const CLUSTER: &[&str] = &[
@@ -27,21 +27,20 @@ pub const REGISTRY: &[&str] = &[
     "names",
     "keep_data",
     "mirror_of",
+    "upstream_ca",
     "auth",
 ];
 
+/// Gives the text of a file by its path relative to `kindreg.toml`, or why it can't.
+pub type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
+
 /// Reads the text of a `kindreg.toml`.
 ///
-/// `path` is how the file is named in mistakes. `load` gives the text of a file by its path relative to this one; what
-/// it returns as an error is shown as it is.
+/// `path` is how the file is named in mistakes. What `load` returns as an error is shown as it is.
 ///
 /// # Errors
 /// All mistakes, in the order of the file.
-pub fn parse(
-    text: &str,
-    path: &str,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
-) -> Result<Request, Vec<Mistake>> {
+pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
     let mut reader = Reader::new(text, Arc::from(path));
     let mut request = Request::default();
     // Recovers, so that one slip of syntax does not hide what is wrong further down.
@@ -67,7 +66,7 @@ pub fn parse(
         cluster(&mut reader, &section, &mut request, load);
     }
     if let Some(table) = reader.table(&top, "registry") {
-        let registries = registries(&mut reader, table);
+        let registries = registries(&mut reader, table, load);
         if !registries.is_empty() {
             request.registries = registries;
         }
@@ -95,12 +94,7 @@ fn line(at: &Source) -> Option<usize> {
     }
 }
 
-fn cluster(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    request: &mut Request,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
-) {
+fn cluster(reader: &mut Reader<'_>, section: &Section<'_>, request: &mut Request, load: Load<'_>) {
     reader.refuse_unknown(section, &[("[registry.NAME]", REGISTRY)]);
     set(&mut request.cluster, reader.text(section, "name"));
     set(&mut request.workers, reader.number(section, "workers"));
@@ -118,7 +112,7 @@ fn cluster(
         request.host_trust = Given::new(value, trust.from);
     }
     if let Some(path) = reader.text::<RelativePath>(section, "kind_config") {
-        request.kind_config = kind_config(reader, &path, load);
+        request.kind_config = read_file(reader, &path, load, KindConfig::read);
     }
 }
 
@@ -143,15 +137,17 @@ impl FromStr for RelativePath {
     }
 }
 
-fn kind_config(
+/// What another file holds, or all that is wrong with it.
+fn read_file<T>(
     reader: &mut Reader<'_>,
     path: &Given<RelativePath>,
-    load: &mut dyn FnMut(&str) -> Result<String, String>,
-) -> Option<Given<KindConfig>> {
+    load: Load<'_>,
+    read: impl FnOnce(&str) -> Result<T, Vec<String>>,
+) -> Option<Given<T>> {
     let name = &path.value.0;
-    let read = load(name).map_err(|why| vec![why]);
-    match read.and_then(|text| KindConfig::read(&text)) {
-        Ok(config) => Some(Given::new(config, path.from.clone())),
+    let text = load(name).map_err(|why| vec![why]);
+    match text.and_then(|text| read(&text)) {
+        Ok(value) => Some(Given::new(value, path.from.clone())),
         Err(complaints) => {
             for complaint in complaints {
                 reader.mistake(Mistake::new(&path.from, format!("{name}: {complaint}")));
@@ -161,7 +157,11 @@ fn kind_config(
     }
 }
 
-fn registries(reader: &mut Reader<'_>, table: &toml::de::DeTable<'_>) -> Vec<RegistryRequest> {
+fn registries(
+    reader: &mut Reader<'_>,
+    table: &toml::de::DeTable<'_>,
+    load: Load<'_>,
+) -> Vec<RegistryRequest> {
     // The parser sorts by name; people mean the order of the file, and the first is special.
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -187,7 +187,7 @@ fn registries(reader: &mut Reader<'_>, table: &toml::de::DeTable<'_>) -> Vec<Reg
         let title = format!("[registry.{}]", key.get_ref().escape_debug());
         let section = Section::new(&title, table, REGISTRY);
         // One without a name is read for its mistakes.
-        let registry = registry(reader, &section, name.clone().unwrap_or_default());
+        let registry = registry(reader, &section, name.clone().unwrap_or_default(), load);
         all.extend(name.map(|_| registry));
     }
     all
@@ -197,6 +197,7 @@ fn registry(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     name: Given<RegistryName>,
+    load: Load<'_>,
 ) -> RegistryRequest {
     reader.refuse_unknown(section, &[("[cluster]", CLUSTER)]);
     let mut request = RegistryRequest::named(name);
@@ -218,15 +219,21 @@ fn registry(
     if reader.flag(section, "auth").is_some_and(|ask| !ask.value) {
         request.auth = Auth::Anonymous;
     }
-    request.mirror_of = reader.text::<Host>(section, "mirror_of");
+    request.mirror_of = reader.text::<MirrorOf>(section, "mirror_of");
     if let Some(of) = &request.mirror_of
+        && let MirrorOf::Registry(upstream) = &of.value
         && matches!(
-            of.value.as_str(),
+            upstream.host.as_str(),
             "registry-1.docker.io" | "index.docker.io" | "hub.docker.com"
         )
     {
-        let what = format!("images do not name {}", of.value);
+        let what = format!("images do not name {upstream}");
         reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
+    }
+    if let Some(path) = reader.text::<RelativePath>(section, "upstream_ca") {
+        request.upstream_ca = read_file(reader, &path, load, |text| {
+            text.parse::<CaBundle>().map_err(|wrong| vec![wrong.why])
+        });
     }
     request
 }

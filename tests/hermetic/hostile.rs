@@ -1,7 +1,9 @@
 //! Everything that becomes a path, a label, a line of TOML or YAML or an argument is refused by its type, whichever way
 //! it comes in: by the file, by a flag, by the environment, or by a label of the engine.
 
-use kindreg::spec::{ClusterName, Host, ImageRef, Port, RegistryName, Spec, Workers};
+use kindreg::spec::{
+    CaBundle, ClusterName, Host, ImageRef, MirrorOf, Port, RegistryName, Spec, Workers,
+};
 
 use crate::cli::{Answer, kindreg};
 use crate::config::parse;
@@ -40,6 +42,9 @@ const HOSTILE: [&str; 30] = [
     "",
 ];
 
+/// The one of those that a mirror may be of.
+const EVERY: &str = "*";
+
 /// Besides those: fit for one kind of name and not for another.
 const NO_NAMES: [&str; 6] = ["a.b", "a:b", "a_b", "A", "a-", "a@b"];
 
@@ -66,8 +71,13 @@ fn the_file_takes_no_hostile_value_in_any_field() {
         for field in ["name", "image"] {
             refused(&format!("[cluster]\n{field} = {text}\n"));
         }
-        for field in ["host", "port", "backend", "image", "mirror_of"] {
+        for field in ["host", "port", "backend", "image", "upstream_ca"] {
             refused(&format!("[registry.r]\n{field} = {text}\n"));
+        }
+        if value != EVERY {
+            refused(&format!("[registry.r]\nmirror_of = {text}\n"));
+            let port = quoted(&format!("a.test:{value}"));
+            refused(&format!("[registry.r]\nmirror_of = {port}\n"));
         }
         refused(&format!("[registry.r]\nnames = [{text}]\n"));
         refused(&format!("[registry.{text}]\nhost = \"a.test\"\n"));
@@ -86,14 +96,17 @@ fn the_file_takes_no_hostile_value_in_any_field() {
 }
 
 #[test]
-fn a_kind_configuration_lies_beside_the_file_and_nowhere_else() {
+fn other_files_lie_beside_the_file_and_nowhere_else() {
     for path in ["/etc/passwd", "~/kind.yaml", "", "a\u{0}b", "a\nb"] {
-        let file = format!("[cluster]\nkind_config = {}\n", quoted(path));
-        refused(&file);
-        assert!(
-            parse(&file).unwrap_err()[0].contains("is no path"),
-            "{path:?}"
-        );
+        for key in [
+            "[cluster]\nkind_config",
+            "[registry.r]\nmirror_of = \"quay.io\"\nupstream_ca",
+        ] {
+            let file = format!("{key} = {}\n", quoted(path));
+            refused(&file);
+            let said = parse(&file).unwrap_err();
+            assert!(said[0].contains("is no path"), "{path:?}: {said:?}");
+        }
     }
 }
 
@@ -108,6 +121,12 @@ fn the_types_take_no_hostile_value() {
     for value in HOSTILE {
         assert!(value.parse::<Host>().is_err(), "{value:?}");
         assert!(value.parse::<ImageRef>().is_err(), "{value:?}");
+        assert!(value.parse::<CaBundle>().is_err(), "{value:?}");
+        assert_eq!(
+            value.parse::<MirrorOf>().is_ok(),
+            value == EVERY,
+            "{value:?}"
+        );
     }
 }
 
@@ -128,7 +147,7 @@ fn a_label_of_the_engine_is_no_way_in_either() {
             "/registries/0/name",
             "/registries/0/host",
             "/registries/0/image",
-            "/registries/0/mirror_of",
+            "/registries/0/upstream_ca",
             "/registries/0/port",
             "/registries/0/data",
             "/host_trust",
@@ -139,6 +158,8 @@ fn a_label_of_the_engine_is_no_way_in_either() {
             let spec = serde_json::from_value::<Spec>(with(pointer, value.into()));
             assert!(spec.is_err(), "{pointer} = {value:?}");
         }
+        let of = serde_json::from_value::<Spec>(with("/registries/0/mirror_of", value.into()));
+        assert_eq!(of.is_ok(), value == EVERY, "{value:?}");
         let names = serde_json::json!([value]);
         assert!(
             serde_json::from_value::<Spec>(with("/registries/0/names", names)).is_err(),

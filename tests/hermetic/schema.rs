@@ -116,6 +116,10 @@ fn the_schema_and_the_parser_agree_on_good_files() {
         "[cluster]\nimage = \"localhost:5000/kindest/node:v1@sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
         "[registry]",
         "[registry.a]\nport = \"auto\"\n[registry.b]\nport = 65535\nmirror_of = \"ghcr.io\"",
+        "[registry.a]\nmirror_of = \"*\"",
+        "[registry.a]\nmirror_of = \"nexus.example:8443\"\nupstream_ca = \"company.pem\"",
+        "[registry.a]\nmirror_of = \"a:65535\"",
+        "[registry.a]\nmirror_of = \"a:1\"",
         "[registry.a]\nhost = \"1a.2-b.test\"\nnames = [\"x\", \"y.z\"]\nkeep_data = true\nbackend = \"distribution\"",
         "registry.a.image = \"a.b/c__d/e-f:T_1\"",
     ] {
@@ -170,6 +174,15 @@ fn the_schema_and_the_parser_agree_on_bad_files() {
         "[registry.a]\nnames = [\"b.test\", \"b.test\"]",
         "[registry.a]\nkeep_data = \"no\"",
         "[registry.a]\nmirror_of = \"docker.io:443\"",
+        "[registry.a]\nmirror_of = \"docker.io:\"",
+        "[registry.a]\nmirror_of = \"docker.io:0\"",
+        "[registry.a]\nmirror_of = \"docker.io:05000\"",
+        "[registry.a]\nmirror_of = \"docker.io:65536\"",
+        "[registry.a]\nmirror_of = \"localhost:5000\"",
+        "[registry.a]\nmirror_of = \"10.0.0.5:5000\"",
+        "[registry.a]\nmirror_of = \"**\"",
+        "[registry.a]\nmirror_of = \"quay.io\"\nupstream_ca = \"/ca.pem\"",
+        "[registry.a]\nmirror_of = \"quay.io\"\nupstream_ca = \"\"",
     ] {
         assert!(parse(bad).is_err(), "parser: {bad}");
         assert!(!takes(&document(bad)), "schema: {bad}");

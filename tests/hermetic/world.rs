@@ -11,10 +11,11 @@ use kindreg::kind::fake::FakeKind;
 use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
+use kindreg::pki;
 use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, RENAME, REVOKE};
+use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, REMOVE_PROOF, RENAME, REVOKE};
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
@@ -44,10 +45,31 @@ pub(crate) fn spec() -> Spec {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            upstream_ca: None,
             auth: Auth::default(),
         }],
         host_trust: HostTrust::Install,
     }
+}
+
+/// The same, with a cache of a registry with a CA of its own, and a mirror of all registries.
+pub(crate) fn spec_with_mirrors() -> Spec {
+    let mut spec = spec();
+    let names = pki::Names::new(["upstream.test"], []);
+    let upstream = pki::issue("upstream", &names, time::OffsetDateTime::now_utc()).unwrap();
+    let mut mirror = |name: &str, port, of: &str| {
+        spec.registries.push(Registry {
+            name: name.parse().unwrap(),
+            host: format!("{name}.test").parse().unwrap(),
+            port: Port::new(port).unwrap(),
+            mirror_of: Some(of.parse().unwrap()),
+            ..spec.registries[0].clone()
+        });
+    };
+    mirror("cache", 5002, "upstream.test:5000");
+    mirror("any", 5003, "*");
+    spec.registries[1].upstream_ca = Some(upstream.ca_pem.parse().unwrap());
+    spec
 }
 
 fn success() -> ExecOutput {
@@ -120,6 +142,15 @@ impl World {
             let _ = files.remove(&new);
             success()
         });
+        docker.on_script(REMOVE_PROOF, |files, arguments, _| {
+            let [folder] = arguments else {
+                panic!("removal of the proof takes a folder")
+            };
+            let store = format!("{folder}/docker/registry/v2");
+            let _ = files.remove(&format!("{store}/repositories/kindreg"));
+            let _ = files.remove(&format!("{store}/blobs"));
+            success()
+        });
         docker.on_script("kindreg-delete-manifest", |_, _, _| success());
         docker.on_exec("rm", |files, arguments, _| {
             for path in arguments
@@ -139,6 +170,15 @@ impl World {
             kube,
             spec,
             home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The same, where other registries are mirrored too.
+    pub(crate) fn with_mirrors() -> Self {
+        let spec = spec_with_mirrors();
+        Self {
+            spec,
+            ..Self::new()
         }
     }
 
