@@ -24,6 +24,7 @@ mod faults;
 mod foreign;
 mod kill;
 mod many;
+mod mirrors;
 mod quiet;
 mod restarts;
 mod soak;

@@ -52,7 +52,7 @@ pub(crate) fn spec() -> Spec {
     }
 }
 
-/// The same, with a cache of a registry with a CA of its own, and a mirror of all registries.
+/// One node, and besides that registry a cache of one with a CA of its own, and a mirror of all registries.
 pub(crate) fn spec_with_mirrors() -> Spec {
     let mut spec = spec();
     let names = pki::Names::new(["upstream.test"], []);
@@ -68,6 +68,7 @@ pub(crate) fn spec_with_mirrors() -> Spec {
     };
     mirror("cache", 5002, "upstream.test:5000");
     mirror("any", 5003, "*");
+    spec.workers = Workers::new(0).unwrap();
     spec.registries[1].upstream_ca = Some(upstream.ca_pem.parse().unwrap());
     spec
 }
