@@ -203,7 +203,10 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
-    } else if cause.contains("x509:") || cause.contains("CA cert") {
+    } else if ["x509:", "CA cert", "code = NotFound"]
+        .iter()
+        .any(|words| cause.contains(words))
+    {
         format!("the node's trust is not what kindreg wrote; this repairs it: {up}")
     } else if cause.contains("no such host") || cause.contains("connection refused") {
         format!("the registry is not reached; this starts and connects it again: {up}")
