@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bytes::Bytes;
 
-use crate::archive;
+use crate::archive::{self, Archive};
 use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::pki::Identity;
@@ -116,6 +116,18 @@ async fn secret(
     let mut files = below(&tar, "secret")?;
     files.retain(|_, content| !content.is_empty());
     Ok(Some(files))
+}
+
+/// Puts files into a registry's secret volume.
+async fn put_secret(
+    ctx: &Ctx,
+    cluster: &ClusterName,
+    registry: &Registry,
+    files: Archive,
+) -> Result<()> {
+    let container = Layout::of(cluster).registry(&registry.name);
+    let files = files.into_bytes()?;
+    Ok(ctx.docker.upload(&container, layout::SECRET, files).await?)
 }
 
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.

@@ -4,9 +4,9 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use super::certificate::GRACE;
-use super::secret;
+use super::{put_secret, secret};
 use crate::archive::Archive;
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 use crate::registry::distribution;
 use crate::spec::{CaBundle, ClusterName, Registry};
 use crate::step::{Ctx, State, Step};
@@ -28,14 +28,8 @@ impl UpstreamTrust {
     }
 
     async fn write(&self, ctx: &Ctx, ca: &str) -> Result<()> {
-        let archive = Archive::new()
-            .file(distribution::UPSTREAM_CA, 0o644, ca.to_owned())
-            .into_bytes()?;
-        let container = self.container();
-        Ok(ctx
-            .docker
-            .upload(&container, layout::SECRET, archive)
-            .await?)
+        let files = Archive::new().file(distribution::UPSTREAM_CA, 0o644, ca.to_owned());
+        put_secret(ctx, &self.cluster, &self.registry, files).await
     }
 }
 
