@@ -39,6 +39,14 @@ pub const NODE_KUBELET: &str = "/var/lib/kubelet";
 /// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
 /// of the cluster came to its end.
 pub const NODE_STATE: &str = "/var/lib/kindreg";
+/// Our note in a node of the lines that its `/etc/hosts` is to have.
+pub const NODE_HOSTS: &str = "hosts";
+/// The script beside it that puts them there.
+pub const NODE_HOSTS_SCRIPT: &str = "hosts.sh";
+/// The setting that makes containerd run that script before it starts, below the node's root.
+pub const NODE_HOSTS_DROP_IN: &str = "etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
+/// What tells our lines in `/etc/hosts` from others'; the registry's name follows.
+pub const NODE_HOSTS_MARK: &str = " # kindreg:";
 /// API path of the KEP-1755 `ConfigMap`.
 pub const HOSTING: &str = "/api/v1/namespaces/kube-public/configmaps/local-registry-hosting";
 

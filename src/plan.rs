@@ -1,6 +1,7 @@
 //! The plan: what `up` makes, as one literal list. The table of contents of the program.
 
-use crate::spec::{HostTrust, Registry, Spec};
+use crate::render;
+use crate::spec::{Registry, Spec};
 use crate::step::{Lane, Plan, Stage, Step};
 use crate::steps;
 
@@ -18,11 +19,8 @@ pub enum Verify {
 pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
     let cluster = || spec.cluster.clone();
     let whole = || spec.clone();
-    let each = |lane: fn(&Spec, &Registry) -> Lane| {
-        spec.registries
-            .iter()
-            .map(move |registry| lane(spec, registry))
-    };
+    let each =
+        |lane: fn(&Spec, &Registry) -> Lane| spec.ours().map(move |registry| lane(spec, registry));
     Plan {
         images: stage(images(spec)),
         stages: vec![
@@ -37,6 +35,7 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             ),
             stage(
                 std::iter::once(vec![step(steps::NodeTrust { spec: whole() })])
+                    .chain(node_hosts(spec).map(|hosts| vec![step(hosts)]))
                     .chain(node_credentials(spec))
                     .chain([host_trust(spec)])
                     .chain(each(proof_image).filter(|_| verify == Verify::EveryNode)),
@@ -45,7 +44,8 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             stage(
                 std::iter::once(vec![step(steps::NodesReady { spec: whole() })])
                     .chain(announced(spec).map(|registry| hosting(spec, registry)))
-                    .chain(each(proof).filter(|_| verify == Verify::EveryNode)),
+                    .chain(each(proof).filter(|_| verify == Verify::EveryNode))
+                    .chain(external_proofs(spec).filter(|_| verify == Verify::EveryNode)),
             ),
             // Last, so that nothing is taken away before its successor is proven.
             stage([retirement(spec, earlier)]),
@@ -75,10 +75,15 @@ fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
     folders.retain(|folder| !wanted.contains(folder));
     folders.sort();
     folders.dedup();
+    let hosts = node_hosts(spec);
     let spec = || spec.clone();
     let mut lane: Lane = retired_host_trust(&spec(), earlier)
         .map(|trust| step(steps::Retired(step(trust))))
         .collect();
+    // Where some have an address today, their lines have replaced all others.
+    if let (None, Some(old)) = (hosts, earlier.iter().find_map(node_hosts)) {
+        lane.push(step(steps::Retired(step(old))));
+    }
     if !folders.is_empty() {
         lane.push(step(steps::RetiredFolders {
             spec: spec(),
@@ -101,14 +106,9 @@ fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
 }
 
 fn retired_host_trust(spec: &Spec, earlier: &[Spec]) -> impl Iterator<Item = steps::HostTrust> {
-    let wanted: Vec<String> = match spec.host_trust {
-        HostTrust::Install => spec.registries.iter().map(Registry::domain).collect(),
-        HostTrust::Leave => Vec::new(),
-    };
-    let trusting = earlier
-        .iter()
-        .filter(|old| old.host_trust == HostTrust::Install);
-    let all = trusting.flat_map(|old| old.registries.iter().map(move |registry| (old, registry)));
+    let wanted: Vec<String> = spec.host_trusted().map(Registry::domain).collect();
+    let all = earlier.iter();
+    let all = all.flat_map(|old| old.host_trusted().map(move |registry| (old, registry)));
     all.filter(move |(_, registry)| !wanted.contains(&registry.domain()))
         .map(|(old, registry)| steps::HostTrust {
             spec: old.clone(),
@@ -135,11 +135,7 @@ pub fn proof_only(spec: &Spec, registry: &Registry) -> (steps::ProofImage, steps
 
 fn images(spec: &Spec) -> Vec<Lane> {
     let mut wanted = vec![spec.node_image.clone()];
-    wanted.extend(
-        spec.registries
-            .iter()
-            .map(|registry| registry.image.clone()),
-    );
+    wanted.extend(spec.ours().map(|registry| registry.image.clone()));
     wanted.sort();
     wanted.dedup();
     wanted
@@ -190,6 +186,11 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
     lane
 }
 
+fn node_hosts(spec: &Spec) -> Option<steps::NodeHosts> {
+    let any = !render::node_hosts(spec).is_empty();
+    any.then(|| steps::NodeHosts { spec: spec.clone() })
+}
+
 fn node_credentials(spec: &Spec) -> Option<Lane> {
     let asks = spec.registries.iter().any(Registry::asks_password);
     asks.then(|| vec![step(steps::NodeCredentials { spec: spec.clone() })])
@@ -197,9 +198,7 @@ fn node_credentials(spec: &Spec) -> Option<Lane> {
 
 /// One after the other: they share folders.
 fn host_trust(spec: &Spec) -> Lane {
-    let registries = spec.registries.iter();
-    let trusted = registries.filter(|_| spec.host_trust == HostTrust::Install);
-    let lane = trusted.map(|registry| steps::HostTrust {
+    let lane = spec.host_trusted().map(|registry| steps::HostTrust {
         spec: spec.clone(),
         registry: registry.clone(),
     });
@@ -209,9 +208,7 @@ fn host_trust(spec: &Spec) -> Lane {
 /// The registry that the cluster announces: the `ConfigMap` has room for one, and it is for pushing.
 #[must_use]
 pub fn announced(spec: &Spec) -> Option<&Registry> {
-    spec.registries
-        .iter()
-        .find(|registry| registry.takes_pushes())
+    spec.ours().find(|registry| registry.takes_pushes())
 }
 
 fn hosting(spec: &Spec, registry: &Registry) -> Lane {
@@ -227,6 +224,20 @@ fn proof_image(spec: &Spec, registry: &Registry) -> Lane {
 
 fn proof(spec: &Spec, registry: &Registry) -> Lane {
     vec![step(proof_only(spec, registry).1)]
+}
+
+/// The proof alone of a registry that somebody else runs, for `verify`.
+#[must_use]
+pub fn external_proof(spec: &Spec, registry: &Registry) -> steps::ExternalProof {
+    steps::ExternalProof {
+        spec: spec.clone(),
+        registry: registry.clone(),
+    }
+}
+
+fn external_proofs(spec: &Spec) -> impl Iterator<Item = Lane> {
+    let externals = spec.externals();
+    externals.map(|registry| vec![step(external_proof(spec, registry))])
 }
 
 fn step(step: impl Step + 'static) -> Box<dyn Step> {

@@ -8,13 +8,15 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use crate::layout;
-use crate::spec::Registry;
+use crate::spec::{Registry, Spec};
 
 mod hosts;
 mod kind;
+mod node_hosts;
 
 pub use hosts::{Hosts, check_hosts_toml, hosts_toml, mirror_hosts_toml, node_files};
 pub use kind::kind_config;
+pub use node_hosts::{node_hosts, node_hosts_keeper, our_hosts};
 
 /// A rendered text does not read back as what it was rendered from: a bug of ours.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +67,14 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
     let containers: Vec<Value> = images
         .iter()
         .enumerate()
-        .map(|(number, image)| json!({"name": format!("pull-{number}"), "image": image, "imagePullPolicy": "Always"}))
+        .map(|(number, image)| {
+            let mut container = json!({"name": format!("pull-{number}"), "image": image, "imagePullPolicy": "Always"});
+            if registry.external().is_some() {
+                // Somebody else's image is pulled and not run: no image has this program.
+                container["command"] = json!(["/kindreg/proof"]);
+            }
+            container
+        })
         .collect();
     json!({
         "apiVersion": "v1",
@@ -82,6 +91,24 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
             "containers": containers,
         },
     })
+}
+
+/// The images that the proof of somebody else's registry asks for, by each of its names: the one that is named for it,
+/// or one that is not there.
+#[must_use]
+pub fn external_proof_images(spec: &Spec, registry: &Registry) -> Vec<String> {
+    let named = registry
+        .external()
+        .and_then(|external| external.proof.as_ref());
+    let image = named.map_or_else(
+        || format!("kindreg/proof:{}", spec.cluster),
+        ToString::to_string,
+    );
+    let domains = registry.domains();
+    domains
+        .iter()
+        .map(|domain| format!("{domain}/{image}"))
+        .collect()
 }
 
 /// Name of the pod that proves a node with a registry.

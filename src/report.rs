@@ -8,7 +8,7 @@ use crate::engine;
 use crate::layout::{self, Layout};
 use crate::pki;
 use crate::plan::{Verify, plan};
-use crate::spec::{ClusterName, Registry, Spec};
+use crate::spec::{Authorities, ClusterName, Registry, Spec};
 use crate::step::{Ctx, State};
 use crate::steps::{self, Asked};
 
@@ -59,9 +59,13 @@ pub struct RegistryReport {
     pub name: String,
     /// The name that images give it.
     pub domain: String,
-    /// The name by which the engine's host reaches it.
-    pub local: String,
-    /// When its certificate ends, as RFC 3339; none while it has no whole one.
+    /// The name by which the engine's host reaches it; none where somebody else runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// Whether somebody else runs it.
+    pub external: bool,
+    /// When its certificate ends, as RFC 3339; none while it has no whole one. Where somebody else runs it, when the CA
+    /// ends that nodes trust for it; none where that is a public one.
     pub expires: Option<String>,
 }
 
@@ -121,14 +125,19 @@ fn part(part: String, state: State) -> Part {
 }
 
 async fn registry_report(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<RegistryReport> {
-    let identity = steps::identity(ctx, spec, registry).await?;
-    let end = identity.and_then(|identity| pki::inspect(&identity.leaf_pem).ok());
+    let end = if let Some(external) = registry.external() {
+        external.ca.as_ref().and_then(Authorities::first_to_end)
+    } else {
+        let identity = steps::identity(ctx, spec, registry).await?;
+        identity.and_then(|identity| pki::inspect(&identity.leaf_pem).ok())
+    };
     let format = &time::format_description::well_known::Rfc3339;
     Ok(RegistryReport {
         name: registry.name.to_string(),
         domain: registry.domain(),
-        local: registry.local_domain(),
-        expires: end.and_then(|leaf| leaf.not_after.format(format).ok()),
+        local: registry.is_ours().then(|| registry.local_domain()),
+        external: !registry.is_ours(),
+        expires: end.and_then(|last| last.not_after.format(format).ok()),
     })
 }
 

@@ -119,6 +119,8 @@ pub struct Ctx {
     pub proof_images: Arc<Mutex<BTreeMap<RegistryName, String>>>,
     /// Credentials of the user's own choice, for registries that ask for a password.
     pub own_credentials: Option<RegistryCredentials>,
+    /// The user's credentials for registries that kindreg does not run, so far as they are at hand.
+    pub external_credentials: BTreeMap<RegistryName, RegistryCredentials>,
     notes: Notes,
 }
 
@@ -144,6 +146,7 @@ impl Ctx {
             creation: Arc::default(),
             proof_images: Arc::default(),
             own_credentials: None,
+            external_credentials: BTreeMap::new(),
             notes,
         }
     }

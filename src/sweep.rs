@@ -7,7 +7,9 @@ use anyhow::Result;
 
 use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
-use crate::spec::{Auth, ClusterName, ControlPlanes, Data, HostTrust, Registry, Spec, Workers};
+use crate::spec::{
+    Auth, Backend, ClusterName, ControlPlanes, Data, HostTrust, Registry, Spec, Workers,
+};
 
 /// A thing of the engine that is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +108,7 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
             name: name.parse()?,
             host: "registry.test".parse()?,
             port: "5001".parse()?,
+            backend: Backend::default(),
             image: "registry:3".parse()?,
             names: Vec::new(),
             data: Data::Discard,

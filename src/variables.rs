@@ -102,10 +102,10 @@ pub fn variables(
         name: format!("{prefix}_{suffix}"),
         value: value.into(),
     };
-    let mut all = vec![
-        variable("HOST", registry.domain()),
-        variable("LOCAL_HOST", registry.local_domain()),
-    ];
+    let mut all = vec![variable("HOST", registry.domain())];
+    if registry.is_ours() {
+        all.push(variable("LOCAL_HOST", registry.local_domain()));
+    }
     if let Some(user) = user {
         all.push(variable("USR", user.user().to_owned()));
         let password = match secrets {

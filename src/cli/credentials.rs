@@ -1,5 +1,6 @@
 //! Arguments and helpers that commands about passwords share.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -8,8 +9,12 @@ use clap::Args;
 
 use crate::credentials::{RegistryCredentials, USER_A};
 use crate::docker::address;
-use crate::login::DockerConfig;
+use crate::login::{DockerConfig, Wallet, missing};
 use crate::problem::Problem;
+use crate::spec::{RegistryName, Spec};
+use crate::step::{Ctx, Stopped};
+use crate::steps::{self, Held};
+use crate::ui::Printer;
 
 /// A password of one's own, for the registries that kindreg runs.
 #[derive(Debug, Args)]
@@ -54,8 +59,62 @@ impl OwnPassword {
     }
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Docker's config of the user.
 pub(super) fn docker_config() -> DockerConfig {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     DockerConfig::of(&address::docker_config(&variable), std::env::var_os("PATH"))
+}
+
+/// Credentials by the registry's name.
+type Credentials = BTreeMap<RegistryName, RegistryCredentials>;
+
+/// What the user has for external registries, without asking a helper or the user.
+pub(super) fn at_hand(spec: &Spec) -> Result<Credentials> {
+    let mut all = BTreeMap::new();
+    for registry in spec.externals().filter(|one| one.asks_password()) {
+        if let Some(found) = wallet().at_hand(registry)? {
+            all.insert(registry.name.clone(), found);
+        }
+    }
+    Ok(all)
+}
+
+/// Finds what neither the user has at hand nor the nodes hold: by a helper, or by a question.
+///
+/// # Errors
+/// There is nothing, or a helper fails.
+pub(super) async fn complete(ctx: &mut Ctx, spec: &Spec, printer: Printer) -> Result<()> {
+    ctx.external_credentials = at_hand(spec)?;
+    for (registry, held) in steps::lacking(ctx, spec).await? {
+        let mut found = wallet().fetch(registry).await?;
+        if found.is_none()
+            && let Some((user, password)) =
+                printer.ask_credentials(&registry.domain(), &ctx.stop).await
+        {
+            found = Some(RegistryCredentials::given(user, password)?);
+        }
+        if ctx.stop.is_cancelled() {
+            return Err(Stopped.into());
+        }
+        match (found, held) {
+            (Some(found), _) => drop(
+                ctx.external_credentials
+                    .insert(registry.name.clone(), found),
+            ),
+            // The proof says whether they are let in today.
+            (None, Held::Refused) => {}
+            (None, Held::Nothing) => return Err(missing(registry).into()),
+        }
+    }
+    Ok(())
+}
+
+fn wallet() -> Wallet<'static> {
+    Wallet {
+        variable: &variable,
+        config: docker_config(),
+    }
 }

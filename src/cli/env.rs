@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::request::checked;
 use super::session::Session;
-use super::{Shared, status};
+use super::{Shared, credentials, status};
 use crate::problem::Exit;
 use crate::steps;
 use crate::ui::Printer;
@@ -48,9 +48,10 @@ enum Form {
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
     let given = arguments.prefix.as_deref();
     let given: Option<Prefix> = given.map(|it| checked("--prefix", it)).transpose()?;
-    let session = Session::open(shared, printer).await?;
+    let mut session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
+    session.ctx.external_credentials = credentials::at_hand(&spec)?;
     let secrets = if arguments.show_secrets {
         Secrets::Shown
     } else {
@@ -58,12 +59,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     };
     let mut all = Vec::new();
     for registry in &spec.registries {
-        let user = if registry.asks_password() {
-            steps::stored(&session.ctx, &spec.cluster, registry).await?
-        } else {
-            None
-        };
-        let user = user.map(|users| users.current);
+        let user = steps::credentials_of(&session.ctx, &spec, registry).await?;
         let prefix = match &given {
             None => prefix(registry),
             Some(prefix) if spec.registries.len() == 1 => prefix.clone(),

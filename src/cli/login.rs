@@ -45,7 +45,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let config = docker_config();
     if arguments.rotate {
         let held = ContainerLock::of(&spec).acquire(&session.ctx).await?;
-        let registries = spec.registries.iter().filter(|one| one.asks_password());
+        let registries = spec.ours().filter(|one| one.asks_password());
         let mut ended = Ok(());
         for registry in registries {
             ended = rotate(&session.ctx, &spec, registry, &config).await;
@@ -62,7 +62,8 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
             );
         }
     }
-    let passwords = steps::passwords(&session.ctx, &spec)
+    let ours = spec.without_externals();
+    let passwords = steps::passwords(&session.ctx, &ours)
         .await?
         .ok_or_else(|| {
             Problem::not_ready(
@@ -86,9 +87,15 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         );
         return Ok(Exit::Done);
     }
+    for registry in spec.externals().filter(|one| one.asks_password()) {
+        let domain = registry.domain();
+        printer.say(&format!(
+            "{domain} is external and keeps its own logins; docker's is: docker login {domain}"
+        ));
+    }
     if stored.is_empty() {
         printer.out(&format!(
-            "Nothing to do: no registry of cluster {} asks for a password.",
+            "Nothing to do: no registry that cluster {} runs asks for a password.",
             spec.cluster
         ));
     }
@@ -117,7 +124,7 @@ pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printe
 /// Everything that `login` may have stored: each domain with the users that were ever handed out for it.
 pub(super) async fn logins(ctx: &Ctx, spec: &Spec) -> Vec<(String, Vec<RegistryCredentials>)> {
     let mut all = Vec::new();
-    for registry in spec.registries.iter().filter(|one| one.asks_password()) {
+    for registry in spec.ours().filter(|one| one.asks_password()) {
         // Without them there is nothing to compare with, and so nothing that is surely ours.
         if let Ok(Some(users)) = steps::stored(ctx, &spec.cluster, registry).await {
             let ours: Vec<_> = std::iter::once(users.current)

@@ -25,7 +25,7 @@ pub(super) struct Ports {
 impl Ports {
     /// What can be known without an engine.
     pub(super) fn offline(request: &Request) -> Self {
-        let fixed = request.registries.iter();
+        let fixed = request.registries.iter().filter(|one| one.is_ours());
         let fixed = fixed.filter_map(|registry| match registry.port.value {
             PortRequest::Fixed(port) => Some(port.number()),
             PortRequest::Auto => None,
@@ -43,7 +43,7 @@ impl Ports {
         current: Option<&Spec>,
     ) -> Result<Self> {
         let mut ports = Self::offline(request);
-        for registry in current.iter().flat_map(|spec| &spec.registries) {
+        for registry in current.iter().flat_map(|spec| spec.ours()) {
             if !ports.taken.contains(&registry.port.number()) {
                 ports.ours.insert(registry.name.clone(), registry.port);
             }
@@ -63,7 +63,7 @@ impl Ports {
             };
             // One that this version can't read is no reason to fail for another cluster.
             if let Ok(Some(asked)) = steps::asked(docker, &cluster).await {
-                let asked = asked.current.registries.into_iter();
+                let asked = asked.current.ours();
                 ports
                     .taken
                     .extend(asked.map(|registry| registry.port.number()));

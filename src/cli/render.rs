@@ -71,7 +71,7 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
         to: format!("label of container {}", Layout::of(&spec.cluster).record()),
         content: serde_json::to_string_pretty(spec)?,
     }];
-    for registry in &spec.registries {
+    for registry in spec.ours() {
         let container = distribution::container(spec, registry);
         all.push(Text {
             name: format!("{}.json", container.name),
@@ -87,6 +87,7 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
     for registry in &spec.registries {
         all.extend(trust(spec, registry)?);
     }
+    all.extend(hosts(spec)?);
     if let Some(first) = plan::announced(spec) {
         all.push(Text {
             name: "local-registry-hosting.json".to_owned(),
@@ -94,8 +95,15 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
             content: serde_json::to_string_pretty(&render::hosting(first)?)?,
         });
     }
-    for registry in &spec.registries {
-        all.extend(proof(spec, registry)?);
+    for registry in spec.ours() {
+        all.extend(proof(spec, registry, &proof_images(spec, registry))?);
+    }
+    for registry in spec.externals() {
+        all.extend(proof(
+            spec,
+            registry,
+            &render::external_proof_images(spec, registry),
+        )?);
     }
     Ok(all)
 }
@@ -103,7 +111,12 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
 /// The CA for the engine's host and the nodes, and containerd's folders.
 fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     let mut all = Vec::new();
-    if spec.host_trust == HostTrust::Install {
+    let ca = registry
+        .external()
+        .map_or(Some(CA), |external| Some(external.ca.as_ref()?.pem()));
+    if spec.host_trust == HostTrust::Install
+        && let Some(ca) = ca
+    {
         let path = format!(
             "{}/{}/{}",
             layout::HOST_CERTS,
@@ -113,7 +126,7 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
         all.push(Text {
             to: format!("/etc/{path} of the engine's host"),
             name: path,
-            content: CA.to_owned(),
+            content: ca.to_owned(),
         });
     }
     for (path, content) in render::node_files(registry, CA)? {
@@ -126,19 +139,44 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-fn proof(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
+/// The image that nodes are to pull, by each name.
+fn proof_images(spec: &Spec, registry: &Registry) -> Vec<String> {
     let image = if registry.takes_pushes() {
         format!("kindreg/proof:{}", spec.cluster)
     } else {
         format!("kindreg/proof@{DIGEST}")
     };
     let domains = registry.proof_domains().into_iter();
-    let images: Vec<String> = domains.map(|domain| format!("{domain}/{image}")).collect();
+    domains.map(|domain| format!("{domain}/{image}")).collect()
+}
+
+/// The lines for `/etc/hosts` of every node, and what keeps them there.
+fn hosts(spec: &Spec) -> Result<Vec<Text>> {
+    let lines = render::node_hosts(spec);
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (script, drop_in) = render::node_hosts_keeper()?;
+    let state = |name: &str| format!("{}/{name}", layout::NODE_STATE);
+    let drop_in_path = format!("/{}", layout::NODE_HOSTS_DROP_IN);
+    let text = |path: String, content| Text {
+        name: path.trim_start_matches('/').to_owned(),
+        to: format!("{path} of every node"),
+        content,
+    };
+    Ok(vec![
+        text("/etc/hosts".to_owned(), lines),
+        text(state(layout::NODE_HOSTS_SCRIPT), script),
+        text(drop_in_path, drop_in),
+    ])
+}
+
+fn proof(spec: &Spec, registry: &Registry, images: &[String]) -> Result<Vec<Text>> {
     layout::nodes(spec)
         .iter()
         .map(|node| {
             let name = render::proof_pod_name(registry, node);
-            let pod = render::proof_pod(registry, node, &images);
+            let pod = render::proof_pod(registry, node, images);
             Ok(Text {
                 name: format!("{name}.json"),
                 to: format!("POST /api/v1/namespaces/default/pods, for node {node}"),

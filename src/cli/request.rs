@@ -125,13 +125,15 @@ impl Flags {
             } else {
                 Auth::Password
             };
-            for registry in &mut request.registries {
+            for registry in request.registries.iter_mut().filter(|one| one.is_ours()) {
                 registry.auth = auth;
             }
         }
         let host = value("--host", self.host.as_deref(), mistakes);
         let port = value("--port", self.port.as_deref(), mistakes);
         let image = value("--registry-image", self.registry_image.as_deref(), mistakes);
+        let registries = request.registries.iter_mut();
+        let mut ours: Vec<&mut RegistryRequest> = registries.filter(|one| one.is_ours()).collect();
         if let [
             RegistryRequest {
                 host: old_host,
@@ -139,15 +141,26 @@ impl Flags {
                 image: old_image,
                 ..
             },
-        ] = request.registries.as_mut_slice()
+        ] = ours.as_mut_slice()
         {
             set(old_host, host);
             set(old_port, port);
             set(old_image, image);
             return;
         }
-        let names: Vec<&str> = request
-            .registries
+        if ours.is_empty() {
+            // An image for registries may be set for all clusters of a machine, these included.
+            for from in [host.map(|it| it.from), port.map(|it| it.from)]
+                .into_iter()
+                .flatten()
+            {
+                let what = "no registry is asked for that kindreg runs".to_owned();
+                let advice = format!("say it of an external one in {FILE}");
+                mistakes.push(Mistake::new(&from, what).advise(advice));
+            }
+            return;
+        }
+        let names: Vec<&str> = ours
             .iter()
             .map(|registry| registry.name.value.as_str())
             .collect();

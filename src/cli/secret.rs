@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::request::{checked, checked_all};
 use super::session::Session;
-use super::{Shared, status};
+use super::{Shared, credentials, status};
 use crate::kube::name::{Namespace, ObjectName};
 use crate::problem::{Exit, Problem};
 use crate::pull_secret::{attach, manifest, namespaces, put};
@@ -61,10 +61,11 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let name = &checked::<ObjectName>("--secret-name", &arguments.secret_name)?;
     let accounts: Vec<ObjectName> =
         checked_all("--patch-serviceaccount", &arguments.patch_serviceaccount)?;
-    let session = Session::open(shared, printer).await?;
-    let ctx = &session.ctx;
+    let mut session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
+    session.ctx.external_credentials = credentials::at_hand(&spec)?;
+    let ctx = &session.ctx;
     let passwords = steps::passwords(ctx, &spec).await?.unwrap_or_default();
     if passwords.is_empty() {
         return Err(Problem::not_ready(

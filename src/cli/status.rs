@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shared;
 use super::session::Session;
+use super::{Shared, credentials};
 use crate::problem::{Exit, Problem};
 use crate::report::{Condition, Report, report};
 use crate::steps;
@@ -18,9 +18,10 @@ use crate::ui::Printer;
 pub(super) struct Arguments {}
 
 pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Result<Exit> {
-    let session = Session::open(shared, printer).await?;
+    let mut session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let asked = asked.ok_or_else(|| nothing(shared))?;
+    session.ctx.external_credentials = credentials::at_hand(&asked.current)?;
     let report = report(&session.ctx, &asked).await?;
     if shared.json {
         printer.out(&serde_json::to_string(&report)?);
@@ -59,10 +60,18 @@ fn show(printer: Printer, report: &Report) {
         word(report.state)
     ));
     for registry in &report.registries {
-        let expires = registry.expires.as_deref().unwrap_or("never issued");
+        let expires = registry.expires.as_deref();
+        let told = match (&registry.local, expires) {
+            (Some(local), _) => {
+                let expires = expires.unwrap_or("never issued");
+                format!("and {local}, certificate until {expires}")
+            }
+            (None, Some(expires)) => format!("(external), its CA until {expires}"),
+            (None, None) => "(external), trusted by a public CA".to_owned(),
+        };
         printer.out(&format!(
-            "  registry {}: {} and {}, certificate until {expires}",
-            registry.name, registry.domain, registry.local
+            "  registry {}: {} {told}",
+            registry.name, registry.domain
         ));
     }
     for node in &report.nodes {

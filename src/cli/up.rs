@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Shared;
-use super::credentials::OwnPassword;
+use super::credentials::{OwnPassword, at_hand, complete};
 use super::ports::Ports;
 use super::request::Flags;
 use super::session::{Session, support};
@@ -15,7 +15,7 @@ use crate::lock::ContainerLock;
 use crate::plan::{Verify, announced, plan};
 use crate::problem::{Exit, Problem};
 use crate::spec::request::Request;
-use crate::spec::{HostTrust, Registry, Spec};
+use crate::spec::{Address, Authorities, External, Host, HostTrust, Registry, Spec, Variables};
 use crate::step::State;
 use crate::steps::{self, Asked};
 use crate::ui::Printer;
@@ -43,7 +43,8 @@ pub(super) struct Arguments {
     /// Leave a failed run's work where it is, to be looked at
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
-    /// Trust a name outside .test, .localhost, .internal and .local on the engine's host without asking
+    /// Go on without asking: trust names outside .test, .localhost, .internal and .local on the engine's host, and what
+    /// kindreg.toml says of external registries
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
     /// Say what would be done, and do nothing
@@ -90,11 +91,15 @@ pub(super) async fn run(
         .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
     let plan = plan(&spec, &earlier, arguments.verify());
     if arguments.dry_run {
+        session.ctx.external_credentials = at_hand(&spec)?;
         let states = engine::preview(&plan, &session.ctx).await?;
         return Ok(show_preview(shared, printer, &states));
     }
     if !arguments.yes {
         consent(&spec, asked.as_ref(), printer)?;
+    }
+    if let Err(error) = complete(&mut session.ctx, &spec, printer).await {
+        return session.failed(error, "nothing was changed");
     }
     let lock = ContainerLock::of(&spec);
     let on_failure = if arguments.keep_on_failure {
@@ -142,9 +147,8 @@ fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
     } else if current.kind_config != spec.kind_config {
         "was made with another kind configuration".to_owned()
     } else if let Some(gone) = current
-        .registries
-        .iter()
-        .find(|old| spec.registries.iter().all(|new| new.name != old.name))
+        .ours()
+        .find(|old| spec.ours().all(|new| new.name != old.name))
     {
         format!("has a registry {} that is no longer asked for", gone.name)
     } else {
@@ -153,39 +157,91 @@ fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
     Err(Problem::new(format!("cluster {name} {change}"), anew).into())
 }
 
-/// A CA for a name that others own is planted in the engine's host only when the user says so.
+/// What a cloned repository's settings must not do unasked: plant a CA for a name that others own, or hand the user's
+/// credentials to an address, a CA or out of variables of their choice. What was agreed to once is not asked again.
 fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
-    let private = ["test", "localhost", "internal", "local"];
-    let trusted = asked
-        .map(|asked| &asked.current)
-        .filter(|old| old.host_trust == HostTrust::Install);
-    let old = |domain: String| {
-        let mut registries = trusted.into_iter().flat_map(|old| &old.registries);
-        registries.any(|registry| registry.domain() == domain)
-    };
-    let public = spec.registries.iter().find(|registry| {
-        let top = registry
-            .host
-            .as_str()
-            .rsplit('.')
-            .next()
-            .unwrap_or_default();
-        spec.host_trust == HostTrust::Install && !private.contains(&top) && !old(registry.domain())
-    });
-    let Some(registry) = public else {
-        return Ok(());
-    };
-    let domain = registry.domain();
-    if printer.ask(&format!(
-        "The engine's host will trust a new CA for {domain}, a name outside .test. Go on?"
-    )) {
-        return Ok(());
+    let before = asked.map(|asked| &asked.current);
+    for registry in &spec.registries {
+        let domain = registry.domain();
+        let old = before.and_then(|old| old.registries.iter().find(|old| old.domain() == domain));
+        let same = old.is_some_and(|old| choice(old) == choice(registry));
+        let trusted = |spec: &Spec| spec.host_trusted().any(|one| one.domain() == domain);
+        let planted = trusted(spec) && !(same && before.is_some_and(trusted));
+        let (question, why) = match registry.external() {
+            None if planted && !is_private(&registry.host) => (
+                format!(
+                    "The engine's host will trust a new CA for {domain}, a name outside .test. Go on?"
+                ),
+                format!(
+                    "{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"
+                ),
+            ),
+            Some(external)
+                if planted || (!same && choice(registry) != Some((None, None, None))) =>
+            {
+                let what = handed(spec, registry, external);
+                (
+                    format!("For {domain}, which kindreg does not run, {what}. Go on?"),
+                    format!("for {domain}, which kindreg does not run, {what}"),
+                )
+            }
+            _ => continue,
+        };
+        if printer.ask(&question) {
+            continue;
+        }
+        let others = if registry.is_ours() {
+            "leave the host alone with --no-host-trust, or choose a name in .test"
+        } else {
+            "or take it out of kindreg.toml"
+        };
+        return Err(
+            Problem::usage(why, format!("say that you mean it with --yes, {others}")).into(),
+        );
     }
-    Err(Problem::usage(
-        format!("{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"),
-        "say that you mean it with --yes, leave the host alone with --no-host-trust, or choose a name in .test",
-    )
-    .into())
+    Ok(())
+}
+
+/// What decides whom an external registry's users trust, and what they send it.
+fn choice(
+    registry: &Registry,
+) -> Option<(Option<Address>, Option<&Authorities>, Option<&Variables>)> {
+    let external = registry.external()?;
+    Some((
+        external.address,
+        external.ca.as_ref(),
+        external.variables.as_ref(),
+    ))
+}
+
+/// Names that nobody owns in public.
+fn is_private(host: &Host) -> bool {
+    let top = host.as_str().rsplit('.').next().unwrap_or_default();
+    ["test", "localhost", "internal", "local"].contains(&top)
+}
+
+/// What an external registry gets, in words.
+fn handed(spec: &Spec, registry: &Registry, external: &External) -> String {
+    let mut parts = Vec::new();
+    if external.ca.is_some() {
+        let host = match spec.host_trust {
+            HostTrust::Install => " and the engine's host",
+            HostTrust::Leave => "",
+        };
+        parts.push(format!("nodes{host} will trust a CA of its own"));
+    }
+    if let Some(address) = external.address {
+        parts.push(format!("nodes will find it at {address}"));
+    }
+    match &external.variables {
+        _ if !registry.asks_password() => {}
+        None => parts.push("it will be sent your credentials for it".to_owned()),
+        Some(names) => parts.push(format!(
+            "it will be sent ${} and ${}",
+            names.username, names.password
+        )),
+    }
+    parts.join(", and ")
 }
 
 fn show_preview(
@@ -231,7 +287,15 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
         let registries: Vec<_> = spec
             .registries
             .iter()
-            .map(|registry| json!({"name": registry.name, "domain": registry.domain(), "local": registry.local_domain()}))
+            .map(|registry| {
+                let mut shown = json!({"name": registry.name, "domain": registry.domain()});
+                if registry.is_ours() {
+                    shown["local"] = json!(registry.local_domain());
+                } else {
+                    shown["external"] = json!(true);
+                }
+                shown
+            })
             .collect();
         let proof = match verify {
             // Docker does not verify what it reaches over loopback, so its push proves nothing of the host.
@@ -258,18 +322,28 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
     if outcome == Outcome::Changed
         && let Some(registry) = announced(spec)
     {
-        let (local, domain) = (registry.local_domain(), registry.domain());
-        let login = if registry.asks_password() {
-            format!("kindreg login --name {}\n  ", spec.cluster)
-        } else {
-            String::new()
-        };
-        printer.out(&format!(
-            "\nWhat to type next:\n  {login}\
-             docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
-             kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
-             kindreg down --name {}",
-            spec.cluster
-        ));
+        printer.out(&next(spec, registry, &context));
     }
+}
+
+/// What to type next.
+fn next(spec: &Spec, registry: &Registry, context: &str) -> String {
+    let domain = registry.domain();
+    let down = format!("kindreg down --name {}", spec.cluster);
+    if !registry.is_ours() {
+        return format!(
+            "\nWhat to type next:\n  kubectl --context {context} run demo --image={domain}/IMAGE\n  {down}"
+        );
+    }
+    let local = registry.local_domain();
+    let login = if registry.asks_password() {
+        format!("kindreg login --name {}\n  ", spec.cluster)
+    } else {
+        String::new()
+    };
+    format!(
+        "\nWhat to type next:\n  {login}\
+         docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
+         kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  {down}"
+    )
 }

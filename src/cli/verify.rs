@@ -7,7 +7,7 @@ use serde_json::json;
 use super::session::Session;
 use super::{Shared, status};
 use crate::layout;
-use crate::plan::proof_only;
+use crate::plan::{external_proof, proof_only};
 use crate::problem::Exit;
 use crate::spec::Registry;
 use crate::step::Step;
@@ -29,7 +29,8 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    for registry in &spec.registries {
+    let mut proven: Vec<&Registry> = spec.ours().collect();
+    for registry in &proven {
         let (image, proof) = proof_only(&spec, registry);
         let result = async {
             image.apply(&session.ctx).await?;
@@ -45,13 +46,18 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
             return session.failed(error, "the proof was not finished");
         }
     }
+    let (own, externals) = (proven.len(), spec.externals());
+    for registry in externals {
+        if let Err(error) = external_proof(&spec, registry).apply(&session.ctx).await {
+            return session.failed(error, "the proof was not finished");
+        }
+        proven.push(registry);
+    }
     let nodes = layout::nodes(&spec);
-    let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
-    let refused = if arguments.strict {
-        "refused"
-    } else {
-        "not tried"
-    };
+    let domains: Vec<String> = proven.iter().map(|registry| registry.domain()).collect();
+    // What is pushed nowhere can't be refused under another name.
+    let strict = arguments.strict && own > 0;
+    let refused = if strict { "refused" } else { "not tried" };
     if shared.json {
         let table: Vec<_> = nodes
             .iter()
@@ -62,10 +68,10 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         return Ok(Exit::Done);
     }
     for node in nodes {
-        let strict = if arguments.strict {
-            "; without the CA it refuses"
-        } else {
-            ""
+        let strict = match (strict, own == proven.len()) {
+            (false, _) => "",
+            (true, true) => "; without the CA it refuses",
+            (true, false) => "; without the CA it refuses (not tried of external registries)",
         };
         printer.out(&format!(
             "proven  {node} pulls from {} over verified TLS{strict}",

@@ -49,21 +49,23 @@ pub fn restored(
     Ok((!config.is_empty()).then(|| write(present, &config)))
 }
 
+/// The `auth` that a config has for a domain.
+fn auth(config: &[u8], domain: &str) -> Option<String> {
+    let config = read(config).ok()?;
+    let entry = config.get("auths")?.get(domain)?;
+    entry.get("auth")?.as_str().map(str::to_owned)
+}
+
 /// Whether a config has exactly these credentials for a domain.
 #[must_use]
 pub fn holds(config: &[u8], domain: &str, credentials: &RegistryCredentials) -> bool {
-    let entry = |config: Map<String, Value>| {
-        Some(
-            config
-                .get("auths")?
-                .get(domain)?
-                .get("auth")?
-                .as_str()?
-                .to_owned(),
-        )
-    };
-    let found = read(config).ok().and_then(entry);
-    found.is_some_and(|auth| auth == credentials.basic().expose_secret())
+    auth(config, domain).is_some_and(|auth| auth == credentials.basic().expose_secret())
+}
+
+/// The credentials that a config has for a domain.
+#[must_use]
+pub fn user(config: &[u8], domain: &str) -> Option<RegistryCredentials> {
+    RegistryCredentials::from_basic(&auth(config, domain)?)
 }
 
 /// Whether a config has any credentials for a domain.

@@ -21,6 +21,8 @@ pub const USER_B: &str = "kindreg-b";
 
 /// Length of a generated password: 62 signs to choose from make it 238 bits.
 const LENGTH: usize = 40;
+/// Tokens of cloud registries have some 2500 signs, and nothing that people use has more than this.
+const LONGEST_GIVEN: usize = 16 * 1024;
 /// bcrypt reads no more bytes of a password than these, so that longer ones would be alike.
 const LONGEST: usize = 72;
 /// The plain password lies beside the hash, for the nodes: a costlier one (10 takes 60 ms a request) guards nothing.
@@ -36,6 +38,11 @@ pub enum CredentialsError {
     /// bollard 0.21 takes plain base64 where URL-safe base64 is asked for.
     #[error("a password has one to {LONGEST} printable ASCII signs, none of them > ? or ~")]
     BadPassword,
+    /// `config.json` of kubelet and variables of CI jobs have room for nothing else.
+    #[error(
+        "a user name is no longer than {LONGEST_GIVEN} bytes and has no colon, and neither it nor a password is empty or has control characters"
+    )]
+    BadGiven,
     /// A file of credentials can't be read.
     #[error("{0} is not what kindreg wrote")]
     Damaged(&'static str),
@@ -74,6 +81,31 @@ impl RegistryCredentials {
             return Err(CredentialsError::BadPassword);
         }
         Ok(Self { user, password })
+    }
+
+    /// Credentials that another registry made: as it likes them, so long as kubelet and CI can hold them.
+    pub fn given(
+        user: impl Into<String>,
+        password: impl Into<SecretString>,
+    ) -> Result<Self, CredentialsError> {
+        let (user, password) = (user.into(), password.into());
+        let fits = |text: &str| {
+            (1..=LONGEST_GIVEN).contains(&text.len()) && !text.contains(char::is_control)
+        };
+        if fits(&user) && fits(password.expose_secret()) && !user.contains(':') {
+            Ok(Self { user, password })
+        } else {
+            Err(CredentialsError::BadGiven)
+        }
+    }
+
+    /// What stands in HTTP's and docker's `auth`; `None` where that is none.
+    #[must_use]
+    pub fn from_basic(auth: &str) -> Option<Self> {
+        let plain = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
+        // docker itself ended it with NUL, once upon a time.
+        let (user, password) = plain.trim_end_matches('\0').split_once(':')?;
+        Self::given(user, password.to_owned()).ok()
     }
 
     /// A user with a random password, of letters and digits alone: it needs no quoting anywhere.
@@ -184,6 +216,34 @@ mod tests {
         assert!(new("a", "two\nlines").is_err() && new("a", "a~").is_err());
         assert!(new("a", &"x".repeat(73)).is_err());
         assert!(new("a", &"x".repeat(72)).is_ok());
+    }
+
+    #[test]
+    fn what_other_registries_made_is_taken_as_it_is() {
+        for (user, password) in [
+            ("robot$team+ci", "pass~?>"),
+            ("AWS", &*"x".repeat(2500)),
+            ("ä", "b:c"),
+        ] {
+            let one = RegistryCredentials::given(user, password.to_owned()).unwrap();
+            let basic = one.basic();
+            assert_eq!(
+                RegistryCredentials::from_basic(basic.expose_secret()),
+                Some(one)
+            );
+        }
+        for (user, password) in [
+            ("a:b", "x"),
+            ("", "x"),
+            ("a", ""),
+            ("a", "two\nlines"),
+            ("a\u{0}", "x"),
+        ] {
+            assert!(RegistryCredentials::given(user, password.to_owned()).is_err());
+        }
+        for no_auth in ["", "%", "YQ==", "Og=="] {
+            assert_eq!(RegistryCredentials::from_basic(no_auth), None, "{no_auth}");
+        }
     }
 
     #[test]

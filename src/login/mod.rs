@@ -9,8 +9,6 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +18,9 @@ use helper::Helper;
 mod helper;
 #[cfg(test)]
 mod tests;
+mod wallet;
+
+pub use wallet::{Wallet, missing};
 
 /// Why the user could not be logged in or out.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,16 @@ impl DockerConfig {
         let config = self.parsed(&self.read()?)?;
         if let Some(helper) = self.helper(&config, domain) {
             return helper.get(domain).await;
+        }
+        let entry = config.get("auths").and_then(|auths| auths.get(domain));
+        Ok(entry.and_then(plain))
+    }
+
+    /// What stands in the file itself for a domain; `None` where a helper is to be asked.
+    pub fn plain(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
+        let config = self.parsed(&self.read()?)?;
+        if self.helper(&config, domain).is_some() {
+            return Ok(None);
         }
         let entry = config.get("auths").and_then(|auths| auths.get(domain));
         Ok(entry.and_then(plain))
@@ -227,9 +238,6 @@ fn plain(entry: &Value) -> Option<(String, SecretString)> {
     if let Some(pair) = text("username").zip(text("password")) {
         return Some((pair.0.to_owned(), pair.1.to_owned().into()));
     }
-    let decoded = STANDARD.decode(text("auth")?).ok()?;
-    let decoded = String::from_utf8(decoded).ok()?;
-    // docker itself ends it with NUL, once upon a time.
-    let (user, password) = decoded.trim_end_matches('\0').split_once(':')?;
-    Some((user.to_owned(), password.to_owned().into()))
+    let user = RegistryCredentials::from_basic(text("auth")?)?;
+    Some((user.user().to_owned(), user.password().clone()))
 }

@@ -52,14 +52,19 @@ pub struct Inspection {
 pub fn inspect(pem: &str) -> Result<Inspection, PkiError> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|cause| PkiError::NotCertificate(cause.to_string()))?;
-    let (_, certificate) = X509Certificate::from_der(&der)
+    read(&der)
+}
+
+/// Reads a certificate from its DER.
+pub(super) fn read(der: &CertificateDer<'_>) -> Result<Inspection, PkiError> {
+    let (_, certificate) = X509Certificate::from_der(der)
         .map_err(|cause| PkiError::NotCertificate(cause.to_string()))?;
     let mut inspection = Inspection {
         subject: certificate.subject().to_string(),
         names: Names::default(),
         not_before: certificate.validity().not_before.to_datetime(),
         not_after: certificate.validity().not_after.to_datetime(),
-        fingerprint: hex::encode(Sha256::digest(&der)),
+        fingerprint: hex::encode(Sha256::digest(der)),
         role: Role::EndEntity,
         constraints: None,
         key_id: None,

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, PublicKeyData};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +13,8 @@ use time::{Duration, OffsetDateTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::Names;
+use super::inspect::read;
+use super::{Inspection, Names};
 
 /// A part of an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +119,36 @@ pub fn judge(
     in_time(Part::Ca, &ca, now, renew_before)?;
     carries(leaf_der, names)?;
     key_pem.map_or(Ok(()), |key_pem| belongs(key_pem, &leaf))
+}
+
+/// What the certificates of a PEM text say, each of which has to be one of an authority.
+pub fn authorities(pem: &str) -> Result<Vec<Inspection>, Flaw> {
+    let found = certificates(Part::Ca, pem)?;
+    let read = |der: &CertificateDer<'_>| {
+        if parsed(Part::Ca, der)?.is_ca() {
+            read(der).map_err(|cause| unreadable(Part::Ca, &cause))
+        } else {
+            Err(Flaw::NotAnAuthority)
+        }
+    };
+    found.iter().map(read).collect()
+}
+
+/// The certificates of a PEM text, without anything that stands around them.
+pub fn certificates_alone(pem: &str) -> Result<String, Flaw> {
+    let found = certificates(Part::Ca, pem)?;
+    let mut text = String::new();
+    for der in found {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        // Lines of 64 signs: RFC 7468, section 2.
+        let lines = STANDARD.encode(&der);
+        for line in lines.as_bytes().chunks(64) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    Ok(text)
 }
 
 fn unreadable(part: Part, cause: &impl ToString) -> Flaw {

@@ -10,15 +10,13 @@ use std::net::IpAddr;
 
 use time::Duration;
 
-mod bundle;
 mod inspect;
 mod issue;
 mod judge;
 
-pub use bundle::certificates;
 pub use inspect::{Constraints, Inspection, Role, inspect};
 pub use issue::{Identity, issue};
-pub use judge::{Flaw, Part, judge};
+pub use judge::{Flaw, Part, authorities, certificates_alone, judge};
 
 /// How long before it ends a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);

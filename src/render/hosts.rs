@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{Broken, broken};
 use crate::layout;
-use crate::spec::{MirrorOf, Registry, Upstream};
+use crate::spec::{Authorities, MirrorOf, Registry, Upstream};
 
 const WHAT: &str = "hosts.toml";
 /// File of the upstream's CA beside a cache's own.
@@ -19,7 +19,7 @@ const UPSTREAM_CA: &str = "upstream.crt";
 #[template(path = "hosts.toml", escape = "none")]
 struct HostsToml<'a> {
     url: &'a str,
-    ca: &'a str,
+    ca: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -48,21 +48,26 @@ pub struct Hosts {
     pub server_ca: Option<String>,
     /// The one that is asked first.
     pub host: String,
-    /// CA of that.
-    pub ca: String,
+    /// CA of that, where it is not a public one.
+    pub ca: Option<String>,
 }
 
-/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA.
+/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA,
+/// unless a public one vouches for it.
 ///
 /// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
 pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
-    let (url, ca) = (registry.url(), ca_path(folder));
-    let text = HostsToml { url: &url, ca: &ca }
-        .render()
-        .map_err(|error| broken(WHAT, &error))?;
+    let url = registry.url();
+    let ca = registry.has_ca().then(|| ca_path(folder));
+    let text = HostsToml {
+        url: &url,
+        ca: ca.as_deref(),
+    }
+    .render()
+    .map_err(|error| broken(WHAT, &error))?;
     let wanted = Hosts {
         server: Some(url.clone()),
-        server_ca: Some(ca.clone()),
+        server_ca: ca.clone(),
         host: url,
         ca,
     };
@@ -97,7 +102,7 @@ fn cache_hosts_toml(registry: &Registry, upstream: &Upstream) -> Result<String, 
         server: Some(server),
         server_ca,
         host: url,
-        ca,
+        ca: Some(ca),
     };
     read_back(text, &wanted)
 }
@@ -112,17 +117,24 @@ fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
         server: None,
         server_ca: None,
         host: url,
-        ca,
+        ca: Some(ca),
     };
     read_back(text, &wanted)
 }
 
-/// Every file that containerd is to find for a registry, by its path below certs.d.
+/// Every file that containerd is to find for a registry, by its path below certs.d. One of somebody else's brings its
+/// own CA, or has none.
 pub fn node_files(registry: &Registry, ca_pem: &str) -> Result<BTreeMap<String, Bytes>, Broken> {
+    let ca_pem = match registry.external() {
+        None => Some(ca_pem),
+        Some(external) => external.ca.as_ref().map(Authorities::pem),
+    };
     let mut files = BTreeMap::new();
     let mut folder = |name: &str, hosts: String| {
         files.insert(format!("{name}/hosts.toml"), hosts.into());
-        files.insert(format!("{name}/ca.crt"), ca_pem.to_owned().into());
+        if let Some(ca_pem) = ca_pem {
+            files.insert(format!("{name}/ca.crt"), ca_pem.to_owned().into());
+        }
     };
     for domain in registry.domains() {
         folder(&domain, hosts_toml(registry, &domain)?);
@@ -177,7 +189,7 @@ pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
     {
         return Err(broken(WHAT, &"its host is no table header of its own"));
     }
-    let ca = string(&mut table, "ca")?.ok_or_else(|| broken(WHAT, &"its host has no CA"))?;
+    let ca = string(&mut table, "ca")?;
     let capabilities = ["pull", "resolve"].map(Value::from).to_vec();
     if table.remove("capabilities") != Some(Value::Array(capabilities)) {
         return Err(broken(WHAT, &"its host is not for pulling"));

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::mistake::{Given, Mistake, Source};
 use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
-use super::{Auth, CaBundle, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
+use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
+
+mod external;
 
 /// Keys of `[cluster]`.
 pub const CLUSTER: &[&str] = &[
@@ -29,10 +31,15 @@ pub const REGISTRY: &[&str] = &[
     "mirror_of",
     "upstream_ca",
     "auth",
+    "address",
+    "ca",
+    "username_env",
+    "password_env",
+    "proof",
 ];
 
-/// Gives the text of a file by its path relative to `kindreg.toml`, or why it can't.
-pub type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
+/// Gives the text of a file by its path relative to `kindreg.toml`, or why there is none.
+type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
 /// Reads the text of a `kindreg.toml`.
 ///
@@ -112,7 +119,7 @@ fn cluster(reader: &mut Reader<'_>, section: &Section<'_>, request: &mut Request
         request.host_trust = Given::new(value, trust.from);
     }
     if let Some(path) = reader.text::<RelativePath>(section, "kind_config") {
-        request.kind_config = read_file(reader, &path, load, KindConfig::read);
+        request.kind_config = kind_config(reader, &path, load);
     }
 }
 
@@ -137,17 +144,15 @@ impl FromStr for RelativePath {
     }
 }
 
-/// What another file holds, or all that is wrong with it.
-fn read_file<T>(
+fn kind_config(
     reader: &mut Reader<'_>,
     path: &Given<RelativePath>,
     load: Load<'_>,
-    read: impl FnOnce(&str) -> Result<T, Vec<String>>,
-) -> Option<Given<T>> {
+) -> Option<Given<KindConfig>> {
     let name = &path.value.0;
-    let text = load(name).map_err(|why| vec![why]);
-    match text.and_then(|text| read(&text)) {
-        Ok(value) => Some(Given::new(value, path.from.clone())),
+    let read = load(name).map_err(|why| vec![why]);
+    match read.and_then(|text| KindConfig::read(&text)) {
+        Ok(config) => Some(Given::new(config, path.from.clone())),
         Err(complaints) => {
             for complaint in complaints {
                 reader.mistake(Mistake::new(&path.from, format!("{name}: {complaint}")));
@@ -187,7 +192,8 @@ fn registries(
         let title = format!("[registry.{}]", key.get_ref().escape_debug());
         let section = Section::new(&title, table, REGISTRY);
         // One without a name is read for its mistakes.
-        let registry = registry(reader, &section, name.clone().unwrap_or_default(), load);
+        let owner = name.clone().unwrap_or_default();
+        let registry = registry(reader, &section, owner, load);
         all.extend(name.map(|_| registry));
     }
     all
@@ -208,7 +214,7 @@ fn registry(
         request.port = port.unwrap_or_else(|| Given::new(PortRequest::Auto, Source::Default));
     }
     set(&mut request.image, reader.text(section, "image"));
-    let _ = reader.text::<Backend>(section, "backend");
+    external::backend(reader, section, &mut request, load);
     request.names = reader.texts(section, "names");
     if reader
         .flag(section, "keep_data")
@@ -230,31 +236,8 @@ fn registry(
         let what = format!("images do not name {upstream}");
         reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
     }
-    if let Some(path) = reader.text::<RelativePath>(section, "upstream_ca") {
-        request.upstream_ca = read_file(reader, &path, load, |text| {
-            text.parse::<CaBundle>().map_err(|wrong| vec![wrong.why])
-        });
-    }
+    request.upstream_ca = external::authorities(reader, section, "upstream_ca", load);
     request
-}
-
-/// Who runs a registry; today only one that kindreg itself does.
-struct Backend;
-
-impl FromStr for Backend {
-    type Err = Invalid;
-    fn from_str(value: &str) -> Result<Self, Invalid> {
-        let why = match value {
-            "distribution" => return Ok(Self),
-            "nexus" | "external" => "it isn't there yet; today there is \"distribution\"",
-            _ => "there is \"distribution\"",
-        };
-        Err(Invalid {
-            what: "back end that kindreg has",
-            value: value.to_owned(),
-            why: why.to_owned(),
-        })
-    }
 }
 
 fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {

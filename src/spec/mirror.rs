@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::name::invalid;
-use super::{Host, Invalid, Port, domain};
+use super::{Host, Invalid, Port, api_host, domain};
 
 /// What `mirror_of` says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,11 +31,9 @@ impl Upstream {
     /// The URL of its API.
     #[must_use]
     pub fn url(&self) -> String {
-        // Docker Hub's API is not at the name that images give it:
-        // https://github.com/containerd/containerd/blob/main/docs/hosts.md
-        match (self.host.as_str(), self.port) {
-            ("docker.io", None) => "https://registry-1.docker.io".to_owned(),
-            _ => format!("https://{self}"),
+        match self.port {
+            None => format!("https://{}", api_host(&self.host)),
+            Some(port) => format!("https://{}:{port}", api_host(&self.host)),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-mod ca;
+mod external;
 pub mod file;
 mod image;
 mod kind_config;
@@ -16,7 +16,9 @@ mod number;
 mod reader;
 pub mod request;
 
-pub use ca::CaBundle;
+pub use external::{
+    Address, Authorities, Backend, External, ProofImageRef, VariableName, Variables,
+};
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
 pub use mirror::{MirrorOf, Upstream};
@@ -57,7 +59,7 @@ pub struct Spec {
     pub host_trust: HostTrust,
 }
 
-/// One registry that kindreg runs.
+/// One registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
@@ -67,7 +69,10 @@ pub struct Registry {
     pub host: Host,
     /// TCP port, the same inside and outside.
     pub port: Port,
-    /// Image of the registry itself.
+    /// Who runs it.
+    #[serde(default, skip_serializing_if = "Backend::is_distribution")]
+    pub backend: Backend,
+    /// Image of the registry itself; means nothing where somebody else runs it, like `data` and `mirror_of`.
     pub image: ImageRef,
     /// Further host names that it answers to, on the same port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,7 +85,7 @@ pub struct Registry {
     pub mirror_of: Option<MirrorOf>,
     /// CA of the registry that it is a cache of, where that is not a public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_ca: Option<CaBundle>,
+    pub upstream_ca: Option<Authorities>,
     /// Who may use it.
     #[serde(default)]
     pub auth: Auth,
@@ -126,16 +131,38 @@ impl Registry {
         domain(self.host.as_str(), self.port)
     }
 
-    /// The name under which the engine's host reaches it without any resolver entry: `localhost:port`.
+    /// The name under which the engine's host reaches it without any resolver entry, where kindreg runs it:
+    /// `localhost:port`.
     #[must_use]
     pub fn local_domain(&self) -> String {
         domain("localhost", self.port)
     }
 
+    /// What is to be known of it where somebody else runs it; `None` where kindreg does.
+    #[must_use]
+    pub const fn external(&self) -> Option<&External> {
+        match &self.backend {
+            Backend::Distribution => None,
+            Backend::External(external) => Some(external),
+        }
+    }
+
+    /// Whether kindreg runs it.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        self.external().is_none()
+    }
+
+    /// Whether the engine's host can be given a CA for it: one that a public CA vouches for needs none.
+    #[must_use]
+    pub fn has_ca(&self) -> bool {
+        self.external().is_none_or(|external| external.ca.is_some())
+    }
+
     /// The URL that nodes ask.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://{}:{}", self.host, self.port)
+        format!("https://{}:{}", api_host(&self.host), self.port)
     }
 
     /// Whether it asks for a password. A mirror can't: a node asks it with the credentials of what it is a mirror of
@@ -190,13 +217,24 @@ impl Registry {
         all
     }
 
-    /// Every name that an image may give it, the canonical one first, `localhost` last.
+    /// Every name that an image may give it, the canonical one first, `localhost` last where kindreg runs it.
     #[must_use]
     pub fn domains(&self) -> Vec<String> {
         let names = std::iter::once(&self.host).chain(&self.names);
         let mut all: Vec<String> = names.map(|name| domain(name.as_str(), self.port)).collect();
-        all.push(self.local_domain());
+        if self.is_ours() {
+            all.push(self.local_domain());
+        }
         all
+    }
+}
+
+/// Docker Hub's API is not at the name that images give it:
+/// <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+fn api_host(host: &Host) -> &str {
+    match host.as_str() {
+        "docker.io" => "registry-1.docker.io",
+        host => host,
     }
 }
 
@@ -235,11 +273,40 @@ impl std::fmt::Display for Warning {
 }
 
 impl Spec {
+    /// The registries that kindreg runs.
+    pub fn ours(&self) -> impl Iterator<Item = &Registry> {
+        self.registries.iter().filter(|registry| registry.is_ours())
+    }
+
+    /// The registries that somebody else runs.
+    pub fn externals(&self) -> impl Iterator<Item = &Registry> {
+        self.registries
+            .iter()
+            .filter(|registry| !registry.is_ours())
+    }
+
+    /// The same without them.
+    #[must_use]
+    pub fn without_externals(&self) -> Self {
+        Self {
+            registries: self.ours().cloned().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The registries for which the engine's host gets a CA.
+    pub fn host_trusted(&self) -> impl Iterator<Item = &Registry> {
+        let install = self.host_trust == HostTrust::Install;
+        let all = self.registries.iter();
+        all.filter(move |registry| install && registry.has_ca())
+    }
+
     /// What the user should know about what was asked, though it is valid.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut all = Vec::new();
-        for registry in &self.registries {
+        // Other people's names are not ours to choose.
+        for registry in self.ours() {
             if registry.host.as_str().rsplit('.').next() == Some("local") {
                 all.push(Warning::MulticastName(registry.host.clone()));
             }
@@ -260,6 +327,7 @@ mod tests {
             name: "registry".parse().unwrap(),
             host: host.parse().unwrap(),
             port: Port::new(port).unwrap(),
+            backend: Backend::default(),
             image: "registry:3".parse().unwrap(),
             names: Vec::new(),
             data: Data::Discard,

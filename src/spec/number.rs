@@ -14,6 +14,9 @@ use super::name::invalid;
 pub struct Port(u16);
 
 impl Port {
+    /// The port of HTTPS, which image references leave out.
+    pub const HTTPS: Self = Self(443);
+
     /// A port from its number; 0 is refused.
     pub fn new(number: u16) -> Result<Self, Invalid> {
         if number == 0 {

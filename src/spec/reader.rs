@@ -70,6 +70,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes those of these keys that the section has: it may have them, and not beside what else stands in it.
+    pub(super) fn refuse(&mut self, section: &Section<'_>, keys: &[&str], advice: &str) {
+        for key in section
+            .table
+            .keys()
+            .filter(|key| keys.contains(&key.get_ref().as_ref()))
+        {
+            let at = self.source(key.span());
+            let what = format!("`{}` is out of place in {}", key.get_ref(), section.title);
+            self.mistake(Mistake::new(&at, what).advise(advice));
+        }
+    }
+
     /// A table; anything else of that name is a mistake.
     pub(super) fn table<'t>(
         &mut self,

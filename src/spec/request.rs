@@ -8,8 +8,8 @@ use anyhow::{Result, bail};
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
-    Auth, CaBundle, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef, Invalid,
-    KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Workers,
+    Auth, Authorities, Backend, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef,
+    Invalid, KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Workers,
 };
 
 /// What is asked of one cluster.
@@ -40,6 +40,8 @@ pub struct RegistryRequest {
     pub host: Given<Host>,
     /// Port, or that one is to be found.
     pub port: Given<PortRequest>,
+    /// Who runs it.
+    pub backend: Backend,
     /// Image of the registry itself.
     pub image: Given<ImageRef>,
     /// Further host names.
@@ -49,7 +51,7 @@ pub struct RegistryRequest {
     /// Whose images it answers for besides its own.
     pub mirror_of: Option<Given<MirrorOf>>,
     /// CA of the registry that it is a cache of.
-    pub upstream_ca: Option<Given<CaBundle>>,
+    pub upstream_ca: Option<Given<Authorities>>,
     /// Who may use it.
     pub auth: Auth,
 }
@@ -115,6 +117,7 @@ impl RegistryRequest {
             name,
             host: Given::new(host, Source::Default),
             port: Given::default(),
+            backend: Backend::default(),
             image: Given::new(ImageRef::registry(), Source::Default),
             names: Vec::new(),
             data: Data::Discard,
@@ -122,6 +125,22 @@ impl RegistryRequest {
             upstream_ca: None,
             auth: Auth::default(),
         }
+    }
+
+    /// Whether kindreg runs it.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        self.backend.is_distribution()
+    }
+
+    /// Whether one host name can be both this one's and another's: a machine of somebody else's may run several on
+    /// ports of their own, as Nexus does.
+    fn shares_hosts_with(&self, other: &Self) -> bool {
+        let (Backend::External(one), Backend::External(two)) = (&self.backend, &other.backend)
+        else {
+            return false;
+        };
+        self.port.value != other.port.value && one.address == two.address
     }
 
     /// All its host names, the canonical one first.
@@ -143,10 +162,16 @@ impl Request {
     }
 
     fn hosts_clash(&self, all: &mut Vec<Mistake>) {
-        let mut seen: BTreeMap<&Host, &RegistryName> = BTreeMap::new();
+        let mut seen: BTreeMap<&Host, Vec<&RegistryRequest>> = BTreeMap::new();
         for registry in &self.registries {
             for host in registry.hosts() {
-                let Some(other) = seen.insert(&host.value, &registry.name.value) else {
+                let others = seen.entry(&host.value).or_default();
+                let other = others
+                    .iter()
+                    .find(|other| !registry.shares_hosts_with(other));
+                let other = other.map(|other| &other.name.value);
+                others.push(registry);
+                let Some(other) = other else {
                     continue;
                 };
                 let at = or(&host.from, &registry.name.from);
@@ -155,7 +180,12 @@ impl Request {
                     Mistake::new(at, format!("{} is given twice", host.value))
                 } else {
                     let what = format!("{} is a name of registry {other} already", host.value);
-                    Mistake::new(at, what).advise("each registry needs host names of its own")
+                    let advice = if registry.is_ours() {
+                        "each registry needs host names of its own"
+                    } else {
+                        "external registries may share one, on different ports and at one address"
+                    };
+                    Mistake::new(at, what).advise(advice)
                 });
             }
         }
@@ -163,7 +193,8 @@ impl Request {
 
     fn ports_clash(&self, all: &mut Vec<Mistake>) {
         let mut seen: BTreeMap<Port, &RegistryName> = BTreeMap::new();
-        for registry in &self.registries {
+        // Others' are no ports of this machine.
+        for registry in self.registries.iter().filter(|registry| registry.is_ours()) {
             let PortRequest::Fixed(port) = registry.port.value else {
                 continue;
             };
@@ -281,6 +312,7 @@ impl Request {
                         PortRequest::Fixed(port) => port,
                         PortRequest::Auto => auto(&asked.name.value)?,
                     },
+                    backend: asked.backend.clone(),
                     image: asked.image.value.clone(),
                     names: asked.names.iter().map(|name| name.value.clone()).collect(),
                     data: asked.data,
@@ -290,9 +322,10 @@ impl Request {
                 })
             })
             .collect::<Result<_>>()?;
+        let published = || registries.iter().filter(|registry| registry.is_ours());
         let ports: std::collections::BTreeSet<Port> =
-            registries.iter().map(|registry| registry.port).collect();
-        if ports.len() != registries.len() {
+            published().map(|registry| registry.port).collect();
+        if ports.len() != published().count() {
             bail!("one port was found for two registries");
         }
         Ok(Spec {

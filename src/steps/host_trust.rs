@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 
-use super::{below, identity, our_container};
+use super::{below, ca, our_container};
 use crate::archive::Archive;
 use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
@@ -181,14 +181,14 @@ impl Step for HostTrust {
                 State::Missing
             });
         };
-        Ok(match identity(ctx, &self.spec, &self.registry).await? {
-            Some(identity) if identity.ca_pem.as_bytes() == found => State::Ready,
+        Ok(match ca(ctx, &self.spec, &self.registry).await? {
+            Some(ca_pem) if ca_pem.as_bytes() == found => State::Ready,
             _ => State::Drifted(format!("{file} is another CA")),
         })
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let identity = identity(ctx, &self.spec, &self.registry)
+        let ca_pem = ca(ctx, &self.spec, &self.registry)
             .await?
             .context("the registry has no certificate yet")?;
         // Before they are made: a run that is killed in between must not leave them.
@@ -201,7 +201,7 @@ impl Step for HostTrust {
             ctx,
             INSTALL_SCRIPT,
             &[INSTALL, &folder, &file],
-            Some(identity.ca_pem.clone()),
+            Some(ca_pem),
         )
         .await
     }

@@ -6,17 +6,18 @@ use anyhow::Result;
 use bytes::Bytes;
 
 use crate::archive::{self, Archive};
-use crate::docker::{Container, Docker};
+use crate::docker::{Container, ContainerState, Docker};
 use crate::layout::{self, Layout};
 use crate::pki::Identity;
 use crate::problem::Problem;
 use crate::registry::distribution;
 use crate::spec::{ClusterName, Registry, Spec};
-use crate::step::Ctx;
+use crate::step::{Ctx, State};
 
 mod certificate;
 mod cluster;
 mod credentials;
+mod external_proof;
 mod host_trust;
 mod hosting;
 mod image;
@@ -24,6 +25,7 @@ mod kubeconfig;
 mod kubelet;
 mod network;
 mod node_credentials;
+mod node_hosts;
 mod node_trust;
 mod nodes;
 mod nodes_ready;
@@ -42,6 +44,7 @@ mod volumes;
 pub use certificate::Certificate;
 pub use cluster::Cluster;
 pub use credentials::{Credentials, stored};
+pub use external_proof::ExternalProof;
 pub use host_trust::{HostTrust, INSTALL, REMOVE};
 pub use hosting::Hosting;
 pub use image::Image;
@@ -49,8 +52,9 @@ pub use kubeconfig::OriginalKubeconfig;
 pub use kubelet::{HAND_OVER, REVOKE};
 pub use network::Network;
 pub(crate) use node_credentials::domains as password_domains;
+pub use node_credentials::{Held, Passwords, credentials_of, lacking, passwords};
 pub use node_credentials::{NodeCredentials, RetiredCredentials};
-pub use node_credentials::{Passwords, passwords};
+pub use node_hosts::{FORGET_HOSTS, KEEP_HOSTS, NodeHosts};
 pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
@@ -101,6 +105,36 @@ pub(crate) async fn nodes(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Contai
     });
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// The nodes that run: another one pulls nothing, and goes with the cluster.
+async fn running(ctx: &Ctx, spec: &Spec) -> Result<Vec<Container>> {
+    let mut found = nodes(&*ctx.docker, spec).await?;
+    found.retain(|node| node.state == ContainerState::Running);
+    Ok(found)
+}
+
+/// What all nodes come to: Missing only where it is so on each.
+fn together<'a>(states: impl Iterator<Item = (State, &'a Container)>) -> State {
+    let states: Vec<(State, &Container)> = states.collect();
+    if states.iter().all(|(state, _)| *state == State::Missing) {
+        return State::Missing;
+    }
+    let named = states.into_iter().find_map(|(state, node)| match state {
+        State::Missing => Some(format!("nothing on {}", node.name)),
+        State::Drifted(why) => Some(why),
+        State::Ready => None,
+    });
+    named.map_or(State::Ready, State::Drifted)
+}
+
+/// The CA that clients of a registry are to trust; `None` while it has none, or where a public one vouches for it.
+pub(crate) async fn ca(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<String>> {
+    if let Some(external) = registry.external() {
+        return Ok(external.ca.as_ref().map(|ca| ca.pem().to_owned()));
+    }
+    let identity = identity(ctx, spec, registry).await?;
+    Ok(identity.map(|identity| identity.ca_pem))
 }
 
 /// The files of a registry's secret volume that are not empty; `None` while it has no container.

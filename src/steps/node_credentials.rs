@@ -2,13 +2,16 @@
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::external_proof::refused;
 use super::kubelet::Kubelet;
 use super::proof::note;
-use super::{nodes, stored};
+use super::{nodes, running, stored, together};
 use crate::credentials::{RegistryCredentials, auths};
-use crate::docker::{Container, ContainerState, DockerError};
+use crate::docker::{Container, DockerError};
+use crate::login;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step};
 
@@ -31,41 +34,122 @@ fn asking(spec: &Spec) -> impl Iterator<Item = &Registry> {
     spec.registries.iter().filter(|one| one.asks_password())
 }
 
-/// What every node is to have; `None` while a registry has no user.
-pub async fn passwords(ctx: &Ctx, spec: &Spec) -> Result<Option<Passwords>> {
-    let mut wanted = Vec::new();
-    for registry in asking(spec) {
-        let Some(stored) = stored(ctx, &spec.cluster, registry).await? else {
-            return Ok(None);
-        };
-        let user = |domain| (domain, stored.current.clone());
-        wanted.extend(registry.domains().into_iter().map(user));
-    }
-    Ok(Some(wanted))
+/// A domain, and what nodes are to have for it; `None` while nobody knows.
+type Wanted = Vec<(String, Option<RegistryCredentials>)>;
+
+/// kubelet's file in each of these nodes; empty where there is none.
+async fn configs(ctx: &Ctx, found: &[Container]) -> Result<Vec<Bytes>> {
+    let configs = found.iter().map(|Container { name: node, .. }| async move {
+        let present = Kubelet { ctx, node }.present().await?;
+        anyhow::Ok(present.unwrap_or_default())
+    });
+    try_join_all(configs).await
 }
 
-async fn state(ctx: &Ctx, node: &str, wanted: &Passwords) -> Result<State> {
-    let present = Kubelet { ctx, node }.present().await?.unwrap_or_default();
-    let differs = wanted
+/// The credentials of a registry: those that it was given, or else, where somebody else runs it, those that the user
+/// has at hand, or that all nodes agree on. They are kept nowhere else.
+async fn user(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+    configs: &[Bytes],
+) -> Result<Option<RegistryCredentials>> {
+    if registry.is_ours() {
+        let stored = stored(ctx, &spec.cluster, registry).await?;
+        return Ok(stored.map(|stored| stored.current));
+    }
+    let at_hand = ctx.external_credentials.get(&registry.name);
+    Ok(at_hand.cloned().or_else(|| agreed(configs, registry)))
+}
+
+/// What nodes have for a registry, where those that have something have the same.
+fn agreed(configs: &[Bytes], registry: &Registry) -> Option<RegistryCredentials> {
+    let domain = registry.domain();
+    let mut users = configs
         .iter()
-        .find(|(domain, user)| !auths::holds(&present, domain, user));
+        .filter_map(|config| auths::user(config, &domain));
+    let first = users.next()?;
+    users.all(|user| user == first).then_some(first)
+}
+
+async fn wanted(ctx: &Ctx, spec: &Spec, configs: &[Bytes]) -> Result<Wanted> {
+    let mut wanted = Vec::new();
+    for registry in asking(spec) {
+        let user = user(ctx, spec, registry, configs).await?;
+        let domains = registry.domains().into_iter();
+        wanted.extend(domains.map(|domain| (domain, user.clone())));
+    }
+    Ok(wanted)
+}
+
+/// The credentials of one registry; `None` where it asks for none, or none are known.
+pub async fn credentials_of(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<RegistryCredentials>> {
+    if !registry.asks_password() {
+        return Ok(None);
+    }
+    let configs = if registry.is_ours() {
+        Vec::new()
+    } else {
+        configs(ctx, &nodes(&*ctx.docker, spec).await?).await?
+    };
+    user(ctx, spec, registry, &configs).await
+}
+
+/// What every node is to have; `None` while a registry has no user.
+pub async fn passwords(ctx: &Ctx, spec: &Spec) -> Result<Option<Passwords>> {
+    let configs = if asking(spec).all(Registry::is_ours) {
+        Vec::new()
+    } else {
+        configs(ctx, &nodes(&*ctx.docker, spec).await?).await?
+    };
+    let wanted = wanted(ctx, spec, &configs).await?.into_iter();
+    Ok(wanted.map(|(domain, user)| Some((domain, user?))).collect())
+}
+
+/// What nodes hold for a registry whose credentials are to be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing, or not the same.
+    Nothing,
+    /// What the registry has refused.
+    Refused,
+}
+
+/// The registries of others' whose credentials are neither at hand nor in the nodes.
+pub async fn lacking<'a>(ctx: &Ctx, spec: &'a Spec) -> Result<Vec<(&'a Registry, Held)>> {
+    let mut all = Vec::new();
+    let unknown = asking(spec)
+        .filter(|one| !one.is_ours() && !ctx.external_credentials.contains_key(&one.name));
+    for registry in unknown {
+        let found = nodes(&*ctx.docker, spec).await?;
+        if agreed(&configs(ctx, &found).await?, registry).is_none() {
+            all.push((registry, Held::Nothing));
+        } else if refused(ctx, &found, registry).await? {
+            all.push((registry, Held::Refused));
+        }
+    }
+    Ok(all)
+}
+
+fn state(node: &str, present: &[u8], wanted: &Wanted) -> State {
+    let holds = |(domain, user): &&(String, Option<RegistryCredentials>)| {
+        let user = user.as_ref();
+        user.is_some_and(|user| auths::holds(present, domain, user))
+    };
     let any = || {
         wanted
             .iter()
-            .any(|(domain, _)| auths::names(&present, domain))
+            .any(|(domain, _)| auths::names(present, domain))
     };
-    Ok(match differs {
+    match wanted.iter().find(|wanted| !holds(wanted)) {
         None => State::Ready,
         Some(_) if !any() => State::Missing,
         Some((domain, _)) => State::Drifted(format!("{node} has another password of {domain}")),
-    })
-}
-
-/// A node that does not run pulls nothing, and goes with the cluster.
-async fn running(ctx: &Ctx, spec: &Spec) -> Result<Vec<Container>> {
-    let mut found = nodes(&*ctx.docker, spec).await?;
-    found.retain(|node| node.state == ContainerState::Running);
-    Ok(found)
+    }
 }
 
 #[async_trait]
@@ -76,38 +160,39 @@ impl Step for NodeCredentials {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let found = nodes(&*ctx.docker, &self.spec).await?;
-        let Some(wanted) = passwords(ctx, &self.spec).await? else {
-            return Ok(State::Missing);
-        };
-        let states = found.iter().map(|node| state(ctx, &node.name, &wanted));
-        let states = try_join_all(states).await?;
-        if states.iter().all(|state| *state == State::Missing) {
-            return Ok(State::Missing);
-        }
-        let mut named = states.into_iter().zip(&found);
-        let named = named.find_map(|(state, node)| match state {
-            State::Missing => Some(format!("{} has none", node.name)),
-            State::Drifted(why) => Some(why),
-            State::Ready => None,
-        });
-        Ok(named.map_or(State::Ready, State::Drifted))
+        let configs = configs(ctx, &found).await?;
+        let wanted = wanted(ctx, &self.spec, &configs).await?;
+        let states = found.iter().zip(&configs);
+        let states = states.map(|(node, present)| (state(&node.name, present, &wanted), node));
+        Ok(together(states))
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let Some(wanted) = &passwords(ctx, &self.spec).await? else {
-            bail!("a registry has no password yet");
-        };
-        let entries = wanted.iter().map(|(domain, user)| (domain.clone(), user));
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        let configs = configs(ctx, &found).await?;
+        let wanted = &wanted(ctx, &self.spec, &configs).await?;
+        for registry in asking(&self.spec) {
+            if user(ctx, &self.spec, registry, &configs).await?.is_some() {
+            } else if registry.is_ours() {
+                bail!("a registry has no password yet");
+            } else {
+                return Err(login::missing(registry).into());
+            }
+        }
+        let entries = wanted.iter();
+        let entries = entries.filter_map(|(domain, user)| Some((domain.clone(), user.as_ref()?)));
         let entries = &entries.collect::<auths::Entries<'_>>();
         // What was proven with other credentials is proven no more.
         let notes = &asking(&self.spec).map(note).collect::<Vec<_>>();
-        let found = nodes(&*ctx.docker, &self.spec).await?;
-        try_join_all(found.iter().map(|Container { name: node, .. }| async move {
-            if state(ctx, node, wanted).await? != State::Ready {
-                Kubelet { ctx, node }.add(entries, notes).await?;
-            }
-            anyhow::Ok(())
-        }))
+        let each = found.iter().zip(&configs);
+        try_join_all(
+            each.map(|(Container { name: node, .. }, present)| async move {
+                if state(node, present, wanted) != State::Ready {
+                    Kubelet { ctx, node }.add(entries, notes).await?;
+                }
+                anyhow::Ok(())
+            }),
+        )
         .await?;
         Ok(())
     }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use super::proof::note;
-use super::{below, identity, nodes};
+use super::{below, ca, nodes, running, together};
 use crate::archive::Archive;
-use crate::docker::{ContainerState, DockerError};
+use crate::docker::DockerError;
 use crate::layout;
 use crate::render;
 use crate::spec::{Registry, Spec};
@@ -43,10 +43,12 @@ pub(super) async fn wanted_for(
     spec: &Spec,
     registry: &Registry,
 ) -> Result<Option<BTreeMap<String, Bytes>>> {
-    let Some(identity) = identity(ctx, spec, registry).await? else {
+    let ca_pem = ca(ctx, spec, registry).await?;
+    if ca_pem.is_none() && registry.has_ca() {
         return Ok(None);
-    };
-    Ok(Some(render::node_files(registry, &identity.ca_pem)?))
+    }
+    let ca_pem = ca_pem.unwrap_or_default();
+    Ok(Some(render::node_files(registry, &ca_pem)?))
 }
 
 impl NodeTrust {
@@ -106,22 +108,10 @@ impl Step for NodeTrust {
             .iter()
             .map(|node| self.difference(ctx, &node.name, &wanted));
         let states = try_join_all(checks).await?;
-        let missing = states
-            .iter()
-            .filter(|state| **state == Some(State::Missing))
-            .count();
-        if missing == states.len() {
-            return Ok(State::Missing);
-        }
-        let named = states
+        let states = states
             .into_iter()
-            .zip(&found)
-            .find_map(|(state, node)| match state? {
-                State::Missing => Some(format!("nothing on {}", node.name)),
-                State::Drifted(why) => Some(why),
-                State::Ready => None,
-            });
-        Ok(named.map_or(State::Ready, State::Drifted))
+            .map(|state| state.unwrap_or(State::Ready));
+        Ok(together(states.zip(&found)))
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
@@ -219,11 +209,7 @@ pub(super) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result
         .collect();
     let paths = paths.iter().map(String::as_str);
     let command: Vec<&str> = ["rm", "-rf"].into_iter().chain(paths).collect();
-    for node in nodes(&*ctx.docker, spec).await? {
-        // A node that does not run pulls nothing, and goes with the cluster.
-        if node.state != ContainerState::Running {
-            continue;
-        }
+    for node in running(ctx, spec).await? {
         match ctx.docker.exec(&node.name, &command, &[]).await {
             Ok(_) | Err(DockerError::Gone { .. }) => {}
             Err(error) => return Err(error.into()),

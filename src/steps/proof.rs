@@ -2,15 +2,13 @@
 //!
 //! A proven node keeps a note of what it was proven with, so that a second `up` need not prove again.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::proof_image::ProofImage;
-use super::proof_pods::{Pods, Verdict};
+use super::proof_pods::{Pods, Verdict, refusal};
 use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
@@ -30,12 +28,8 @@ pub struct Proof {
 }
 
 /// Hash of everything that a proof is about; `None` while it can't be had.
-async fn subject(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<String>> {
+pub(super) async fn subject(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<String>> {
     let Some(files) = node_trust::wanted_for(ctx, spec, registry).await? else {
-        return Ok(None);
-    };
-    let name = Layout::of(&spec.cluster).registry(&registry.name);
-    let Some(container) = ctx.docker.container(&name).await? else {
         return Ok(None);
     };
     let mut hash = Sha256::new();
@@ -43,6 +37,16 @@ async fn subject(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<S
         hash.update(format!("{path}\0{}\0", content.len()));
         hash.update(content);
     }
+    if registry.external().is_some() {
+        // Its container, if it is one, is not ours to look at; nodes that get other credentials lose their notes.
+        hash.update(crate::render::node_hosts(spec));
+        hash.update(crate::render::external_proof_images(spec, registry).join("\0"));
+        return Ok(Some(hex::encode(hash.finalize())));
+    }
+    let name = Layout::of(&spec.cluster).registry(&registry.name);
+    let Some(container) = ctx.docker.container(&name).await? else {
+        return Ok(None);
+    };
     hash.update(container.id);
     if registry.asks_password() {
         let Some(stored) = stored(ctx, &spec.cluster, registry).await? else {
@@ -87,6 +91,31 @@ pub(crate) async fn proven_nodes(
     let notes = try_join_all(notes).await?.into_iter();
     let good = notes.filter(|(_, note)| note.as_deref() == Some(subject.as_bytes()));
     Ok(good.map(|(node, _)| node).collect())
+}
+
+/// Writes every node's note of a registry.
+pub(super) async fn write_notes(
+    ctx: &Ctx,
+    spec: &Spec,
+    registry: &Registry,
+    text: &str,
+) -> Result<()> {
+    let archive = Archive::new()
+        .file(
+            format!("var/lib/kindreg/{}", note(registry)),
+            0o644,
+            text.to_owned(),
+        )
+        .into_bytes()?;
+    let found = nodes(&*ctx.docker, spec).await?;
+    try_join_all(found.iter().map(|node| async {
+        match ctx.docker.upload(&node.name, "/", archive.clone()).await {
+            Ok(()) | Err(DockerError::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }))
+    .await?;
+    Ok(())
 }
 
 impl Proof {
@@ -143,55 +172,11 @@ impl Proof {
         Ok(())
     }
 
-    async fn write_notes(&self, ctx: &Ctx, text: &str) -> Result<()> {
-        let archive = Archive::new()
-            .file(
-                format!("var/lib/kindreg/{}", note(&self.registry)),
-                0o644,
-                text.to_owned(),
-            )
-            .into_bytes()?;
-        let found = nodes(&*ctx.docker, &self.spec).await?;
-        try_join_all(found.iter().map(|node| async {
-            match ctx.docker.upload(&node.name, "/", archive.clone()).await {
-                Ok(()) | Err(DockerError::Gone { .. }) => Ok(()),
-                Err(error) => Err(error),
-            }
-        }))
-        .await?;
-        Ok(())
-    }
-
     /// Removes what the proof needed and nobody else does.
     async fn clear(&self, ctx: &Ctx) -> Result<()> {
         let (image, pods) = (self.image(), self.pods());
         tokio::try_join!(pods.remove(ctx), image.undo(ctx))?;
         Ok(())
-    }
-
-    fn refusal(&self, verdicts: &BTreeMap<String, Verdict>) -> Option<anyhow::Error> {
-        let failed: Vec<(&String, &String)> = verdicts
-            .iter()
-            .filter_map(|(node, verdict)| match verdict {
-                Verdict::Proven => None,
-                Verdict::Open(why) | Verdict::Refused(why) => Some((node, why)),
-            })
-            .collect();
-        let (_, first) = failed.first()?;
-        let lines: Vec<String> = failed
-            .iter()
-            .map(|(node, why)| format!("{node}: {why}"))
-            .collect();
-        let problem = Problem::not_ready(
-            format!(
-                "{} of {} nodes can't pull from {}",
-                failed.len(),
-                verdicts.len(),
-                self.registry.domain()
-            ),
-            remedy(first, &self.spec),
-        );
-        Some(anyhow::anyhow!(lines.join("\n")).context(problem))
     }
 }
 
@@ -235,17 +220,18 @@ impl Step for Proof {
         let images = self.images(ctx, &self.registry.proof_domains()).await?;
         let verdicts = self.pods().run(ctx, &images).await;
         self.clear(ctx).await?;
-        if let Some(refusal) = self.refusal(&verdicts?) {
+        let remedy = |cause: &str| remedy(cause, &self.spec);
+        if let Some(refusal) = refusal(&self.registry, &verdicts?, remedy) {
             return Err(refusal);
         }
         let subject = subject(ctx, &self.spec, &self.registry)
             .await?
             .context("the registry is gone")?;
-        self.write_notes(ctx, &subject).await
+        write_notes(ctx, &self.spec, &self.registry, &subject).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         self.clear(ctx).await?;
-        self.write_notes(ctx, "").await
+        write_notes(ctx, &self.spec, &self.registry, "").await
     }
 }

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::kube::KubeError;
 use crate::layout;
+use crate::problem::Problem;
 use crate::render;
-use crate::spec::{Registry, Spec};
+use crate::spec::{External, Registry, Spec};
 use crate::step::Ctx;
 
 const PACE: Duration = Duration::from_millis(150);
@@ -27,6 +28,31 @@ const FINAL: [&str; 7] = [
     "HTTP response to HTTPS client",
     "no basic auth credentials",
 ];
+
+/// Registries with tokens say it of what is not there, too.
+const DENIED: [&str; 3] = [
+    "insufficient_scope",
+    "pull access denied",
+    "authorization failed",
+];
+/// Reasons of a container whose image is there:
+/// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/kuberuntime_container.go>.
+const AFTER_PULL: [&str; 5] = [
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "StartError",
+    "CrashLoopBackOff",
+];
+/// What is mended by waiting only for as long as a machine takes to get up.
+const UNREACHED: [&str; 4] = [
+    "no such host",
+    "connection refused",
+    "no route to host",
+    "i/o timeout",
+];
+/// How long somebody else's registry may be out of reach: nobody but them starts it.
+const OUT_OF_REACH: Duration = Duration::from_secs(25);
 
 /// The pods that prove one registry, one a node.
 #[derive(Debug)]
@@ -97,7 +123,10 @@ impl Pods<'_> {
                 .as_str()
                 .and_then(|node| verdicts.get_mut(node))
             {
-                *verdict = judge(pod);
+                *verdict = match self.registry.external() {
+                    None => judge(pod),
+                    Some(external) => judge_external(pod, external),
+                };
             }
         }
         Ok(verdicts)
@@ -117,10 +146,12 @@ impl Pods<'_> {
         let start = Instant::now();
         while start.elapsed() < ctx.patience {
             verdicts = self.verdicts(ctx, &verdicts).await?;
-            if verdicts
-                .values()
-                .all(|verdict| !matches!(verdict, Verdict::Open(_)))
-            {
+            let late = !self.registry.is_ours() && start.elapsed() > OUT_OF_REACH;
+            let is_over = |verdict: &Verdict| match verdict {
+                Verdict::Open(why) => late && UNREACHED.iter().any(|words| why.contains(words)),
+                Verdict::Proven | Verdict::Refused(_) => true,
+            };
+            if verdicts.values().all(is_over) {
                 break;
             }
             ctx.pause(PACE).await?;
@@ -145,6 +176,87 @@ impl Pods<'_> {
         try_join_all(removals).await?;
         Ok(())
     }
+}
+
+/// That nodes can't pull, in their own words; `None` where all are proven.
+pub(super) fn refusal(
+    registry: &Registry,
+    verdicts: &BTreeMap<String, Verdict>,
+    remedy: impl Fn(&str) -> String,
+) -> Option<anyhow::Error> {
+    let failed: Vec<(&String, &String)> = verdicts
+        .iter()
+        .filter_map(|(node, verdict)| match verdict {
+            Verdict::Proven => None,
+            Verdict::Open(why) | Verdict::Refused(why) => Some((node, why)),
+        })
+        .collect();
+    let (_, first) = failed.first()?;
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|(node, why)| format!("{node}: {why}"))
+        .collect();
+    let problem = Problem::not_ready(
+        format!(
+            "{} of {} nodes can't pull from {}",
+            failed.len(),
+            verdicts.len(),
+            registry.domain()
+        ),
+        remedy(first),
+    );
+    Some(anyhow::anyhow!(lines.join("\n")).context(problem))
+}
+
+/// Reads the status of a pod that asks a registry of somebody else's. What it names is never run: that its image was
+/// pulled, or is not there in the registry's own words, is all that is asked.
+fn judge_external(pod: &Value, external: &External) -> Verdict {
+    let statuses = pod["status"]["containerStatuses"].as_array();
+    let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    let mut proven = 0;
+    let mut open = format!(
+        "its pod is {}",
+        pod["status"]["phase"].as_str().unwrap_or("unknown")
+    );
+    for container in statuses.into_iter().flatten() {
+        let waiting = &container["state"]["waiting"];
+        let reason = waiting["reason"].as_str().unwrap_or_default();
+        let message = waiting["message"].as_str().unwrap_or_default();
+        // Both come after the pull, and only after it.
+        let pulled = AFTER_PULL.contains(&reason) || container["state"]["terminated"].is_object();
+        let absent = is_absence(message);
+        if pulled || (absent && external.proof.is_none()) {
+            proven += 1;
+        } else if !reason.is_empty() && reason != "ContainerCreating" {
+            open = format!("{reason}: {message}");
+            let is_final = || {
+                FINAL
+                    .iter()
+                    .chain(&DENIED)
+                    .any(|words| message.contains(words))
+            };
+            if absent || is_final() {
+                return Verdict::Refused(open);
+            }
+        }
+    }
+    if proven == wanted && wanted > 0 {
+        Verdict::Proven
+    } else {
+        Verdict::Open(open)
+    }
+}
+
+/// Whether a registry said that it has no such image. containerd's word for any 404 is "not found"; the others are
+/// codes of <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>.
+fn is_absence(message: &str) -> bool {
+    let words = [
+        ": not found",
+        "manifest unknown",
+        "MANIFEST_UNKNOWN",
+        "NAME_UNKNOWN",
+    ];
+    words.iter().any(|words| message.contains(words)) && !message.contains("fetch")
 }
 
 /// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no

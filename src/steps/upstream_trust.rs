@@ -8,7 +8,7 @@ use super::{put_secret, secret};
 use crate::archive::Archive;
 use crate::layout::Layout;
 use crate::registry::distribution;
-use crate::spec::{CaBundle, ClusterName, Registry};
+use crate::spec::{Authorities, ClusterName, Registry};
 use crate::step::{Ctx, State, Step};
 
 /// The CA of one cache's upstream.
@@ -19,7 +19,7 @@ pub struct UpstreamTrust {
     /// The cache.
     pub registry: Registry,
     /// The CA.
-    pub ca: CaBundle,
+    pub ca: Authorities,
 }
 
 impl UpstreamTrust {

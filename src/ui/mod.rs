@@ -5,6 +5,7 @@
 mod failure;
 mod printer;
 mod progress;
+mod prompt;
 
 pub use failure::{failure, interrupted};
 pub use printer::{Conversation, Printer};

@@ -19,12 +19,12 @@ const IMAGE: &str = "e2e/app:1";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A pod that pulls and ends.
-struct Pod<'a> {
-    namespace: &'a str,
-    name: String,
-    account: &'a str,
-    node: &'a str,
-    image: String,
+pub(crate) struct Pod<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) name: String,
+    pub(crate) account: &'a str,
+    pub(crate) node: &'a str,
+    pub(crate) image: String,
 }
 
 impl Pod<'_> {
@@ -50,7 +50,7 @@ impl Pod<'_> {
 
     /// It pulls and runs to its end.
     #[track_caller]
-    fn runs(&self, scene: &Scene) {
+    pub(crate) fn runs(&self, scene: &Scene) {
         self.make(scene);
         let start = Instant::now();
         while self.status(scene)["phase"] != "Succeeded" {

@@ -20,6 +20,7 @@ mod canary;
 mod certificates;
 mod change;
 mod engine;
+mod external;
 mod faults;
 mod foreign;
 mod kill;

@@ -3,6 +3,7 @@
 use kindreg::docker::fake::Fault;
 use kindreg::engine::Outcome;
 
+use crate::external;
 use crate::world::World;
 
 /// How many calls a run of `up` makes.
@@ -56,12 +57,12 @@ async fn every_call_of_up_may_fail_once(new: fn() -> World, fault: fn(usize) -> 
 
 #[tokio::test]
 async fn every_call_of_up_may_fail_once_with_an_error() {
-    every_call_of_up_may_fail_once(World::new, |_| Fault::Error).await;
+    every_call_of_up_may_fail_once(external::world, |_| Fault::Error).await;
 }
 
 #[tokio::test]
 async fn the_answer_to_every_call_of_up_may_get_lost_once() {
-    every_call_of_up_may_fail_once(World::new, |_| Fault::Dropped).await;
+    every_call_of_up_may_fail_once(external::world, |_| Fault::Dropped).await;
 }
 
 /// Alternately, as there are three times as many calls.
@@ -75,13 +76,13 @@ async fn every_call_of_up_with_mirrors_may_fail_once() {
 }
 
 async fn every_call_of_down_may_fail_once(fault: Fault) {
-    let world = World::new();
+    let world = external::world();
     world.up().await.unwrap();
     let before = world.docker.calls();
     world.down().await.unwrap();
     let calls = world.docker.calls() - before;
     for number in 1..=calls {
-        let world = World::new();
+        let world = external::world();
         let host = world.docker.host().all("/");
         world.up().await.unwrap();
         world.docker.fail_call(world.docker.calls() + number, fault);

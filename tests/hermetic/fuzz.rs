@@ -12,7 +12,7 @@ const RIGHT: &str = include_str!("data/two.toml");
 const KIND: &str = include_str!("data/merged.yaml");
 
 /// Bits of TOML, and of what we take, in any order.
-const BITS: [&str; 43] = [
+const BITS: [&str; 50] = [
     "[cluster]",
     "[registry.main]",
     "[registry.b]",
@@ -30,6 +30,13 @@ const BITS: [&str; 43] = [
     "host_trust",
     "keep_data",
     "backend",
+    "\"external\"",
+    "address",
+    "\"10.0.0.5\"",
+    "ca",
+    "username_env",
+    "password_env",
+    "proof",
     "=",
     " = ",
     ".",
@@ -155,6 +162,8 @@ fn renders(spec: &Spec) -> Result<(), TestCaseError> {
         }
         render::hosting(registry).map_err(|error| broken(&error))?;
     }
+    let hosts = render::node_hosts(spec);
+    prop_assert_eq!(&render::our_hosts(&hosts), &hosts);
     let label = serde_json::to_string(spec).map_err(|error| broken(&error))?;
     let read: Spec = serde_json::from_str(&label).map_err(|error| broken(&error))?;
     prop_assert_eq!(&read, spec);

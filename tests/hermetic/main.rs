@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod contract;
 mod engine;
+mod external;
 mod faults;
 mod found;
 mod fuzz;

@@ -44,7 +44,7 @@ async fn a_cache_and_the_nodes_believe_the_upstream_by_its_own_ca() {
     );
 
     // Another one is taken on by a cache that starts again, and by the nodes.
-    world.spec.registries[1].upstream_ca = Some(COMPANY.parse().unwrap());
+    world.spec.registries[1].upstream_ca = Some(COMPANY.to_owned().try_into().unwrap());
     let before = world.docker.journal().len();
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
     assert_eq!(text(&world, CACHE, in_cache), COMPANY);
@@ -143,7 +143,7 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
         server: Some("https://upstream.test:5000".to_owned()),
         server_ca: Some(certs("upstream.test:5000/upstream.crt")),
         host: "https://cache.test:5002".to_owned(),
-        ca: certs("upstream.test:5000/ca.crt"),
+        ca: Some(certs("upstream.test:5000/ca.crt")),
     };
     assert_eq!(read(cache), of_upstream);
     // Which it is containerd takes from the image.
@@ -151,7 +151,7 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
         server: None,
         server_ca: None,
         host: "https://any.test:5003".to_owned(),
-        ca: certs("_default/ca.crt"),
+        ca: Some(certs("_default/ca.crt")),
     };
     assert_eq!(read(any), of_every);
     let text = mirror_hosts_toml(any).unwrap().unwrap();

@@ -19,9 +19,12 @@ pub(crate) fn takes(document: &Value) -> bool {
 }
 
 fn valid(schema: &Value, value: &Value) -> bool {
+    if let Some(always) = schema.as_bool() {
+        return always;
+    }
     let fields = schema.as_object().unwrap();
     fields.iter().all(|(word, rule)| match word.as_str() {
-        "$schema" | "$defs" | "title" | "description" | "default" => true,
+        "$schema" | "$defs" | "title" | "description" | "default" | "then" | "else" => true,
         "$ref" => {
             let name = rule.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
             valid(&SCHEMA["$defs"][name], value)
@@ -55,6 +58,14 @@ fn valid(schema: &Value, value: &Value) -> bool {
         }),
         "enum" => rule.as_array().unwrap().contains(value),
         "not" => !valid(rule, value),
+        "if" => valid(
+            &schema[if valid(rule, value) { "then" } else { "else" }],
+            value,
+        ),
+        "required" => has_all(value, rule),
+        "dependentRequired" => object(rule, |key, others| {
+            value.get(key).is_none() || has_all(value, others)
+        }),
         "anyOf" => rule
             .as_array()
             .unwrap()
@@ -85,6 +96,11 @@ fn valid(schema: &Value, value: &Value) -> bool {
             .is_none_or(|text| matches(rule.as_str().unwrap(), text)),
         other => panic!("this test knows no {other}"),
     })
+}
+
+fn has_all(value: &Value, keys: &Value) -> bool {
+    let mut keys = keys.as_array().unwrap().iter();
+    keys.all(|key| value.get(key.as_str().unwrap()).is_some())
 }
 
 fn object(value: &Value, holds: impl Fn(&str, &Value) -> bool) -> bool {
@@ -122,6 +138,11 @@ fn the_schema_and_the_parser_agree_on_good_files() {
         "[registry.a]\nmirror_of = \"a:1\"",
         "[registry.a]\nhost = \"1a.2-b.test\"\nnames = [\"x\", \"y.z\"]\nkeep_data = true\nbackend = \"distribution\"",
         "registry.a.image = \"a.b/c__d/e-f:T_1\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"docker.io\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nport = 8443\nnames = [\"y.test\"]\nauth = false",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\naddress = \"10.0.0.5\"\nproof = \"a/b_c:1.x\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\naddress = \"fd00::5\"\nproof = \"a\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nusername_env = \"A_1\"\npassword_env = \"_b\"",
     ] {
         assert!(parse(good).is_ok(), "parser: {good}: {:?}", parse(good));
         assert!(takes(&document(good)), "schema: {good}");
@@ -183,6 +204,22 @@ fn the_schema_and_the_parser_agree_on_bad_files() {
         "[registry.a]\nmirror_of = \"**\"",
         "[registry.a]\nmirror_of = \"quay.io\"\nupstream_ca = \"/ca.pem\"",
         "[registry.a]\nmirror_of = \"quay.io\"\nupstream_ca = \"\"",
+        "[registry.a]\naddress = \"10.0.0.5\"",
+        "[registry.a]\nca = \"ca.pem\"",
+        "[registry.a]\nbackend = \"distribution\"\nproof = \"a:1\"",
+        "[registry.a]\nusername_env = \"A\"\npassword_env = \"B\"",
+        "[registry.a]\nbackend = \"external\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nport = \"auto\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nimage = \"registry:3\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nkeep_data = false",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nmirror_of = \"docker.io\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\naddress = \"nexus.test\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\naddress = 10",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nca = \"/etc/ca.pem\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nusername_env = \"A\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nusername_env = \"A\"\npassword_env = \"1\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nproof = \"x.test:8443/a:1\"",
+        "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\nproof = \"A\"",
     ] {
         assert!(parse(bad).is_err(), "parser: {bad}");
         assert!(!takes(&document(bad)), "schema: {bad}");

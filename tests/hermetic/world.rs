@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kindreg::credentials::RegistryCredentials;
 use kindreg::docker::ExecOutput;
 use kindreg::docker::fake::FakeDocker;
 use kindreg::engine::{self, Event, OnFailure, Outcome};
@@ -13,9 +14,14 @@ use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
 use kindreg::pki;
 use kindreg::plan::{Verify, plan, undo_plan};
-use kindreg::spec::{Auth, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
+use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{HAND_OVER, INSTALL, REMOVE, REMOVE_PROOF, RENAME, REVOKE};
+use kindreg::steps::{
+    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
+};
+
+/// What makes containerd bring lines of `/etc/hosts` back.
+pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
@@ -27,6 +33,8 @@ pub(crate) struct World {
     pub(crate) kube: Arc<FakeKube>,
     pub(crate) spec: Spec,
     pub(crate) home: tempfile::TempDir,
+    /// What the user has at hand for registries that kindreg does not run.
+    pub(crate) external: Option<RegistryCredentials>,
 }
 
 /// A Spec of one control plane and two workers.
@@ -41,6 +49,7 @@ pub(crate) fn spec() -> Spec {
             name: "registry".parse().unwrap(),
             host: "registry.test".parse().unwrap(),
             port: Port::new(5001).unwrap(),
+            backend: Backend::default(),
             image: "registry:3".parse().unwrap(),
             names: Vec::new(),
             data: Data::Discard,
@@ -69,7 +78,7 @@ pub(crate) fn spec_with_mirrors() -> Spec {
     mirror("cache", 5002, "upstream.test:5000");
     mirror("any", 5003, "*");
     spec.workers = Workers::new(0).unwrap();
-    spec.registries[1].upstream_ca = Some(upstream.ca_pem.parse().unwrap());
+    spec.registries[1].upstream_ca = Some(upstream.ca_pem.try_into().unwrap());
     spec
 }
 
@@ -79,6 +88,20 @@ fn success() -> ExecOutput {
         stdout: Vec::new(),
         stderr: Vec::new(),
     }
+}
+
+/// What the proof left in a registry's store, and in another's by its API.
+fn remove_proofs(docker: &FakeDocker) {
+    docker.on_script(REMOVE_PROOF, |files, arguments, _| {
+        let [folder] = arguments else {
+            panic!("removal of the proof takes a folder")
+        };
+        let store = format!("{folder}/docker/registry/v2");
+        let _ = files.remove(&format!("{store}/repositories/kindreg"));
+        let _ = files.remove(&format!("{store}/blobs"));
+        success()
+    });
+    docker.on_script("kindreg-delete-manifest", |_, _, _| success());
 }
 
 impl World {
@@ -131,6 +154,26 @@ impl World {
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
             success()
         });
+        for name in [KEEP_HOSTS, FORGET_HOSTS] {
+            docker.on_script(name, move |files, _, _| {
+                let text =
+                    |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
+                let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
+                let lines = before.split_inclusive('\n');
+                let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
+                files.write("/etc/hosts", 0o644, others + &ours).unwrap();
+                if name == FORGET_HOSTS {
+                    for path in [
+                        "/var/lib/kindreg/hosts",
+                        "/var/lib/kindreg/hosts.sh",
+                        DROP_IN,
+                    ] {
+                        let _ = files.remove(path);
+                    }
+                }
+                success()
+            });
+        }
         docker.on_script(RENAME, |files, arguments, _| {
             let [folder] = arguments else {
                 panic!("rename takes a folder")
@@ -143,16 +186,7 @@ impl World {
             let _ = files.remove(&new);
             success()
         });
-        docker.on_script(REMOVE_PROOF, |files, arguments, _| {
-            let [folder] = arguments else {
-                panic!("removal of the proof takes a folder")
-            };
-            let store = format!("{folder}/docker/registry/v2");
-            let _ = files.remove(&format!("{store}/repositories/kindreg"));
-            let _ = files.remove(&format!("{store}/blobs"));
-            success()
-        });
-        docker.on_script("kindreg-delete-manifest", |_, _, _| success());
+        remove_proofs(&docker);
         docker.on_exec("rm", |files, arguments, _| {
             for path in arguments
                 .iter()
@@ -171,6 +205,7 @@ impl World {
             kube,
             spec,
             home: tempfile::tempdir().unwrap(),
+            external: None,
         }
     }
 
@@ -190,6 +225,11 @@ impl World {
         let (notes, _) = tokio::sync::mpsc::unbounded_channel();
         let mut ctx = Ctx::new(docker, kind, kube, kubeconfig, notes);
         ctx.patience = Duration::from_secs(2);
+        for registry in self.spec.externals() {
+            let found = self.external.clone();
+            let found = found.map(|found| (registry.name.clone(), found));
+            ctx.external_credentials.extend(found);
+        }
         ctx
     }
 

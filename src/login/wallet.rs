@@ -1,0 +1,154 @@
+//! The user's credentials for registries that kindreg does not run: from variables that `kindreg.toml` names, else from
+//! docker's config and its helpers. Asks nobody at a terminal.
+
+use anyhow::{Context, Result};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::DockerConfig;
+use crate::credentials::RegistryCredentials;
+use crate::problem::Problem;
+use crate::spec::{Registry, Variables};
+
+/// User of an identity token, in docker's config and in its helpers' answers:
+/// <https://github.com/docker/docker-credential-helpers#development>.
+const TOKEN: &str = "<token>";
+
+/// Where a user keeps credentials.
+pub struct Wallet<'a> {
+    /// A variable of the environment; an empty one counts as unset.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Docker's config.
+    pub config: DockerConfig,
+}
+
+impl std::fmt::Debug for Wallet<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wallet")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Wallet<'_> {
+    /// What can be had without a helper, which may ask its user: variables, and what stands in docker's config itself.
+    ///
+    /// # Errors
+    /// One of both variables is not set, docker's config can't be read, or no node could hold what is there.
+    pub fn at_hand(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
+        if let Some(found) = self.variables(registry)? {
+            return Ok(Some(found));
+        }
+        for key in keys(registry) {
+            match self.config.plain(&key)? {
+                // Told of where it is needed, and only there: nodes may have got others.
+                Some((user, _)) if user == TOKEN => return Ok(None),
+                Some(found) => return taken(found, registry).map(Some),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What can be had by all means but a question; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// The same, a helper that fails, or an identity token, which kubelet can't use.
+    pub async fn fetch(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
+        if let Some(found) = self.at_hand(registry)? {
+            return Ok(Some(found));
+        }
+        for key in keys(registry) {
+            match self.config.get(&key).await? {
+                Some((user, _)) if user == TOKEN => return Err(refuse_token(registry)),
+                Some(found) => return taken(found, registry).map(Some),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn variables(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
+        let external = registry.external();
+        let Some(Variables { username, password }) =
+            external.and_then(|external| external.variables.as_ref())
+        else {
+            return Ok(None);
+        };
+        let value = |name: &str| (self.variable)(name).filter(|value| !value.is_empty());
+        match (value(username.as_str()), value(password.as_str())) {
+            (None, None) => Ok(None),
+            (Some(user), Some(secret)) => taken((user, secret.into()), registry).map(Some),
+            (found, _) => {
+                let unset = if found.is_some() { password } else { username };
+                Err(Problem::usage(
+                    format!(
+                        "{unset} is not set, by which {} gets its credentials",
+                        registry.domain()
+                    ),
+                    format!(
+                        "set both {username} and {password}, or none and log in: docker login {}",
+                        registry.domain()
+                    ),
+                )
+                .into())
+            }
+        }
+    }
+}
+
+/// The key under which docker's config has a registry: its own name and no further one, which a cloned repository's
+/// settings may choose. `docker login` without an address means Docker Hub, and has a key of its own.
+fn keys(registry: &Registry) -> Vec<String> {
+    let domain = registry.domain();
+    if domain == "docker.io" {
+        vec!["https://index.docker.io/v1/".to_owned(), domain]
+    } else {
+        vec![domain]
+    }
+}
+
+fn taken(
+    (user, secret): (String, SecretString),
+    registry: &Registry,
+) -> Result<RegistryCredentials> {
+    RegistryCredentials::given(user, secret.expose_secret().to_owned()).with_context(|| {
+        Problem::usage(
+            format!(
+                "the credentials of {} are none that a node can hold",
+                registry.domain()
+            ),
+            format!("log in with others: docker login {}", registry.domain()),
+        )
+    })
+}
+
+/// kubelet reads `auth` and nothing else: <https://kubernetes.io/docs/concepts/containers/images/#config-json>.
+fn refuse_token(registry: &Registry) -> anyhow::Error {
+    let domain = registry.domain();
+    Problem::new(
+        format!("docker has an identity token for {domain}, which kubelet can't use"),
+        format!(
+            "give a user and a password or an access token: docker logout {domain} && docker login -u USER {domain}, or \
+             username_env and password_env in kindreg.toml"
+        ),
+    )
+    .into()
+}
+
+/// There are no credentials for a registry that asks for them.
+#[must_use]
+pub fn missing(registry: &Registry) -> Problem {
+    let domain = registry.domain();
+    let external = registry.external();
+    let variables = external.and_then(|external| external.variables.as_ref());
+    let set = variables.map_or_else(
+        || "name variables with username_env and password_env in kindreg.toml".to_owned(),
+        |names| format!("set {} and {}", names.username, names.password),
+    );
+    Problem::usage(
+        format!("there are no credentials for {domain}, which is external and asks for them"),
+        format!(
+            "log in first: docker login {domain}; or {set}; or say auth = false if it asks for none"
+        ),
+    )
+}

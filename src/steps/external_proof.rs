@@ -1,0 +1,145 @@
+//! The proof of a registry that somebody else runs: a pod on every node pulls from it, and nothing is pushed to it.
+//!
+//! An image that `proof` names is pulled and never run. Without one, an image is asked for that is not there: the
+//! registry's own "not found" comes after TLS and, in most registries, after user and password.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+
+use super::below;
+use super::proof::{note, proven, subject, write_notes};
+use super::proof_pods::{Pods, Verdict, refusal};
+use crate::docker::Container;
+use crate::doctor::credentials::{Trouble, diagnose};
+use crate::layout;
+use crate::spec::{Registry, Spec};
+use crate::step::{Ctx, State, Step};
+
+/// What a node's note says after the registry refused its credentials: they are to be looked for anew.
+const REFUSED: &str = "refused";
+
+/// The proof on all nodes.
+#[derive(Debug)]
+pub struct ExternalProof {
+    /// What is asked.
+    pub spec: Spec,
+    /// The registry that is proven.
+    pub registry: Registry,
+}
+
+/// Whether the registry refused what one of these nodes has.
+pub(super) async fn refused(ctx: &Ctx, found: &[Container], registry: &Registry) -> Result<bool> {
+    let notes = found.iter().map(|node| async move {
+        let Some(tar) = ctx.docker.download(&node.name, layout::NODE_STATE).await? else {
+            return Ok(false);
+        };
+        let note = below(&tar, "kindreg")?.remove(&note(registry));
+        anyhow::Ok(note.is_some_and(|note| note == REFUSED))
+    });
+    Ok(try_join_all(notes).await?.contains(&true))
+}
+
+impl ExternalProof {
+    fn pods(&self) -> Pods<'_> {
+        let Self { spec, registry } = self;
+        Pods { spec, registry }
+    }
+
+    /// The image that pods ask for, by each of the registry's names.
+    fn images(&self) -> Vec<String> {
+        crate::render::external_proof_images(&self.spec, &self.registry)
+    }
+
+    /// What to do about a refusal.
+    fn remedy(&self, cause: &str) -> String {
+        let (domain, cluster) = (self.registry.domain(), self.spec.cluster.as_str());
+        let named = self
+            .registry
+            .external()
+            .is_some_and(|external| external.proof.is_some());
+        let denied = ["insufficient_scope", "pull access denied", "403 Forbidden"];
+        let no_password = cause.contains("no basic auth credentials");
+        if !named && !no_password && denied.iter().any(|words| cause.contains(words)) {
+            return "it refuses images that are not there like those that it keeps from this user; name one for the \
+                    proof that is there: proof = \"team/base:1\" in kindreg.toml"
+                .to_owned();
+        }
+        match diagnose(cause) {
+            Some(trouble @ (Trouble::None | Trouble::Wrong)) => format!(
+                "{}; give others: docker login {domain}, or the variables that kindreg.toml names; then: kindreg up \
+                 --name {cluster}",
+                trouble.cause()
+            ),
+            Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster)),
+            None if cause.contains("x509:") || cause.contains("CA cert") => {
+                "its certificate is not by the CA that nodes trust for it, or not for this name; give its CA: \
+                 ca = \"company-ca.pem\" in kindreg.toml"
+                    .to_owned()
+            }
+            None if cause.contains("no such host") => format!(
+                "nodes don't resolve {}; give its address: address = \"10.0.0.5\" in kindreg.toml",
+                self.registry.host
+            ),
+            None if cause.contains("connection refused") || cause.contains("i/o timeout") => format!(
+                "nothing answers there; see whether the address and port {} are right: docker exec \
+                 {cluster}-control-plane curl -skI {}/v2/",
+                self.registry.port,
+                self.registry.url()
+            ),
+            None if cause.contains("not found") => {
+                "the image that `proof` names is not there; name one that is".to_owned()
+            }
+            None => format!(
+                "see the node's own words: docker exec {cluster}-control-plane journalctl -u containerd | tail"
+            ),
+        }
+    }
+
+    /// That of the credentials, where it was about them.
+    async fn remember(&self, ctx: &Ctx, verdicts: &BTreeMap<String, Verdict>) -> Result<()> {
+        let of_credentials = verdicts.values().any(|verdict| match verdict {
+            Verdict::Proven => false,
+            Verdict::Open(why) | Verdict::Refused(why) => {
+                matches!(diagnose(why), Some(Trouble::None | Trouble::Wrong))
+            }
+        });
+        let text = if of_credentials { REFUSED } else { "" };
+        write_notes(ctx, &self.spec, &self.registry, text).await
+    }
+}
+
+#[async_trait]
+impl Step for ExternalProof {
+    fn title(&self) -> String {
+        format!(
+            "proof: a pod on every node reaches {}",
+            self.registry.domain()
+        )
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        proven(ctx, &self.spec, &self.registry).await
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let verdicts = self.pods().run(ctx, &self.images()).await;
+        self.pods().remove(ctx).await?;
+        let verdicts = verdicts?;
+        if let Some(refusal) = refusal(&self.registry, &verdicts, |cause| self.remedy(cause)) {
+            self.remember(ctx, &verdicts).await?;
+            return Err(refusal);
+        }
+        let subject = subject(ctx, &self.spec, &self.registry)
+            .await?
+            .unwrap_or_default();
+        write_notes(ctx, &self.spec, &self.registry, &subject).await
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        self.pods().remove(ctx).await?;
+        write_notes(ctx, &self.spec, &self.registry, "").await
+    }
+}

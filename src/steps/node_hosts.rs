@@ -1,0 +1,163 @@
+//! Where every node finds registries that no name server knows: a marked line in its `/etc/hosts`.
+//!
+//! Docker writes that file anew at each start of the node, so containerd brings the lines back before it starts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use super::{nodes, running};
+use crate::archive::{self, Archive};
+use crate::docker::{Container, DockerError};
+use crate::layout;
+use crate::render;
+use crate::spec::Spec;
+use crate::step::{Ctx, State, Step};
+
+/// Name of the script that puts our lines into a node's `/etc/hosts`.
+pub const KEEP_HOSTS: &str = "kindreg-keep-hosts";
+/// Name of the script that takes them out, with what kept them there.
+pub const FORGET_HOSTS: &str = "kindreg-forget-hosts";
+
+/// systemd may not answer yet in a node that has just begun; it reads the setting then anyway.
+const KEEP_SCRIPT: &str =
+    "set -eu; sh /var/lib/kindreg/hosts.sh; systemctl daemon-reload 2>/dev/null || true";
+const FORGET_SCRIPT: &str = "set -eu; sh /var/lib/kindreg/hosts.sh; cd /var/lib/kindreg; rm -f hosts hosts.sh
+cd /etc/systemd/system; rm -f containerd.service.d/kindreg-hosts.conf; rmdir containerd.service.d 2>/dev/null || true
+systemctl daemon-reload 2>/dev/null || true";
+
+/// The lines in all nodes.
+#[derive(Debug)]
+pub struct NodeHosts {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// What a node has of it: our lines in `/etc/hosts`, and three files.
+async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
+    let mut found = BTreeMap::new();
+    let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
+    let state = |name| format!("{}/{name}", layout::NODE_STATE);
+    let paths = [
+        "/etc/hosts".to_owned(),
+        state(layout::NODE_HOSTS),
+        state(layout::NODE_HOSTS_SCRIPT),
+        drop_in,
+    ];
+    for path in paths {
+        let Some(tar) = ctx.docker.download(node, &path).await? else {
+            continue;
+        };
+        let Some(mut file) = archive::files(&tar)?.into_values().next() else {
+            continue;
+        };
+        if path == "/etc/hosts" {
+            file.content = render::our_hosts(&String::from_utf8_lossy(&file.content)).into();
+        }
+        if !file.content.is_empty() {
+            found.insert(path, file.content);
+        }
+    }
+    Ok(found)
+}
+
+impl NodeHosts {
+    /// The files as they are sent, by their paths below the node's root.
+    fn files(lines: &str) -> Result<BTreeMap<String, Bytes>> {
+        let (script, drop_in) = render::node_hosts_keeper()?;
+        let state = |name| format!("var/lib/kindreg/{name}");
+        Ok(BTreeMap::from([
+            (state(layout::NODE_HOSTS), lines.to_owned().into()),
+            (state(layout::NODE_HOSTS_SCRIPT), script.into()),
+            (layout::NODE_HOSTS_DROP_IN.to_owned(), drop_in.into()),
+        ]))
+    }
+
+    async fn state(&self, ctx: &Ctx, node: &str) -> Result<State> {
+        let lines = render::node_hosts(&self.spec);
+        let mut wanted = BTreeMap::from([("/etc/hosts".to_owned(), lines.clone().into())]);
+        let files = Self::files(&lines)?.into_iter();
+        wanted.extend(files.map(|(path, content)| (format!("/{path}"), content)));
+        let found = present(ctx, node).await?;
+        if found.is_empty() {
+            return Ok(State::Missing);
+        }
+        let differs = wanted
+            .iter()
+            .find(|(path, content)| found.get(*path) != Some(*content));
+        Ok(differs.map_or(State::Ready, |(path, _)| {
+            State::Drifted(format!("{path} of {node}"))
+        }))
+    }
+}
+
+/// Sends the files and runs a script that acts on them.
+async fn send(ctx: &Ctx, node: &str, lines: &str, script: &str, name: &str) -> Result<()> {
+    let files = NodeHosts::files(lines)?.into_iter();
+    let archive = files.fold(Archive::new(), |archive, (path, content)| {
+        archive.file(path, 0o644, content)
+    });
+    ctx.docker.upload(node, "/", archive.into_bytes()?).await?;
+    let output = ctx
+        .docker
+        .exec(node, &["sh", "-c", script, name], &[])
+        .await?;
+    if output.code != 0 {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "/etc/hosts of node {node} can't be written: {}",
+            said.trim()
+        );
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Step for NodeHosts {
+    fn title(&self) -> String {
+        let names = self.spec.externals();
+        let names = names.filter(|one| one.external().is_some_and(|one| one.address.is_some()));
+        let names: Vec<&str> = names.map(|one| one.host.as_str()).collect();
+        format!("address in every node of {}", names.join(", "))
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        let states = found.iter().map(|node| self.state(ctx, &node.name));
+        let states = try_join_all(states).await?;
+        Ok(super::together(states.into_iter().zip(&found)))
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let lines = &render::node_hosts(&self.spec);
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        try_join_all(found.iter().map(|Container { name, .. }| async move {
+            if self.state(ctx, name).await? != State::Ready {
+                send(ctx, name, lines, KEEP_SCRIPT, KEEP_HOSTS).await?;
+            }
+            anyhow::Ok(())
+        }))
+        .await?;
+        Ok(())
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let found = running(ctx, &self.spec).await?;
+        try_join_all(found.iter().map(|Container { name, .. }| async move {
+            if present(ctx, name).await?.is_empty() {
+                return Ok(());
+            }
+            match send(ctx, name, "", FORGET_SCRIPT, FORGET_HOSTS).await {
+                Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Gone { .. })) => {
+                    Err(error)
+                }
+                _ => Ok(()),
+            }
+        }))
+        .await?;
+        Ok(())
+    }
+}

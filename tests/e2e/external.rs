@@ -1,0 +1,496 @@
+//! A registry that kindreg does not run: on another network, by a CA of its own, with users of its own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use kindreg::credentials::RegistryCredentials;
+use kindreg::oci::proof::proof_image;
+use kindreg::pki::{Names, issue};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::auth::Pod;
+use crate::support::{
+    Call, Kubeconfig, Scene, attempt, docker, kubectl, nodes, run_with, scratch, sh,
+};
+
+const HOST: &str = "nexus.company.internal";
+const IMAGE: &str = "team/base:1";
+/// How long a cluster may take to come back after a restart.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The company's registry. Removed when it is dropped.
+struct Company {
+    container: &'static str,
+    port: u16,
+    /// The address of the engine's own bridge, which every network reaches.
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+fn user(name: &str) -> RegistryCredentials {
+    RegistryCredentials::given(name, format!("{name}'s > password?")).unwrap()
+}
+
+impl Company {
+    /// Starts it with these users; with none it asks for no password.
+    #[track_caller]
+    fn start(container: &'static str, port: u16, users: &[&str]) -> Self {
+        attempt("docker", &["rm", "-f", "-v", container]);
+        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
+        let address = docker(&["network", "inspect", "bridge", "--format", gateway]);
+        let address = address.trim().to_owned();
+        let folder = scratch();
+        let own = [address.parse().unwrap()];
+        let names = Names::new([HOST, "mirror.company.internal"], own);
+        let identity = issue("company", &names, OffsetDateTime::now_utc()).unwrap();
+        let line = |name: &&str| {
+            let password = user(name).password().expose_secret().to_owned();
+            format!("{name}:{}", bcrypt::hash(password, 4).unwrap())
+        };
+        let htpasswd = users.iter().map(line).collect::<Vec<_>>().join("\n");
+        let files = folder.path().join("tls");
+        fs::create_dir(&files).unwrap();
+        for (name, content) in [
+            ("tls.crt", &*identity.leaf_pem),
+            ("tls.key", identity.key_pem.expose_secret()),
+            ("htpasswd", &htpasswd),
+        ] {
+            fs::write(files.join(name), content).unwrap();
+        }
+        fs::write(folder.path().join("company-ca.pem"), &identity.ca_pem).unwrap();
+        let publish = format!("{address}:{port}:{port}");
+        let mut arguments = vec!["create", "--name", container, "-p", &publish];
+        let listen = format!("REGISTRY_HTTP_ADDR=:{port}");
+        let mut settings = vec![
+            &*listen,
+            "REGISTRY_HTTP_DEBUG_ADDR=",
+            "REGISTRY_HTTP_TLS_CERTIFICATE=/tls/tls.crt",
+            "REGISTRY_HTTP_TLS_KEY=/tls/tls.key",
+            "OTEL_TRACES_EXPORTER=none",
+        ];
+        if !users.is_empty() {
+            settings.extend([
+                "REGISTRY_AUTH=htpasswd",
+                "REGISTRY_AUTH_HTPASSWD_REALM=company",
+                "REGISTRY_AUTH_HTPASSWD_PATH=/tls/htpasswd",
+            ]);
+        }
+        for setting in settings {
+            arguments.extend(["-e", setting]);
+        }
+        let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
+        arguments.push(&image);
+        docker(&arguments);
+        docker(&["cp", files.to_str().unwrap(), &format!("{container}:/tls")]);
+        docker(&["start", container]);
+        let company = Self {
+            container,
+            port,
+            address,
+            folder,
+        };
+        company.push(users.first().copied());
+        company
+    }
+
+    fn domain(&self) -> String {
+        format!("{HOST}:{}", self.port)
+    }
+
+    /// An image of theirs, pushed by crane. It runs and ends.
+    #[track_caller]
+    fn push(&self, name: Option<&str>) {
+        let architecture = docker(&["info", "--format", "{{.Architecture}}"]);
+        let reference = format!("{}:{}/{IMAGE}", self.address, self.port);
+        let architecture = architecture.trim().parse().unwrap();
+        let image = proof_image(architecture, &reference, b"theirs").unwrap();
+        let archive = self.folder.path().join("image.tar");
+        fs::write(&archive, image.archive).unwrap();
+        let domain = format!("{}:{}", self.address, self.port);
+        let config = self.config("crane", &name.map_or(json!({}), |name| auth(&domain, name)));
+        let script = "for try in 1 2 3 4 5 6 7 8 9 10; do crane push \"$1\" \"$2\" && exit; sleep 0.5; done; exit 1";
+        let said = attempt(
+            "env",
+            &[
+                &format!("DOCKER_CONFIG={}", config.display()),
+                &format!("SSL_CERT_FILE={}", self.path("company-ca.pem").display()),
+                "sh",
+                "-c",
+                script,
+                "push",
+                archive.to_str().unwrap(),
+                &reference,
+            ],
+        );
+        said.good();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A folder with such a docker config.
+    fn config(&self, name: &str, config: &Value) -> PathBuf {
+        let folder = self.path(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.json"), config.to_string()).unwrap();
+        folder
+    }
+
+    /// A `kindreg.toml` beside the CA, with further settings of the external registry.
+    fn file(&self, before: &str, settings: &str) -> PathBuf {
+        let file = self.path("kindreg.toml");
+        let (port, address) = (self.port, &self.address);
+        let text = format!(
+            "{before}[registry.company]\nbackend = \"external\"\nhost = \"{HOST}\"\nport = {port}\n\
+             address = \"{address}\"\nca = \"company-ca.pem\"\n{settings}"
+        );
+        fs::write(&file, text).unwrap();
+        file
+    }
+}
+
+impl Drop for Company {
+    fn drop(&mut self) {
+        attempt("docker", &["rm", "-f", "-v", self.container]);
+    }
+}
+
+/// The auths of a docker config with one user.
+fn auth(domain: &str, name: &str) -> Value {
+    json!({"auths": {domain: {"auth": user(name).basic().expose_secret()}}})
+}
+
+/// The whole of kubelet's file on a node.
+#[track_caller]
+fn kubelet(node: &str) -> Value {
+    serde_json::from_str(&sh(node, "cat /var/lib/kubelet/config.json")).unwrap()
+}
+
+#[track_caller]
+fn all_nodes_have(scene: &Scene, company: &Company, name: &str) {
+    let domain = company.domain();
+    for node in nodes(scene.cluster) {
+        let config = kubelet(&node);
+        assert_eq!(
+            config["auths"][&domain],
+            auth(&domain, name)["auths"][&domain],
+            "{node}"
+        );
+        // What nodes can't use never gets there.
+        let keys: Vec<&String> = config.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["auths"], "{node}");
+    }
+}
+
+/// A pod with an image of theirs on each node, in a namespace.
+#[track_caller]
+fn pods_pull(scene: &Scene, company: &Company, namespace: &str, nth: u32) {
+    for node in nodes(scene.cluster) {
+        let node = node
+            .trim_start_matches(&format!("{}-", scene.cluster))
+            .to_owned();
+        let pod = Pod {
+            namespace,
+            name: format!("theirs-{node}-{nth}"),
+            account: "default",
+            node: &node,
+            image: format!("{}/{IMAGE}", company.domain()),
+        };
+        pod.runs(scene);
+    }
+}
+
+#[track_caller]
+fn all_nodes_find_it(scene: &Scene, company: &Company) {
+    let line = format!("{} {HOST} # kindreg:company\n", company.address);
+    for node in nodes(scene.cluster) {
+        let hosts = sh(&node, "cat /etc/hosts");
+        assert_eq!(hosts.matches(&line).count(), 1, "{node}: {hosts}");
+    }
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn a_company_s_registry_is_trusted_found_and_pulled_from() {
+    let company = Company::start("e2e-company", 5731, &["robot", "second"]);
+    let scene = Scene::new("e2e-external", 5732, Kubeconfig::Other);
+    let domain = company.domain();
+    let ours = "[cluster]\nworkers = 2\n[registry.registry]\n";
+    let file = company.file(ours, "");
+    let nobody = company.config("nobody", &json!({}));
+    let robot = company.config("robot", &auth(&domain, "robot"));
+    let up = |config: &Path| {
+        let call = scene.up(&["--config", file.to_str().unwrap()]);
+        call.env("DOCKER_CONFIG", config)
+    };
+
+    up(&robot)
+        .run()
+        .exits(2)
+        .says("nodes and the engine's host will trust a CA of its own")
+        .says("--yes");
+    up(&nobody)
+        .args(&["--yes"])
+        .run()
+        .exits(2)
+        .says(&format!("there are no credentials for {domain}"))
+        .says(&format!("docker login {domain}"));
+    scene.is_as_before();
+
+    up(&robot)
+        .args(&["--yes"])
+        .run()
+        .exits(0)
+        .prints("Ready: 3 nodes");
+    scene.has_nodes(3);
+    all_nodes_have(&scene, &company, "robot");
+    all_nodes_find_it(&scene, &company);
+    for (nth, namespace) in ["default", "kube-public", "late"].into_iter().enumerate() {
+        attempt(
+            "docker",
+            &[
+                "exec",
+                &nodes(scene.cluster)[0],
+                "kubectl",
+                "--kubeconfig",
+                "/etc/kubernetes/admin.conf",
+                "create",
+                "namespace",
+                namespace,
+            ],
+        );
+        pods_pull(&scene, &company, namespace, nth.try_into().unwrap());
+    }
+    // Agreed to once, and held by the nodes: neither question nor credentials are needed again.
+    let again = up(&nobody).run().exits(0).prints("Nothing to do");
+    println!("   nothing to do ({:.2} s)", again.took.as_secs_f64());
+
+    it_shows(&scene, &company);
+    its_users_change(&scene, &company, &up);
+    it_is_found_after_restarts(&scene, &company);
+    scene.verify().run().exits(0).prints(&domain);
+
+    // Out of the file, and out of the nodes.
+    let only = company.path("only.toml");
+    fs::write(&only, ours).unwrap();
+    scene
+        .up(&["--config", only.to_str().unwrap()])
+        .run()
+        .exits(0)
+        .prints("Ready");
+    for node in nodes(scene.cluster) {
+        let left = "grep -rl company /etc/hosts /etc/containerd/certs.d /etc/systemd/system /var/lib/kubelet/config.json || true";
+        assert_eq!(sh(&node, left), "", "{node}");
+    }
+    company.file(ours, "");
+    up(&robot).args(&["--yes"]).run().exits(0);
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
+
+/// What `status`, `list`, `env`, `secret` and `login` say of it.
+#[track_caller]
+fn it_shows(scene: &Scene, company: &Company) {
+    let call = |words: &[&str]| {
+        scene
+            .call(words)
+            .args(&["--name", scene.cluster])
+            .run()
+            .exits(0)
+    };
+    let domain = company.domain();
+    let status: Value = serde_json::from_str(&call(&["status", "--json"]).stdout).unwrap();
+    let shown = &status["registries"][1];
+    assert_eq!(
+        (&shown["domain"], &shown["external"]),
+        (&json!(domain), &json!(true))
+    );
+    assert!(
+        shown.get("local").is_none() && shown["expires"].is_string(),
+        "{shown}"
+    );
+    call(&["env", "--show-secrets"])
+        .prints(&format!("KINDREG_COMPANY_HOST='{domain}'"))
+        .prints("KINDREG_COMPANY_USR='robot'");
+    let secret: Value = serde_json::from_str(&call(&["secret", "--dry-run"]).stdout).unwrap();
+    let data = secret["data"][".dockerconfigjson"].as_str().unwrap();
+    let data = run_with("base64", &["-d"], data.as_bytes()).good();
+    assert!(
+        data.contains(&domain) && data.contains("registry.test"),
+        "{data}"
+    );
+    let said = call(&["login"]).says(&format!("docker login {domain}"));
+    assert!(!said.stdout.contains(HOST), "{said}");
+    call(&["logout"]);
+}
+
+/// A wrong password, another one from a helper, another user out of variables, an image that proves it.
+#[track_caller]
+fn its_users_change(scene: &Scene, company: &Company, up: &dyn Fn(&Path) -> Call) {
+    let domain = company.domain();
+    let stranger = company.config("stranger", &auth(&domain, "stranger"));
+    up(&stranger)
+        .run()
+        .exits(3)
+        .says("3 of 3 nodes can't pull")
+        .says("401 Unauthorized")
+        .says("its certificate is trusted")
+        .says(&format!("docker login {domain}"));
+
+    // Nodes hold what was refused, so the helper is asked; before that it was not.
+    let helper = company.config(
+        "helper",
+        &json!({"auths": {&domain: {}}, "credsStore": "e2e"}),
+    );
+    let program = helper.join("docker-credential-e2e");
+    let answer = json!({"Username": "robot", "Secret": user("robot").password().expose_secret()});
+    fs::write(
+        &program,
+        format!("#!/bin/sh\ncat >/dev/null; touch \"$0.asked\"; cat <<'.'\n{answer}\n.\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let asked = helper.join("docker-credential-e2e.asked");
+    let path = format!("{}:{}", helper.display(), std::env::var("PATH").unwrap());
+    up(&helper)
+        .env("PATH", &path)
+        .run()
+        .exits(0)
+        .prints("Ready: 3 nodes");
+    all_nodes_have(scene, company, "robot");
+    assert!(fs::remove_file(&asked).is_ok(), "the helper was asked");
+    up(&helper)
+        .env("PATH", &path)
+        .run()
+        .exits(0)
+        .prints("Nothing to do");
+    assert!(!asked.exists(), "the helper was not asked again");
+
+    let ours = "[cluster]\nworkers = 2\n[registry.registry]\n";
+    let names = "username_env = \"COMPANY_USR\"\npassword_env = \"COMPANY_PSW\"\n";
+    company.file(ours, names);
+    let with = |call: Call| {
+        let password = user("second").password().expose_secret().to_owned();
+        call.env("COMPANY_USR", "second")
+            .env("COMPANY_PSW", password)
+    };
+    // Variables of the user's are handed to nobody unasked.
+    with(up(&helper))
+        .run()
+        .exits(2)
+        .says("$COMPANY_USR and $COMPANY_PSW");
+    with(up(&helper))
+        .args(&["--yes"])
+        .run()
+        .exits(0)
+        .prints("Ready: 3 nodes");
+    all_nodes_have(scene, company, "second");
+
+    company.file(ours, &format!("{names}proof = \"team/absent:1\"\n"));
+    with(up(&helper))
+        .run()
+        .exits(3)
+        .says("not found")
+        .says("name one that is");
+    company.file(ours, &format!("{names}proof = \"{IMAGE}\"\n"));
+    with(up(&helper)).run().exits(0).prints("Ready: 3 nodes");
+    with(up(&helper)).run().exits(0).prints("Nothing to do");
+    let pods = kubectl(
+        scene.cluster,
+        &[
+            "get",
+            "pods",
+            "-n",
+            "default",
+            "-l",
+            "dev.kindreg.pod",
+            "-o",
+            "name",
+        ],
+    );
+    assert_eq!(pods, "", "pods of the proof are left");
+}
+
+/// Docker writes /etc/hosts anew when a node starts; without `up` the line is back and pulls work.
+#[track_caller]
+fn it_is_found_after_restarts(scene: &Scene, company: &Company) {
+    let all = nodes(scene.cluster);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for (nth, restarted) in [(20, &all[2..]), (30, &all[..])] {
+        docker(&[&["restart", "-t", "2"], restarted].concat());
+        let begun = Instant::now();
+        loop {
+            let call = scene.call(&["verify", "--name", scene.cluster, "--timeout", "40"]);
+            let verify = call.run();
+            if verify.code == Some(0) {
+                break;
+            }
+            assert!(
+                begun.elapsed() < LIMIT,
+                "no pulls after a restart: {verify}"
+            );
+            sleep(Duration::from_secs(1));
+        }
+        println!(
+            "   pulls again after {} of 3 nodes restarted ({:.1} s)",
+            restarted.len(),
+            begun.elapsed().as_secs_f64()
+        );
+        all_nodes_find_it(scene, company);
+        pods_pull(scene, company, "default", nth);
+    }
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn alone_it_is_enough_for_a_cluster() {
+    let company = Company::start("e2e-alone-company", 5733, &[]);
+    let scene = Scene::new("e2e-alone", 5734, Kubeconfig::Absent);
+    let file = company.file("", "auth = false\nnames = [\"mirror.company.internal\"]\n");
+    let up = || {
+        scene.call(&[
+            "up",
+            "--name",
+            scene.cluster,
+            "--config",
+            file.to_str().unwrap(),
+            "--yes",
+        ])
+    };
+    up().run()
+        .exits(0)
+        .prints("Ready: 1 node")
+        .prints(&company.domain());
+    scene.has_nodes(1);
+    up().run().exits(0).prints("Nothing to do");
+    pods_pull(&scene, &company, "default", 0);
+    let node = format!("{}-control-plane", scene.cluster);
+    sh(
+        &node,
+        "grep -v kindreg: /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts",
+    );
+    up().run().exits(0).says(&format!("/etc/hosts of {node}"));
+    docker(&["stop", "-t", "2", company.container]);
+    let said = scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("connection refused")
+        .says("nothing answers there");
+    println!(
+        "   out of reach is told after {:.0} s",
+        said.took.as_secs_f64()
+    );
+    docker(&["start", company.container]);
+    scene.verify().run().exits(0);
+    let said = scene.verify().args(&["--strict"]).run().exits(0);
+    assert!(!said.stdout.contains("refuses"), "{said}");
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
