@@ -15,7 +15,9 @@ use crate::lock::ContainerLock;
 use crate::plan::{Verify, announced, plan};
 use crate::problem::{Exit, Problem};
 use crate::spec::request::Request;
-use crate::spec::{Address, Authorities, External, Host, HostTrust, Registry, Spec, Variables};
+use crate::spec::{
+    Address, Authorities, External, Host, HostTrust, Registry, Spec, Upstream, Variables,
+};
 use crate::step::State;
 use crate::steps::{self, Asked};
 use crate::ui::Printer;
@@ -44,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
     /// Go on without asking: trust names outside .test, .localhost, .internal and .local on the engine's host, and what
-    /// kindreg.toml says of external registries
+    /// kindreg.toml says of external registries and of upstream CAs
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
     /// Say what would be done, and do nothing
@@ -167,39 +169,46 @@ fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
         let same = old.is_some_and(|old| choice(old) == choice(registry));
         let trusted = |spec: &Spec| spec.host_trusted().any(|one| one.domain() == domain);
         let planted = trusted(spec) && !(same && before.is_some_and(trusted));
-        let (question, why) = match registry.external() {
-            None if planted && !is_private(&registry.host) => (
-                format!(
-                    "The engine's host will trust a new CA for {domain}, a name outside .test. Go on?"
-                ),
-                format!(
-                    "{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"
-                ),
-            ),
+        let out = "or take it out of kindreg.toml";
+        let mut questions = Vec::new();
+        if let Some(upstream) = foreign_upstream(registry, old) {
+            let what = format!(
+                "{upstream} may be somebody's real registry, and nodes would trust the CA in upstream_ca for it"
+            );
+            questions.push((what, out));
+        }
+        match registry.external() {
+            None if planted && !is_private(&registry.host) => questions.push((
+                format!("{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"),
+                "leave the host alone with --no-host-trust, or choose a name in .test",
+            )),
             Some(external)
                 if planted || (!same && choice(registry) != Some((None, None, None))) =>
             {
                 let what = handed(spec, registry, external);
-                (
-                    format!("For {domain}, which kindreg does not run, {what}. Go on?"),
-                    format!("for {domain}, which kindreg does not run, {what}"),
-                )
+                let what = format!("for {domain}, which kindreg does not run, {what}");
+                questions.push((what, out));
             }
-            _ => continue,
-        };
-        if printer.ask(&question) {
-            continue;
+            _ => {}
         }
-        let others = if registry.is_ours() {
-            "leave the host alone with --no-host-trust, or choose a name in .test"
-        } else {
-            "or take it out of kindreg.toml"
-        };
-        return Err(
-            Problem::usage(why, format!("say that you mean it with --yes, {others}")).into(),
-        );
+        for (what, others) in questions {
+            if !printer.ask(&format!("What is asked has consequences: {what}. Go on?")) {
+                let hint = format!("say that you mean it with --yes, {others}");
+                return Err(Problem::usage(what, hint).into());
+            }
+        }
     }
     Ok(())
+}
+
+/// A registry that others own, for which nodes are newly to trust another CA than a public one.
+fn foreign_upstream<'a>(registry: &'a Registry, old: Option<&Registry>) -> Option<&'a Upstream> {
+    let of = |registry: &Registry| (registry.mirror_of.clone(), registry.upstream_ca.clone());
+    let same = old.is_some_and(|old| of(old) == of(registry));
+    let upstream = registry
+        .upstream()
+        .filter(|upstream| !is_private(&upstream.host));
+    upstream.filter(|_| registry.upstream_ca.is_some() && !same)
 }
 
 /// What decides whom an external registry's users trust, and what they send it.

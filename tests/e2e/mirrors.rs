@@ -310,6 +310,9 @@ fn a_cache_that_cannot_reach_its_upstream_says_so(scene: &Scene, place: &Place) 
         .exits(1)
         .says("the cache of upstream.test:5738 does not start where it can't reach")
         .says("connection refused");
+    // A name that others own gets no other CA unasked.
+    place.asks(&mirrors("ghcr.io"));
+    place.up(scene).run().exits(2).says("ghcr.io may be");
     place.asks(&mirrors(UPSTREAM));
     place.up(scene).run().exits(0).prints("Ready: 2 nodes");
 }
