@@ -129,8 +129,8 @@ impl Proof {
         ProofImage { spec, registry }
     }
 
-    /// The image by each of these names. Made where there is none: its own check came first, and then a lane beside it repaired a node, which
-    /// withdraws its proof.
+    /// The image by each of these names. Made where there is none: its own check came first, and then a lane beside it
+    /// repaired a node, which withdraws its proof.
     async fn images(&self, ctx: &Ctx, domains: &[String]) -> Result<Vec<String>> {
         let name = &self.registry.name;
         if !ctx.proof_images.lock().await.contains_key(name) {
@@ -188,7 +188,7 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
-    } else if ["x509:", "CA cert", "code = NotFound"]
+    } else if ["x509:", "CA cert", "not found"]
         .iter()
         .any(|words| cause.contains(words))
     {

@@ -18,11 +18,9 @@ const PACE: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// What no waiting mends: containerd's and the registry's own words.
-const FINAL: [&str; 7] = [
+const FINAL: [&str; 6] = [
     "x509:",
     "CA cert",
-    // The image is there, so another registry answered: containerd 2.3 tells of it, and not of the TLS that failed before.
-    "code = NotFound",
     "401 Unauthorized",
     "403 Forbidden",
     "HTTP response to HTTPS client",
@@ -279,7 +277,10 @@ fn judge(pod: &Value) -> Verdict {
         {
             let message = waiting["message"].as_str().unwrap_or_default();
             open = format!("{reason}: {message}");
-            if FINAL.iter().any(|words| message.contains(words)) {
+            // The image is there, so another registry answered. containerd 2.3 tells of that, and not of the TLS that
+            // failed before.
+            let absent = reason.contains("ImagePull") && is_absence(message);
+            if absent || FINAL.iter().any(|words| message.contains(words)) {
                 return Verdict::Refused(open);
             }
         }
@@ -323,6 +324,13 @@ mod tests {
             judge(&waiting("ErrImagePull", "connection refused")),
             Verdict::Open(_)
         ));
+        for (reason, is_final) in [("ErrImagePull", true), ("CreateContainerError", false)] {
+            let verdict = judge(&waiting(
+                reason,
+                "failed to resolve a/b:c: a/b:c: not found",
+            ));
+            assert_eq!(matches!(verdict, Verdict::Refused(_)), is_final, "{reason}");
+        }
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));
