@@ -98,6 +98,12 @@ impl Layout {
         format!("kindreg-{}-users-{name}", self.cluster)
     }
 
+    /// The one-shot container that removes the proof's image from a cache. No registry's name has an underscore.
+    #[must_use]
+    pub fn proof_remover(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}_proof", self.cluster)
+    }
+
     /// A registry's container.
     #[must_use]
     pub fn registry(&self, name: &RegistryName) -> String {

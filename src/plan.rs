@@ -164,22 +164,25 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
             spec: spec(),
             registry: registry(),
         }),
-        step(steps::Service {
+    ];
+    if let Some(ca) = registry().upstream_ca {
+        lane.push(step(steps::UpstreamTrust {
             cluster: cluster(),
             registry: registry(),
-        }),
-    ];
+            ca,
+        }));
+    }
     if registry().asks_password() {
         // Before it serves: distribution makes a user of its own where it finds none.
-        let service = lane.len() - 1;
-        lane.insert(
-            service,
-            step(steps::Credentials {
-                cluster: cluster(),
-                registry: registry(),
-            }),
-        );
+        lane.push(step(steps::Credentials {
+            cluster: cluster(),
+            registry: registry(),
+        }));
     }
+    lane.push(step(steps::Service {
+        cluster: cluster(),
+        registry: registry(),
+    }));
     lane
 }
 
@@ -205,7 +208,7 @@ fn host_trust(spec: &Spec) -> Lane {
 /// The registry that the cluster announces: the `ConfigMap` has room for one, and it is for pushing.
 #[must_use]
 pub fn announced(spec: &Spec) -> Option<&Registry> {
-    spec.ours().find(|registry| registry.mirror_of.is_none())
+    spec.ours().find(|registry| registry.takes_pushes())
 }
 
 fn hosting(spec: &Spec, registry: &Registry) -> Lane {
@@ -216,18 +219,11 @@ fn hosting(spec: &Spec, registry: &Registry) -> Lane {
 }
 
 fn proof_image(spec: &Spec, registry: &Registry) -> Lane {
-    match registry.mirror_of {
-        None => vec![step(proof_only(spec, registry).0)],
-        // Nothing can be pushed to a mirror, and so nothing of ours pulled.
-        Some(_) => Vec::new(),
-    }
+    vec![step(proof_only(spec, registry).0)]
 }
 
 fn proof(spec: &Spec, registry: &Registry) -> Lane {
-    match registry.mirror_of {
-        None => vec![step(proof_only(spec, registry).1)],
-        Some(_) => Vec::new(),
-    }
+    vec![step(proof_only(spec, registry).1)]
 }
 
 /// The proof alone of a registry that somebody else runs, for `verify`.

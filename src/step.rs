@@ -3,7 +3,7 @@
 //! The laws, which one generic test holds every step to: `check` changes nothing; after `apply`, `check` says Ready;
 //! after `undo`, it says Missing; `undo` twice is Ok. Steps never print, and know nothing of order or dry runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ pub struct Ctx {
     pub stop: CancellationToken,
     /// The `kind create` of this run, while it is at work.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
-    /// Registries to which this run pushed a proof image.
-    pub proof_images: Arc<Mutex<BTreeSet<RegistryName>>>,
+    /// Registries that have a proof image of this run's, and its name after the domain.
+    pub proof_images: Arc<Mutex<BTreeMap<RegistryName, String>>>,
     /// Credentials of the user's own choice, for registries that ask for a password.
     pub own_credentials: Option<RegistryCredentials>,
     /// The user's credentials for registries that kindreg does not run, so far as they are at hand.

@@ -113,6 +113,7 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            upstream_ca: None,
             auth: Auth::default(),
         };
         if !registries.contains(&registry) {

@@ -10,6 +10,7 @@ use crate::spec::ClusterName;
 use crate::spec::request::Request;
 use crate::ui::{self, Conversation, Printer};
 
+mod consent;
 mod credentials;
 mod down;
 mod env;

@@ -8,6 +8,7 @@ use super::Shared;
 use super::ports::Ports;
 use super::request::Flags;
 use crate::layout::{self, Layout};
+use crate::plan;
 use crate::problem::Exit;
 use crate::registry::distribution;
 use crate::render;
@@ -17,8 +18,8 @@ use crate::ui::Printer;
 
 /// Stands for a CA, which is made when it is needed and never before.
 const CA: &str = "-----BEGIN CERTIFICATE-----\nmade by `kindreg up`\n-----END CERTIFICATE-----\n";
-/// Stands for the tag of the proof's image, which is another one each time.
-const TAG: &str = "0000000000000000";
+/// Stands for the digest of the proof's image, which is another one each time.
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -87,21 +88,15 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
         all.extend(trust(spec, registry)?);
     }
     all.extend(hosts(spec)?);
-    // A mirror can't be pushed to, so it is neither announced nor proven.
-    let pushable = || spec.ours().filter(|registry| registry.mirror_of.is_none());
-    if let Some(first) = pushable().next() {
+    if let Some(first) = plan::announced(spec) {
         all.push(Text {
             name: "local-registry-hosting.json".to_owned(),
             to: format!("PUT {}", layout::HOSTING),
             content: serde_json::to_string_pretty(&render::hosting(first)?)?,
         });
     }
-    for registry in pushable() {
-        let domains = registry.domains().into_iter();
-        let images: Vec<String> = domains
-            .map(|domain| format!("{domain}/kindreg/proof:{TAG}"))
-            .collect();
-        all.extend(proof(spec, registry, &images)?);
+    for registry in spec.ours() {
+        all.extend(proof(spec, registry, &proof_images(spec, registry))?);
     }
     for registry in spec.externals() {
         all.extend(proof(
@@ -142,6 +137,17 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
         });
     }
     Ok(all)
+}
+
+/// The image that nodes are to pull, by each name.
+fn proof_images(spec: &Spec, registry: &Registry) -> Vec<String> {
+    let image = if registry.takes_pushes() {
+        format!("kindreg/proof:{}", spec.cluster)
+    } else {
+        format!("kindreg/proof@{DIGEST}")
+    };
+    let domains = registry.proof_domains().into_iter();
+    domains.map(|domain| format!("{domain}/{image}")).collect()
 }
 
 /// The lines for `/etc/hosts` of every node, and what keeps them there.

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Shared;
+use super::consent;
 use super::credentials::{OwnPassword, at_hand, complete};
 use super::ports::Ports;
 use super::request::Flags;
@@ -13,12 +14,10 @@ use super::verify::story;
 use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
 use crate::lock::ContainerLock;
-use crate::plan::{Verify, plan};
+use crate::plan::{Verify, announced, plan};
 use crate::problem::{Exit, Problem};
 use crate::spec::request::Request;
-use crate::spec::{
-    Address, Auth, Authorities, External, Host, HostTrust, Registry, Spec, Variables,
-};
+use crate::spec::{Registry, Spec};
 use crate::step::State;
 use crate::steps::{self, Asked};
 use crate::ui::Printer;
@@ -47,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
     /// Go on without asking: trust names outside .test, .localhost, .internal and .local on the engine's host, and what
-    /// kindreg.toml says of external registries
+    /// kindreg.toml says of external registries and of upstream CAs
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
     /// Say what would be done, and do nothing
@@ -99,7 +98,7 @@ pub(super) async fn run(
         return Ok(show_preview(shared, printer, &states));
     }
     if !arguments.yes {
-        consent(&spec, asked.as_ref(), printer)?;
+        consent::ask(&spec, asked.as_ref(), printer)?;
     }
     if let Err(error) = complete(&mut session.ctx, &spec, printer).await {
         return session.failed(error, "nothing was changed");
@@ -158,107 +157,6 @@ fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
         return Ok(());
     };
     Err(Problem::new(format!("cluster {name} {change}"), anew).into())
-}
-
-/// What a cloned repository's settings must not do unasked: plant a CA for a name that others own, or hand the user's
-/// credentials to an address, a CA or out of variables of their choice. What was agreed to once is not asked again.
-fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
-    let before = asked.map(|asked| &asked.current);
-    for registry in &spec.registries {
-        let domain = registry.domain();
-        let old = before.and_then(|old| old.registries.iter().find(|old| old.domain() == domain));
-        let choice = Choice::of(registry);
-        let same = old.is_some_and(|old| Choice::of(old) == choice);
-        let harmless = choice.is_some_and(|choice| choice.is_harmless());
-        let trusted = |spec: &Spec| spec.host_trusted().any(|one| one.domain() == domain);
-        let planted = trusted(spec) && !(same && before.is_some_and(trusted));
-        let (question, why) = match registry.external() {
-            None if planted && !is_private(&registry.host) => (
-                format!(
-                    "The engine's host will trust a new CA for {domain}, a name outside .test. Go on?"
-                ),
-                format!(
-                    "{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"
-                ),
-            ),
-            Some(external) if planted || !(same || harmless) => {
-                let what = handed(spec, registry, external);
-                (
-                    format!("For {domain}, which kindreg does not run, {what}. Go on?"),
-                    format!("for {domain}, which kindreg does not run, {what}"),
-                )
-            }
-            _ => continue,
-        };
-        if printer.ask(&question) {
-            continue;
-        }
-        let others = if registry.is_ours() {
-            "leave the host alone with --no-host-trust, or choose a name in .test"
-        } else {
-            "or take it out of kindreg.toml"
-        };
-        return Err(
-            Problem::usage(why, format!("say that you mean it with --yes, {others}")).into(),
-        );
-    }
-    Ok(())
-}
-
-/// What an external registry's settings decide for the user: whom nodes trust, where they find it, and what they send.
-#[derive(PartialEq, Eq)]
-struct Choice<'a> {
-    address: Option<Address>,
-    ca: Option<&'a Authorities>,
-    variables: Option<&'a Variables>,
-    auth: Auth,
-}
-
-impl<'a> Choice<'a> {
-    fn of(registry: &'a Registry) -> Option<Self> {
-        let external = registry.external()?;
-        Some(Self {
-            address: external.address,
-            ca: external.ca.as_ref(),
-            variables: external.variables.as_ref(),
-            auth: registry.auth,
-        })
-    }
-
-    /// Whether it is docker's own: a public CA, a name server, and what docker would send there as well.
-    const fn is_harmless(&self) -> bool {
-        self.address.is_none() && self.ca.is_none() && self.variables.is_none()
-    }
-}
-
-/// Names that nobody owns in public.
-fn is_private(host: &Host) -> bool {
-    let top = host.as_str().rsplit('.').next().unwrap_or_default();
-    ["test", "localhost", "internal", "local"].contains(&top)
-}
-
-/// What an external registry gets, in words.
-fn handed(spec: &Spec, registry: &Registry, external: &External) -> String {
-    let mut parts = Vec::new();
-    if external.ca.is_some() {
-        let host = match spec.host_trust {
-            HostTrust::Install => " and the engine's host",
-            HostTrust::Leave => "",
-        };
-        parts.push(format!("nodes{host} will trust a CA of its own"));
-    }
-    if let Some(address) = external.address {
-        parts.push(format!("nodes will find it at {address}"));
-    }
-    match &external.variables {
-        _ if !registry.asks_password() => {}
-        None => parts.push("it will be sent your credentials for it".to_owned()),
-        Some(names) => parts.push(format!(
-            "it will be sent ${} and ${}",
-            names.username, names.password
-        )),
-    }
-    parts.join(", and ")
 }
 
 fn show_preview(
@@ -348,7 +246,7 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
         }
     });
     if outcome == Outcome::Changed
-        && let Some(registry) = spec.registries.first()
+        && let Some(registry) = announced(spec)
     {
         printer.out(&next(spec, registry, &context));
     }

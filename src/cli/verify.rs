@@ -29,8 +29,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    let pushable = spec.ours().filter(|registry| registry.mirror_of.is_none());
-    let mut proven: Vec<&Registry> = pushable.collect();
+    let mut proven: Vec<&Registry> = spec.ours().collect();
     for registry in &proven {
         let (image, proof) = proof_only(&spec, registry);
         let result = async {

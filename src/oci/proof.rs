@@ -74,6 +74,35 @@ pub struct ProofImage {
     /// Digest of the configuration (`sha256:…`): the image's id in an engine with the classic store. One with
     /// containerd's store names images by the digest of a manifest that it makes itself.
     pub config_digest: String,
+    config: Bytes,
+    layer: Bytes,
+}
+
+/// An image as registries keep it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What its digest is the digest of.
+    pub manifest: Bytes,
+    /// Configuration and layer.
+    pub blobs: [Bytes; 2],
+}
+
+impl ProofImage {
+    /// The image as a registry keeps it: <https://github.com/opencontainers/image-spec/blob/main/manifest.md>.
+    #[must_use]
+    pub fn stored(self) -> Stored {
+        let descriptor = |kind: &str, digest: &str, blob: &Bytes| json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": digest, "size": blob.len()});
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": descriptor("config.v1+json", &self.config_digest, &self.config),
+            "layers": [descriptor("layer.v1.tar", &self.diff_id, &self.layer)],
+        });
+        Stored {
+            manifest: manifest.to_string().into(),
+            blobs: [self.config, self.layer],
+        }
+    }
 }
 
 /// Makes the image for a processor, to be loaded as `reference`, with a layer that only `nonce` determines.
@@ -115,12 +144,14 @@ pub fn proof_image(
     Ok(ProofImage {
         archive: archive()
             .file("manifest.json", 0o644, manifest)
-            .file(config_name, 0o644, config)
-            .file(layer_name, 0o644, layer)
+            .file(config_name, 0o644, config.clone())
+            .file(layer_name, 0o644, layer.clone())
             .into_bytes()?,
         reference: reference.to_owned(),
         diff_id: format!("sha256:{diff_id}"),
         config_digest: format!("sha256:{config_digest}"),
+        config: config.into(),
+        layer,
     })
 }
 

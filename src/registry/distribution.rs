@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::archive::Archive;
 use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, PublishedPort,
     Restart,
 };
 use crate::layout::{self, Layout};
+use crate::oci::proof::Stored;
 use crate::spec::{Registry, Spec};
 
 /// What the registry logs once it accepts connections, in both major versions.
@@ -78,11 +81,44 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
     // Which makes it a pull-through cache, and refuses pushes (405):
     // https://distribution.github.io/distribution/recipes/mirror/
     if let Some(upstream) = registry.upstream() {
-        all.extend([set("PROXY_REMOTEURL", &upstream)]);
+        all.extend([set("PROXY_REMOTEURL", &upstream.url())]);
+    }
+    if registry.upstream_ca.is_some() {
+        // A folder of its own, as Go reads all that is in one; then those that it would read anyway, with the public CAs:
+        // https://go.dev/src/crypto/x509/root_linux.go
+        let folders = format!(
+            "{}/{UPSTREAM}:/etc/ssl/certs:/etc/pki/tls/certs",
+            layout::SECRET
+        );
+        all.insert("SSL_CERT_DIR".to_owned(), folders);
     }
     // Version 3 looks for a collector of traces otherwise.
     all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
     all
+}
+
+/// An image in the registry's store, below its data folder, and the image's digest: what a push would have made. A cache
+/// takes none, and looks into its store before it asks another for a digest:
+/// <https://github.com/distribution/distribution/blob/main/registry/storage/paths.go>.
+#[must_use]
+pub fn in_store(repository: &str, image: &Stored) -> (Archive, String) {
+    let hash = |content: &Bytes| hex::encode(Sha256::digest(content));
+    let root = "docker/registry/v2";
+    let link = |archive: Archive, kind: &str, hash: &str| {
+        let path = format!("{root}/repositories/{repository}/{kind}/sha256/{hash}/link");
+        archive.file(path, 0o644, format!("sha256:{hash}"))
+    };
+    let manifest = hash(&image.manifest);
+    let mut archive = link(Archive::new(), "_manifests/revisions", &manifest);
+    for blob in &image.blobs {
+        archive = link(archive, "_layers", &hash(blob));
+    }
+    for blob in image.blobs.iter().chain([&image.manifest]) {
+        let hash = hash(blob);
+        let path = format!("{root}/blobs/sha256/{}/{hash}/data", &hash[..2]);
+        archive = archive.file(path, 0o644, blob.clone());
+    }
+    (archive, format!("sha256:{manifest}"))
 }
 
 /// File of the CA certificate in the secret volume.
@@ -95,6 +131,11 @@ pub const KEY: &str = "tls.key";
 pub const HTPASSWD: &str = "htpasswd";
 /// File of users and their passwords in the secret volume, for us; distribution never reads it.
 pub const CREDENTIALS: &str = "credentials.json";
+
+/// Folder of [`UPSTREAM_CA`] in the secret volume.
+const UPSTREAM: &str = "upstream";
+/// File of the CA of the registry that this one is a cache of, in the secret volume; read at start only.
+pub const UPSTREAM_CA: &str = "upstream/ca.crt";
 
 fn volume(name: String, target: &str) -> Mount {
     Mount {

@@ -9,9 +9,11 @@ use toml::{Table, Value};
 
 use super::{Broken, broken};
 use crate::layout;
-use crate::spec::{Authorities, Registry};
+use crate::spec::{Authorities, MirrorOf, Registry, Upstream};
 
 const WHAT: &str = "hosts.toml";
+/// File of the upstream's CA beside a cache's own.
+const UPSTREAM_CA: &str = "upstream.crt";
 
 #[derive(Template)]
 #[template(path = "hosts.toml", escape = "none")]
@@ -25,6 +27,14 @@ struct HostsToml<'a> {
 struct MirrorToml<'a> {
     of: &'a str,
     upstream: &'a str,
+    upstream_ca: Option<&'a str>,
+    url: &'a str,
+    ca: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "default.toml", escape = "none")]
+struct DefaultToml<'a> {
     url: &'a str,
     ca: &'a str,
 }
@@ -32,8 +42,8 @@ struct MirrorToml<'a> {
 /// What containerd reads from a hosts.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
-    /// The registry that is asked last.
-    pub server: String,
+    /// The registry that is asked last; `None` for the one that the image names.
+    pub server: Option<String>,
     /// CA of it, where it is not a public one.
     pub server_ca: Option<String>,
     /// The one that is asked first.
@@ -56,7 +66,7 @@ pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     .render()
     .map_err(|error| broken(WHAT, &error))?;
     let wanted = Hosts {
-        server: url.clone(),
+        server: Some(url.clone()),
         server_ca: ca.clone(),
         host: url,
         ca,
@@ -64,28 +74,52 @@ pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// containerd's hosts.toml for the registry that this one is a cache of: the cache first, then the registry itself.
-/// `None` for a registry that is no cache.
+/// containerd's hosts.toml where this registry stands before another one: that is asked last. `None` for a registry that
+/// is no mirror.
 pub fn mirror_hosts_toml(registry: &Registry) -> Result<Option<String>, Broken> {
-    let (Some(of), Some(upstream)) = (&registry.mirror_of, registry.upstream()) else {
-        return Ok(None);
-    };
-    let (url, ca) = (registry.url(), ca_path(of.as_str()));
+    match &registry.mirror_of {
+        None => Ok(None),
+        Some(MirrorOf::Every) => default_hosts_toml(registry).map(Some),
+        Some(MirrorOf::Registry(upstream)) => cache_hosts_toml(registry, upstream).map(Some),
+    }
+}
+
+fn cache_hosts_toml(registry: &Registry, upstream: &Upstream) -> Result<String, Broken> {
+    let folder = upstream.to_string();
+    let (url, server, ca) = (registry.url(), upstream.url(), ca_path(&folder));
+    let has_ca = registry.upstream_ca.is_some();
+    let server_ca = has_ca.then(|| format!("{}/{folder}/{UPSTREAM_CA}", layout::NODE_CERTS));
     let text = MirrorToml {
-        of: of.as_str(),
-        upstream: &upstream,
+        of: &folder,
+        upstream: &server,
+        upstream_ca: server_ca.as_deref(),
         url: &url,
         ca: &ca,
     }
     .render()
     .map_err(|error| broken(WHAT, &error))?;
     let wanted = Hosts {
-        server: upstream,
+        server: Some(server),
+        server_ca,
+        host: url,
+        ca: Some(ca),
+    };
+    read_back(text, &wanted)
+}
+
+/// Root keys would be about the registry that the image names, which is another one each time.
+fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
+    let (url, ca) = (registry.url(), ca_path("_default"));
+    let text = DefaultToml { url: &url, ca: &ca }
+        .render()
+        .map_err(|error| broken(WHAT, &error))?;
+    let wanted = Hosts {
+        server: None,
         server_ca: None,
         host: url,
         ca: Some(ca),
     };
-    read_back(text, &wanted).map(Some)
+    read_back(text, &wanted)
 }
 
 /// Every file that containerd is to find for a registry, by its path below certs.d. One of somebody else's brings its
@@ -105,8 +139,12 @@ pub fn node_files(registry: &Registry, ca_pem: &str) -> Result<BTreeMap<String, 
     for domain in registry.domains() {
         folder(&domain, hosts_toml(registry, &domain)?);
     }
-    if let (Some(of), Some(hosts)) = (&registry.mirror_of, mirror_hosts_toml(registry)?) {
-        folder(of.as_str(), hosts);
+    if let (Some(name), Some(hosts)) = (registry.mirror_folder(), mirror_hosts_toml(registry)?) {
+        folder(&name, hosts);
+        if let Some(ca) = &registry.upstream_ca {
+            let ca = ca.pem().to_owned().into();
+            files.insert(format!("{name}/{UPSTREAM_CA}"), ca);
+        }
     }
     Ok(files)
 }
@@ -132,8 +170,11 @@ pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
     let mut root: Table = text
         .parse()
         .map_err(|error: toml::de::Error| broken(WHAT, &error.message()))?;
-    let server = string(&mut root, "server")?.ok_or_else(|| broken(WHAT, &"it has no server"))?;
+    let server = string(&mut root, "server")?;
     let server_ca = string(&mut root, "ca")?;
+    if server.is_none() && server_ca.is_some() {
+        return Err(broken(WHAT, &"it has a CA of no server"));
+    }
     let Some(Value::Table(hosts)) = root.remove("host") else {
         return Err(broken(WHAT, &"it has no host"));
     };

@@ -1,5 +1,5 @@
-//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the kind
-//! configuration that it names.
+//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the files
+//! that it names.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mistake::{Given, Mistake, Source};
 use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
-use super::{Auth, Data, Host, HostTrust, Invalid, KindConfig, RegistryName};
+use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
 
 mod external;
 
@@ -29,6 +29,7 @@ pub const REGISTRY: &[&str] = &[
     "names",
     "keep_data",
     "mirror_of",
+    "upstream_ca",
     "auth",
     "address",
     "ca",
@@ -42,8 +43,7 @@ type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
 /// Reads the text of a `kindreg.toml`.
 ///
-/// `path` is how the file is named in mistakes. `load` gives the text of a file by its path relative to this one; what
-/// it returns as an error is shown as it is.
+/// `path` is how the file is named in mistakes. What `load` returns as an error is shown as it is.
 ///
 /// # Errors
 /// All mistakes, in the order of the file.
@@ -225,16 +225,18 @@ fn registry(
     if reader.flag(section, "auth").is_some_and(|ask| !ask.value) {
         request.auth = Auth::Anonymous;
     }
-    request.mirror_of = reader.text::<Host>(section, "mirror_of");
+    request.mirror_of = reader.text::<MirrorOf>(section, "mirror_of");
     if let Some(of) = &request.mirror_of
+        && let MirrorOf::Registry(upstream) = &of.value
         && matches!(
-            of.value.as_str(),
+            upstream.host.as_str(),
             "registry-1.docker.io" | "index.docker.io" | "hub.docker.com"
         )
     {
-        let what = format!("images do not name {}", of.value);
+        let what = format!("images do not name {upstream}");
         reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
     }
+    request.upstream_ca = external::authorities(reader, section, "upstream_ca", load);
     request
 }
 

@@ -9,6 +9,7 @@ mod external;
 pub mod file;
 mod image;
 mod kind_config;
+mod mirror;
 pub mod mistake;
 mod name;
 mod number;
@@ -20,6 +21,7 @@ pub use external::{
 };
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
+pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub use number::{ControlPlanes, Port, Workers};
 
@@ -78,9 +80,12 @@ pub struct Registry {
     /// What becomes of its images on `down`.
     #[serde(default)]
     pub data: Data,
-    /// The registry that it is a pull-through cache of (`docker.io`); one cannot push to it.
+    /// Whose images it answers for besides its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror_of: Option<Host>,
+    pub mirror_of: Option<MirrorOf>,
+    /// CA of the registry that it is a cache of, where that is not a public one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_ca: Option<Authorities>,
     /// Who may use it.
     #[serde(default)]
     pub auth: Auth,
@@ -160,24 +165,55 @@ impl Registry {
         format!("https://{}:{}", api_host(&self.host), self.port)
     }
 
-    /// Whether it asks for a password. A cache can't: a node asks it with the credentials of what it is a cache of.
+    /// Whether it asks for a password. A mirror can't: a node asks it with the credentials of what it is a mirror of
+    /// (<https://github.com/containerd/containerd/issues/10540>).
     #[must_use]
     pub const fn asks_password(&self) -> bool {
         matches!(self.auth, Auth::Password) && self.mirror_of.is_none()
     }
 
-    /// The URL of the registry that it is a pull-through cache of.
+    /// The registry that it is a pull-through cache of.
     #[must_use]
-    pub fn upstream(&self) -> Option<String> {
-        let of = self.mirror_of.as_ref();
-        of.map(|of| format!("https://{}", api_host(of)))
+    pub const fn upstream(&self) -> Option<&Upstream> {
+        match &self.mirror_of {
+            Some(MirrorOf::Registry(upstream)) => Some(upstream),
+            Some(MirrorOf::Every) | None => None,
+        }
     }
 
-    /// The folders of containerd's certs.d that are about it: its names, and the registry that it mirrors.
+    /// Whether images can be pushed to it. distribution refuses that where it is a cache.
+    #[must_use]
+    pub const fn takes_pushes(&self) -> bool {
+        self.upstream().is_none()
+    }
+
+    /// The folder of containerd's certs.d in which it stands before another registry. `_default` is for those that have
+    /// no folder: <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+    #[must_use]
+    pub fn mirror_folder(&self) -> Option<String> {
+        self.mirror_of.as_ref().map(|of| match of {
+            MirrorOf::Registry(upstream) => upstream.to_string(),
+            MirrorOf::Every => "_default".to_owned(),
+        })
+    }
+
+    /// The folders of containerd's certs.d that are about it: its names, and what it is a mirror of.
     #[must_use]
     pub fn node_folders(&self) -> Vec<String> {
         let mut all = self.domains();
-        all.extend(self.mirror_of.as_ref().map(ToString::to_string));
+        all.extend(self.mirror_folder());
+        all
+    }
+
+    /// Every name by which nodes are to have pulled from it before it counts as proven: its own, and one of those that it
+    /// is a mirror of. Nobody else can answer for a name in `.invalid` (RFC 6761).
+    #[must_use]
+    pub fn proof_domains(&self) -> Vec<String> {
+        let mut all = self.domains();
+        all.extend(self.mirror_of.as_ref().map(|of| match of {
+            MirrorOf::Registry(upstream) => upstream.to_string(),
+            MirrorOf::Every => "kindreg-proof.invalid".to_owned(),
+        }));
         all
     }
 
@@ -296,6 +332,7 @@ mod tests {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            upstream_ca: None,
             auth: Auth::default(),
         }
     }

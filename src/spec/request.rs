@@ -8,8 +8,8 @@ use anyhow::{Result, bail};
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
-    Auth, Backend, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef, Invalid,
-    KindConfig, Port, Registry, RegistryName, Spec, Workers,
+    Auth, Authorities, Backend, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef,
+    Invalid, KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Workers,
 };
 
 /// What is asked of one cluster.
@@ -48,8 +48,10 @@ pub struct RegistryRequest {
     pub names: Vec<Given<Host>>,
     /// What becomes of its images on `down`.
     pub data: Data,
-    /// The registry that it is a pull-through cache of.
-    pub mirror_of: Option<Given<Host>>,
+    /// Whose images it answers for besides its own.
+    pub mirror_of: Option<Given<MirrorOf>>,
+    /// CA of the registry that it is a cache of.
+    pub upstream_ca: Option<Given<Authorities>>,
     /// Who may use it.
     pub auth: Auth,
 }
@@ -120,6 +122,7 @@ impl RegistryRequest {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            upstream_ca: None,
             auth: Auth::default(),
         }
     }
@@ -215,8 +218,17 @@ impl Request {
     }
 
     fn mirrors_clash(&self, all: &mut Vec<Mistake>) {
-        let mut seen: BTreeMap<&Host, &RegistryName> = BTreeMap::new();
+        let mut seen: BTreeMap<&MirrorOf, &RegistryName> = BTreeMap::new();
         for registry in &self.registries {
+            let upstream = match registry.mirror_of.as_ref().map(|of| &of.value) {
+                Some(MirrorOf::Registry(upstream)) => Some(upstream),
+                Some(MirrorOf::Every) | None => None,
+            };
+            if let (Some(ca), None) = (&registry.upstream_ca, upstream) {
+                let what = "there is no one registry whose CA it could be";
+                let advice = "it goes with a mirror_of that names a registry";
+                all.push(Mistake::new(&ca.from, what).advise(advice));
+            }
             let Some(of) = &registry.mirror_of else {
                 continue;
             };
@@ -224,10 +236,10 @@ impl Request {
                 let what = format!("registry {other} is a mirror of {} already", of.value);
                 all.push(Mistake::new(&of.from, what).advise("one of them is enough"));
             }
-            let ours = self
-                .registries
-                .iter()
-                .find(|registry| registry.hosts().any(|host| host.value == of.value));
+            let ours = upstream.and_then(|of| {
+                let mut registries = self.registries.iter();
+                registries.find(|registry| registry.hosts().any(|host| host.value == of.host))
+            });
             if let Some(ours) = ours {
                 let what = format!(
                     "{} is registry {}'s own name, and no registry to be a mirror of",
@@ -305,6 +317,7 @@ impl Request {
                     names: asked.names.iter().map(|name| name.value.clone()).collect(),
                     data: asked.data,
                     mirror_of: asked.mirror_of.as_ref().map(|of| of.value.clone()),
+                    upstream_ca: asked.upstream_ca.as_ref().map(|ca| ca.value.clone()),
                     auth: asked.auth,
                 })
             })

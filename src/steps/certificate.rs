@@ -14,7 +14,7 @@ use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
 
 /// Seconds that a registry gets to finish what it is sending.
-const GRACE: u32 = 5;
+pub(super) const GRACE: u32 = 5;
 
 /// The certificate of one registry.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use anyhow::Result;
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
-use super::secret;
+use super::{put_secret, secret};
 use crate::archive::Archive;
 use crate::credentials::{RegistryCredentials, Stored, USER_A};
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 use crate::registry::distribution;
 use crate::spec::{ClusterName, Registry};
 use crate::step::{Ctx, State, Step};
@@ -45,15 +45,10 @@ impl Credentials {
     }
 
     async fn write(&self, ctx: &Ctx, htpasswd: String, json: String) -> Result<()> {
-        let archive = Archive::new()
+        let files = Archive::new()
             .file(distribution::CREDENTIALS, 0o600, json)
-            .file(distribution::HTPASSWD, 0o600, htpasswd)
-            .into_bytes()?;
-        let container = self.container();
-        Ok(ctx
-            .docker
-            .upload(&container, layout::SECRET, archive)
-            .await?)
+            .file(distribution::HTPASSWD, 0o600, htpasswd);
+        put_secret(ctx, &self.cluster, &self.registry, files).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bytes::Bytes;
 
-use crate::archive;
+use crate::archive::{self, Archive};
 use crate::docker::{Container, ContainerState, Docker};
 use crate::layout::{self, Layout};
 use crate::pki::Identity;
@@ -29,6 +29,7 @@ mod node_hosts;
 mod node_trust;
 mod nodes;
 mod nodes_ready;
+mod one_shot;
 mod proof;
 mod proof_image;
 mod proof_pods;
@@ -36,6 +37,7 @@ mod record;
 mod registry;
 mod retired;
 mod service;
+mod upstream_trust;
 mod users;
 mod volumes;
 
@@ -58,11 +60,12 @@ pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
 pub use proof::Proof;
 pub(crate) use proof::proven_nodes;
-pub use proof_image::ProofImage;
+pub use proof_image::{ProofImage, REMOVE_PROOF};
 pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
 pub use retired::Retired;
 pub use service::Service;
+pub use upstream_trust::UpstreamTrust;
 pub use users::{RENAME, replace_users};
 pub use volumes::Volumes;
 
@@ -147,6 +150,18 @@ async fn secret(
     let mut files = below(&tar, "secret")?;
     files.retain(|_, content| !content.is_empty());
     Ok(Some(files))
+}
+
+/// Puts files into a registry's secret volume.
+async fn put_secret(
+    ctx: &Ctx,
+    cluster: &ClusterName,
+    registry: &Registry,
+    files: Archive,
+) -> Result<()> {
+    let container = Layout::of(cluster).registry(&registry.name);
+    let files = files.into_bytes()?;
+    Ok(ctx.docker.upload(&container, layout::SECRET, files).await?)
 }
 
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.

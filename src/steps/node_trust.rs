@@ -187,7 +187,22 @@ impl Step for RetiredFolders {
     }
 }
 
-async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
+/// Folders with nothing in them: containerd then knows no more of a registry than its name.
+pub(super) async fn make_empty(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
+    let archive = folders.iter().fold(Archive::new(), |archive, folder| {
+        archive.folder(format!("etc/containerd/certs.d/{folder}"), 0o755)
+    });
+    let archive = archive.into_bytes()?;
+    let found = nodes(&*ctx.docker, spec).await?;
+    let uploads = found
+        .iter()
+        .map(|node| ctx.docker.upload(&node.name, "/", archive.clone()));
+    try_join_all(uploads).await?;
+    Ok(())
+}
+
+/// Removes folders of certs.d.
+pub(super) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
     let paths: Vec<String> = folders
         .iter()
         .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))

@@ -129,14 +129,19 @@ impl Proof {
         ProofImage { spec, registry }
     }
 
-    /// Pushes the image where none is: its own check came first, and then a lane beside it repaired a node, which
-    /// withdraws its proof.
-    async fn pushed(&self, ctx: &Ctx) -> Result<ProofImage> {
-        let image = self.image();
-        if !ctx.proof_images.lock().await.contains(&self.registry.name) {
-            image.apply(ctx).await?;
+    /// The image by each of these names. Made where there is none: its own check came first, and then a lane beside it
+    /// repaired a node, which withdraws its proof.
+    async fn images(&self, ctx: &Ctx, domains: &[String]) -> Result<Vec<String>> {
+        let name = &self.registry.name;
+        if !ctx.proof_images.lock().await.contains_key(name) {
+            self.image().apply(ctx).await?;
         }
-        Ok(image)
+        let made = ctx.proof_images.lock().await;
+        let image = made.get(name).context("the proof's image is gone")?;
+        Ok(domains
+            .iter()
+            .map(|domain| format!("{domain}/{image}"))
+            .collect())
     }
 
     /// The negative: by a name for which it has no CA, the registry's own container name, every node is refused.
@@ -145,9 +150,12 @@ impl Proof {
     /// A node that pulled all the same, so it does not verify.
     pub async fn refuted(&self, ctx: &Ctx) -> Result<()> {
         let container = Layout::of(&self.spec.cluster).registry(&self.registry.name);
-        let image = self.pushed(ctx).await?;
-        let image = image.named(&format!("{container}:{}", self.registry.port));
-        let verdicts = self.pods().run(ctx, &[image]).await;
+        let folders = [format!("{container}:{}", self.registry.port)];
+        let images = self.images(ctx, &folders).await?;
+        // Without a folder for it the mirror of all registries would be asked, which every node trusts.
+        node_trust::make_empty(ctx, &self.spec, &folders).await?;
+        let verdicts = self.pods().run(ctx, &images).await;
+        node_trust::remove(ctx, &self.spec, &folders).await?;
         self.pods().remove(ctx).await?;
         for (node, verdict) in verdicts? {
             let why = match verdict {
@@ -180,7 +188,10 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
-    } else if cause.contains("x509:") || cause.contains("CA cert") {
+    } else if ["x509:", "CA cert", "not found"]
+        .iter()
+        .any(|words| cause.contains(words))
+    {
         format!("the node's trust is not what kindreg wrote; this repairs it: {up}")
     } else if cause.contains("no such host") || cause.contains("connection refused") {
         format!("the registry is not reached; this starts and connects it again: {up}")
@@ -206,9 +217,7 @@ impl Step for Proof {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let image = self.pushed(ctx).await?;
-        let domains = self.registry.domains();
-        let images: Vec<String> = domains.iter().map(|domain| image.named(domain)).collect();
+        let images = self.images(ctx, &self.registry.proof_domains()).await?;
         let verdicts = self.pods().run(ctx, &images).await;
         self.clear(ctx).await?;
         let remedy = |cause: &str| remedy(cause, &self.spec);

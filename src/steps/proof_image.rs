@@ -1,4 +1,5 @@
-//! The image of the proof: generated, pushed through the engine, and gone again once the proof is done.
+//! The image of the proof: generated, pushed through the engine, and gone again once the proof is done. One can't push
+//! to a cache, so there it is put into the store.
 //!
 //! Its layer is unique, so that no cache can answer for the registry.
 
@@ -6,18 +7,31 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
+use super::one_shot::Script;
 use super::{nodes, proof, stored};
 use crate::credentials::RegistryCredentials;
 use crate::docker::{ContainerState, DockerError};
 use crate::doctor::credentials::diagnose;
+use crate::layout::{self, Layout};
 use crate::nonce::nonce;
-use crate::oci::proof::{Architecture, proof_image};
+use crate::oci::proof::{Architecture, ProofImage as ProofArchive, proof_image};
 use crate::problem::Problem;
+use crate::registry::distribution;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
 
 /// Repository of the proof in the registry.
 const REPOSITORY: &str = "kindreg/proof";
+
+/// Name of the script that removes the proof's image from a cache's store: folder.
+pub const REMOVE_PROOF: &str = "kindreg-remove-proof";
+/// distribution lets nobody delete from a cache. What else of the repository is there is the cache's, which has it again.
+const REMOVE_SCRIPT: &str = r#"set -eu; cd "$1/docker/registry/v2" || exit 0
+of=repositories/kindreg/proof
+for link in "$of"/_layers/sha256/* "$of"/_manifests/revisions/sha256/*; do
+  digest=${link##*/}; rm -rf "blobs/sha256/$(printf %.2s "$digest")/$digest"
+done
+rm -rf "$of"; rmdir repositories/kindreg 2>/dev/null || true"#;
 
 /// The proof's image, in the registry.
 #[derive(Debug)]
@@ -29,15 +43,47 @@ pub struct ProofImage {
 }
 
 impl ProofImage {
-    /// The image by one of the registry's names. The tag follows from the cluster, so that what a killed run has left
-    /// in the engine is found.
-    pub(super) fn named(&self, domain: &str) -> String {
-        format!("{domain}/{REPOSITORY}:{}", self.spec.cluster)
+    /// The image after its domain, where it is pushed. The tag follows from the cluster, so that what a killed run has
+    /// left in the engine is found.
+    fn tagged(&self) -> String {
+        format!("{REPOSITORY}:{}", self.spec.cluster)
     }
 
     /// The reference under which the engine pushes: localhost, which needs no resolver entry.
     fn pushed_as(&self) -> String {
-        self.named(&self.registry.local_domain())
+        format!("{}/{}", self.registry.local_domain(), self.tagged())
+    }
+
+    async fn is_there_as(&self, ctx: &Ctx, name: String) {
+        let registry = self.registry.name.clone();
+        ctx.proof_images.lock().await.insert(registry, name);
+    }
+
+    /// Into a cache's store. By its digest, as a cache asks for tags on the far side first.
+    async fn put_into_store(&self, ctx: &Ctx, image: ProofArchive) -> Result<()> {
+        let (archive, digest) = distribution::in_store(REPOSITORY, &image.stored());
+        let archive = archive.into_bytes()?;
+        self.is_there_as(ctx, format!("{REPOSITORY}@{digest}"))
+            .await;
+        let container = Layout::of(&self.spec.cluster).registry(&self.registry.name);
+        Ok(ctx.docker.upload(&container, layout::DATA, archive).await?)
+    }
+
+    /// Removes the proof's image from a cache's store, and what killed runs left there.
+    async fn remove_from_store(&self, ctx: &Ctx) -> Result<()> {
+        let layout = Layout::of(&self.spec.cluster);
+        let volume = layout.data_volume(&self.registry.name);
+        if ctx.docker.volume(&volume).await?.is_none() {
+            return Ok(());
+        }
+        let script = Script {
+            container: layout.proof_remover(&self.registry.name),
+            volume,
+            folder: layout::DATA,
+            name: REMOVE_PROOF,
+            text: REMOVE_SCRIPT,
+        };
+        script.run(ctx, &self.spec).await
     }
 
     /// The registry's user in use; `None` where it asks for none, or is not there any more.
@@ -60,7 +106,7 @@ impl ProofImage {
         else {
             return Ok(());
         };
-        let ca = format!("{}/{}/ca.crt", crate::layout::NODE_CERTS, registry.domain());
+        let ca = format!("{}/{}/ca.crt", layout::NODE_CERTS, registry.domain());
         let script = r#"set -eu; base=$1; tag=$2; ca=$3; options=$(cat)
 ask() { printf '%s\n' "$options" | curl -sS --cacert "$ca" -K - "$@"; }
 digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
@@ -92,11 +138,20 @@ digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
 #[async_trait]
 impl Step for ProofImage {
     fn title(&self) -> String {
-        format!("push of a proof image to {}", self.registry.local_domain())
+        let verb = if self.registry.takes_pushes() {
+            "push of a proof image to"
+        } else {
+            "proof image in the store of"
+        };
+        format!("{verb} {}", self.registry.local_domain())
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        if ctx.proof_images.lock().await.contains(&self.registry.name)
+        if ctx
+            .proof_images
+            .lock()
+            .await
+            .contains_key(&self.registry.name)
             || proof::proven(ctx, &self.spec, &self.registry).await? == State::Ready
         {
             return Ok(State::Ready);
@@ -123,10 +178,12 @@ impl Step for ProofImage {
             })?;
         let reference = self.pushed_as();
         let image = proof_image(architecture, &reference, nonce().as_bytes())?;
+        if !self.registry.takes_pushes() {
+            return self.put_into_store(ctx, image).await;
+        }
         // One that a killed run left would lose its name to this one, and stay.
         ctx.docker.remove_image(&reference).await?;
-        let name = self.registry.name.clone();
-        ctx.proof_images.lock().await.insert(name);
+        self.is_there_as(ctx, self.tagged()).await;
         ctx.docker.load(image.archive).await?;
         let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
@@ -137,7 +194,7 @@ impl Step for ProofImage {
                 None => format!(
                     "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
                      (docker info | grep -i proxy)",
-                    crate::layout::Layout::of(cluster).registry(&self.registry.name),
+                    Layout::of(cluster).registry(&self.registry.name),
                 ),
             };
             let what = format!("the engine can't push to {}", self.registry.local_domain());
@@ -147,9 +204,11 @@ impl Step for ProofImage {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         ctx.docker.remove_image(&self.pushed_as()).await?;
-        if ctx.proof_images.lock().await.remove(&self.registry.name) {
-            self.remove_from_registry(ctx).await?;
+        let made = ctx.proof_images.lock().await.remove(&self.registry.name);
+        match made {
+            None => Ok(()),
+            Some(_) if self.registry.takes_pushes() => self.remove_from_registry(ctx).await,
+            Some(_) => self.remove_from_store(ctx).await,
         }
-        Ok(())
     }
 }

@@ -277,7 +277,10 @@ fn judge(pod: &Value) -> Verdict {
         {
             let message = waiting["message"].as_str().unwrap_or_default();
             open = format!("{reason}: {message}");
-            if FINAL.iter().any(|words| message.contains(words)) {
+            // The image is there, so another registry answered. containerd 2.3 tells of that, and not of the TLS that
+            // failed before.
+            let absent = reason.contains("ImagePull") && is_absence(message);
+            if absent || FINAL.iter().any(|words| message.contains(words)) {
                 return Verdict::Refused(open);
             }
         }
@@ -321,6 +324,13 @@ mod tests {
             judge(&waiting("ErrImagePull", "connection refused")),
             Verdict::Open(_)
         ));
+        for (reason, is_final) in [("ErrImagePull", true), ("CreateContainerError", false)] {
+            let verdict = judge(&waiting(
+                reason,
+                "failed to resolve a/b:c: a/b:c: not found",
+            ));
+            assert_eq!(matches!(verdict, Verdict::Refused(_)), is_final, "{reason}");
+        }
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));

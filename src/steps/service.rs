@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use async_trait::async_trait;
 
 use super::our_container;
@@ -49,6 +49,22 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Why it does not serve, by its log.
+    fn ended(&self, log: &str) -> anyhow::Error {
+        let error = anyhow!("the registry ended at once; its last words: {log}");
+        match self.registry.upstream() {
+            // https://github.com/distribution/distribution/issues/4490
+            Some(upstream) => error.context(Problem::new(
+                format!("the cache of {upstream} does not start where it can't reach {upstream}"),
+                "see to its name, its port and its CA (upstream_ca), or leave mirror_of out; \
+                 where there is no network, mirror_of = \"*\" is a registry that one pushes to",
+            )),
+            None => error,
+        }
+    }
+}
+
 #[async_trait]
 impl Step for Service {
     fn title(&self) -> String {
@@ -86,7 +102,7 @@ impl Step for Service {
                 return Ok(());
             }
             if self.check(ctx).await? != State::Ready {
-                bail!("the registry ended at once; its last words: {}", log.trim());
+                return Err(self.ended(log.trim()));
             }
             ctx.pause(PACE).await?;
         }

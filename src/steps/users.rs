@@ -1,16 +1,11 @@
 //! The users of a registry that serves, replaced by one rename: there is no moment at which nobody is let in.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use secrecy::ExposeSecret;
 
-use super::our_container;
+use super::one_shot::Script;
 use crate::archive::Archive;
 use crate::credentials::Stored;
-use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
-};
 use crate::layout::{self, Layout};
 use crate::registry::distribution;
 use crate::spec::{Registry, Spec};
@@ -43,44 +38,14 @@ pub async fn replace_users(
     Ok(ctx.docker.upload(&container, layout::SECRET, json).await?)
 }
 
-/// In a container of its own: a registry's image need not have a shell.
 async fn rename(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<()> {
     let layout = Layout::of(&spec.cluster);
-    let name = layout.users_writer(&registry.name);
-    if our_container(&*ctx.docker, &layout, &name).await?.is_some() {
-        ctx.docker.remove(&name).await?;
-    }
-    let command = ["-c", RENAME_SCRIPT, RENAME, layout::SECRET];
-    let container = ContainerSpec {
-        name: name.clone(),
-        image: spec.node_image.to_string(),
-        entrypoint: vec!["sh".to_owned()],
-        command: command.map(str::to_owned).into(),
-        environment: BTreeMap::new(),
-        labels: layout.labels(),
-        mounts: vec![Mount {
-            source: MountSource::Volume(layout.secret_volume(&registry.name)),
-            target: layout::SECRET.to_owned(),
-        }],
-        network: NetworkMode::None,
-        ports: Vec::new(),
-        restart: Restart::No,
-        capabilities: Capabilities::Only(vec!["DAC_OVERRIDE".to_owned()]),
-        input: Input::Closed,
-        afterwards: Afterwards::Keep,
+    let script = Script {
+        container: layout.users_writer(&registry.name),
+        volume: layout.secret_volume(&registry.name),
+        folder: layout::SECRET,
+        name: RENAME,
+        text: RENAME_SCRIPT,
     };
-    ctx.docker.create(&container).await?;
-    let result = async {
-        ctx.docker.start(&name).await?;
-        match ctx.docker.wait(&name).await? {
-            0 => Ok(()),
-            code => bail!(
-                "replacing the registry's users ended with exit code {code}: {}",
-                ctx.docker.logs(&name, 5).await?.trim()
-            ),
-        }
-    }
-    .await;
-    ctx.docker.remove(&name).await?;
-    result
+    script.run(ctx, spec).await
 }

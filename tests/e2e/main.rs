@@ -25,6 +25,7 @@ mod faults;
 mod foreign;
 mod kill;
 mod many;
+mod mirrors;
 mod quiet;
 mod restarts;
 mod soak;

@@ -211,7 +211,10 @@ fn init_works_beside_a_wrong_file_and_prints_the_schema() {
 #[test]
 fn render_says_everything_in_the_same_order_each_time() {
     let file = include_str!("data/two.toml");
-    let run = |arguments: &[&str]| kindreg(arguments).file("kindreg.toml", file).run();
+    let run = |arguments: &[&str]| {
+        let call = kindreg(arguments).file("kindreg.toml", file);
+        call.file("company.pem", crate::config::COMPANY).run()
+    };
     let text = run(&["render"]).stdout;
     crate::snapshot::same("render.txt", &text);
     let json: serde_json::Value = serde_json::from_str(&run(&["render", "--json"]).stdout).unwrap();

@@ -5,12 +5,15 @@ use std::sync::LazyLock;
 
 use kindreg::pki::{Names, issue};
 use kindreg::spec::request::Request;
-use kindreg::spec::{Data, HostTrust, Port, Spec, file};
+use kindreg::spec::{Data, HostTrust, Port, Registry, Spec, Upstream, file};
 use time::OffsetDateTime;
 
-/// What a file comes to, or its mistakes as they are shown. No other file is there.
+/// A company's CA.
+pub(crate) const COMPANY: &str = include_str!("data/company.pem");
+
+/// What a file comes to, or its mistakes as they are shown. No other file is there but `company.pem`.
 pub(crate) fn parse(text: &str) -> Result<Request, Vec<String>> {
-    with_files(text, &BTreeMap::new())
+    with_files(text, &BTreeMap::from([("company.pem", COMPANY)]))
 }
 
 /// The same, beside other files.
@@ -76,13 +79,18 @@ fn what_init_has_commented_out_is_right_too() {
         _ => line,
     });
     let text = lines.collect::<Vec<_>>().join("\n");
-    let ca = authority();
-    let files = BTreeMap::from([("kind.yaml", "kind: Cluster\n"), ("company-ca.pem", &*ca)]);
+    let files = BTreeMap::from([
+        ("kind.yaml", "kind: Cluster\n"),
+        ("company-ca.pem", COMPANY),
+    ]);
     let request = with_files(&text, &files).unwrap();
     assert!(request.kind_config.is_some());
-    assert_eq!(request.registries.len(), 3);
-    assert_eq!(request.registries[0].names.len(), 1);
-    assert!(request.registries[1].mirror_of.is_some());
+    let [main, cache, every, _] = request.registries.as_slice() else {
+        panic!("four registries")
+    };
+    assert_eq!(main.names.len(), 1);
+    assert!(cache.mirror_of.is_some() && cache.upstream_ca.is_some());
+    assert!(every.mirror_of.is_some());
     for key in file::CLUSTER.iter().chain(file::REGISTRY) {
         assert!(text.contains(&format!("\n{key} = ")), "init shows {key}");
     }
@@ -108,6 +116,13 @@ fn every_key_reaches_the_spec() {
         [registry.hub]
         port = "auto"
         mirror_of = "docker.io"
+        [registry.company]
+        port = "auto"
+        mirror_of = "nexus.example:8443"
+        upstream_ca = "company.pem"
+        [registry.any]
+        port = "auto"
+        mirror_of = "*"
     "#,
     );
     assert_eq!(spec.cluster.as_str(), "demo");
@@ -117,8 +132,8 @@ fn every_key_reaches_the_spec() {
     );
     assert_eq!(spec.node_image.as_str(), "kindest/node:v1.33.1");
     assert_eq!(spec.host_trust, HostTrust::Leave);
-    let [main, hub] = spec.registries.as_slice() else {
-        panic!("two registries")
+    let [main, hub, company, any] = spec.registries.as_slice() else {
+        panic!("four registries")
     };
     assert_eq!(
         main.domains(),
@@ -131,13 +146,20 @@ fn every_key_reaches_the_spec() {
     );
     assert_eq!((main.image.as_str(), main.data), ("registry:2", Data::Keep));
     assert_eq!(hub.domain(), "hub.test:7001");
-    assert_eq!(
-        hub.upstream().as_deref(),
-        Some("https://registry-1.docker.io")
-    );
-    let other = self::spec("[registry.q]\nmirror_of = \"quay.io\"");
-    let upstream = other.registries[0].upstream();
-    assert_eq!(upstream.as_deref(), Some("https://quay.io"));
+    let urls = [main, hub, company, any].map(|of| of.upstream().map(Upstream::url));
+    let [None, Some(hub_url), Some(company_url), None] = urls else {
+        panic!("two caches: {urls:?}")
+    };
+    assert_eq!(hub_url, "https://registry-1.docker.io");
+    assert_eq!(company_url, "https://nexus.example:8443");
+    assert_eq!(company.upstream_ca.as_ref().unwrap().pem(), COMPANY);
+    let folders = [main, hub, company, any].map(Registry::mirror_folder);
+    let folders = folders.map(Option::unwrap_or_default);
+    assert_eq!(folders, ["", "docker.io", "nexus.example:8443", "_default"]);
+    let pushable = [main, hub, company, any].map(Registry::takes_pushes);
+    assert_eq!(pushable, [true, false, false, true]);
+    let asking = [main, hub, company, any].map(Registry::asks_password);
+    assert_eq!(asking, [true, false, false, false]);
     assert_eq!(
         (hub.image.as_str(), hub.data),
         ("registry:3", Data::Discard)
@@ -188,6 +210,10 @@ fn a_value_of_another_type_is_refused_by_what_it_is() {
         ("names", "[[]]"),
         ("keep_data", "1"),
         ("mirror_of", "true"),
+        ("mirror_of", "\"docker.io:443\""),
+        ("mirror_of", "\"*.io\""),
+        ("upstream_ca", "1"),
+        ("upstream_ca", "\"/etc/ssl/ca.pem\""),
         ("backend", "\"Distribution\""),
     ] {
         let said = mistake(&format!("[{}]\n{name} = {wrong}\n", key(name)));
@@ -221,8 +247,8 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         ("[registry.a]\nhost_trust = true", "it belongs in [cluster]"),
         (
             "[registry.a]\nzzzzzz = 1",
-            "there are host, port, backend, image, names, keep_data, mirror_of, auth, address, ca, username_env, \
-             password_env, proof",
+            "there are host, port, backend, image, names, keep_data, mirror_of, upstream_ca, auth, address, ca, \
+             username_env, password_env, proof",
         ),
         (
             "[registry]\nhost = \"a.test\"",
@@ -277,8 +303,24 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
             "registry a is a mirror of quay.io already",
         ),
         (
+            two("mirror_of = \"*\"", "mirror_of = \"*\""),
+            "registry a is a mirror of * already",
+        ),
+        (
             two("", "mirror_of = \"a.test\""),
             "a.test is registry a's own name",
+        ),
+        (
+            two("", "mirror_of = \"a.test:9999\""),
+            "a.test:9999 is registry a's own name",
+        ),
+        (
+            two("", "upstream_ca = \"company.pem\""),
+            "kindreg.toml:5:15: there is no one registry whose CA it could be",
+        ),
+        (
+            two("", "mirror_of = \"*\"\nupstream_ca = \"company.pem\""),
+            "it goes with a mirror_of that names a registry",
         ),
         (
             two("mirror_of = \"a.test\"", ""),
@@ -290,6 +332,32 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
     }
     // Two names are two certs.d folders, and one port number can't be told from another registry's localhost.
     assert!(parse(&two("", "mirror_of = \"docker.io\"")).is_ok());
+}
+
+#[test]
+fn a_ca_of_an_upstream_is_certificates_and_nothing_else() {
+    let text = "[registry.a]\nmirror_of = \"nexus.example\"\nupstream_ca = \"ca.pem\"\n";
+    let with = |pem: &str| with_files(text, &BTreeMap::from([("ca.pem", pem)]));
+    let taken = |pem: &str| {
+        let ca = with(pem).unwrap().registries.remove(0).upstream_ca;
+        ca.unwrap().value.pem().to_owned()
+    };
+    assert_eq!(taken(COMPANY), COMPANY);
+    // Comments, as openssl writes them, and several CAs.
+    let bundle = format!("subject=CN = Company\n{COMPANY}\r\n# old\n{COMPANY}");
+    assert_eq!(taken(&bundle), format!("{COMPANY}{COMPANY}"));
+    let key = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+    for (pem, why) in [
+        ("hello", "no certificate in it"),
+        (&COMPANY[..COMPANY.len() - 40], "can't be read"),
+        (&format!("{COMPANY}{key}"), "it holds a private key"),
+    ] {
+        let said = with(pem).unwrap_err().join("\n");
+        assert!(said.starts_with("kindreg.toml:3:15: ca.pem: "), "{said}");
+        assert!(said.contains(why), "{why}: {said}");
+    }
+    let absent = parse(text).unwrap_err().join("\n");
+    assert!(absent.contains("ca.pem: it is not there"), "{absent}");
 }
 
 #[test]

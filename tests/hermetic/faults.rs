@@ -15,19 +15,19 @@ fn two_nodes() -> World {
 }
 
 /// How many calls a run of `up` makes.
-async fn calls_of_up() -> usize {
-    let world = two_nodes();
+async fn calls_of_up(new: fn() -> World) -> usize {
+    let world = new();
     world.up().await.unwrap();
     world.docker.calls()
 }
 
-async fn every_call_of_up_may_fail_once(fault: Fault) {
-    let calls = calls_of_up().await;
+async fn every_call_of_up_may_fail_once(new: fn() -> World, fault: fn(usize) -> Fault) {
+    let calls = calls_of_up(new).await;
     assert!(calls > 50, "an `up` takes more calls than {calls}");
     for number in 1..=calls {
-        let world = two_nodes();
+        let world = new();
         let host = world.docker.host().all("/");
-        world.docker.fail_call(number, fault);
+        world.docker.fail_call(number, fault(number));
         let first = world.up().await;
         let what = world
             .docker
@@ -65,12 +65,22 @@ async fn every_call_of_up_may_fail_once(fault: Fault) {
 
 #[tokio::test]
 async fn every_call_of_up_may_fail_once_with_an_error() {
-    every_call_of_up_may_fail_once(Fault::Error).await;
+    every_call_of_up_may_fail_once(two_nodes, |_| Fault::Error).await;
 }
 
 #[tokio::test]
 async fn the_answer_to_every_call_of_up_may_get_lost_once() {
-    every_call_of_up_may_fail_once(Fault::Dropped).await;
+    every_call_of_up_may_fail_once(two_nodes, |_| Fault::Dropped).await;
+}
+
+/// Alternately, as there are three times as many calls.
+#[tokio::test]
+async fn every_call_of_up_with_mirrors_may_fail_once() {
+    every_call_of_up_may_fail_once(World::with_mirrors, |number| match number % 2 {
+        0 => Fault::Error,
+        _ => Fault::Dropped,
+    })
+    .await;
 }
 
 async fn every_call_of_down_may_fail_once(fault: Fault) {

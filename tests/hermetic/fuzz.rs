@@ -2,7 +2,7 @@
 
 use kindreg::render;
 use kindreg::spec::mistake::Source;
-use kindreg::spec::{Host, ImageRef, KindConfig, Port, Spec, file};
+use kindreg::spec::{Host, ImageRef, KindConfig, MirrorOf, Port, Spec, file};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -12,7 +12,7 @@ const RIGHT: &str = include_str!("data/two.toml");
 const KIND: &str = include_str!("data/merged.yaml");
 
 /// Bits of TOML, and of what we take, in any order.
-const BITS: [&str; 47] = [
+const BITS: [&str; 50] = [
     "[cluster]",
     "[registry.main]",
     "[registry.b]",
@@ -25,6 +25,7 @@ const BITS: [&str; 47] = [
     "port",
     "names",
     "mirror_of",
+    "upstream_ca",
     "kind_config",
     "host_trust",
     "keep_data",
@@ -53,6 +54,8 @@ const BITS: [&str; 47] = [
     "#",
     "\"a.test\"",
     "\"auto\"",
+    "\"*\"",
+    "\"company.pem\"",
     "5001",
     "-1",
     "1e9",
@@ -110,7 +113,14 @@ fn changed(text: &str, changes: &[Change]) -> String {
 
 /// Whatever a file holds, it is a Spec of which all texts can be rendered, or mistakes with places that it has.
 fn parse_holds(text: &str) -> Result<(), TestCaseError> {
-    let mut load = |_: &str| Ok(KIND.to_owned());
+    let mut load = |path: &str| {
+        Ok(if path.ends_with("pem") {
+            config::COMPANY
+        } else {
+            KIND
+        }
+        .to_owned())
+    };
     match file::parse(text, "f", &mut load) {
         Ok(request) => {
             let mut next = 7000;
@@ -203,8 +213,14 @@ proptest! {
     }
 
     #[test]
-    fn schema_and_parser_agree_on_any_host_name_and_image(text in "[a-zA-Z0-9._:/@ -]{0,24}") {
-        for (key, taken) in [("host", text.parse::<Host>().is_ok()), ("image", text.parse::<ImageRef>().is_ok())] {
+    fn schema_and_parser_agree_on_any_host_name_and_image(
+        text in prop_oneof!["[a-zA-Z0-9._:/@ -]{0,24}", "[a-z0-9.*]{1,6}(:[0-9]{1,6})?"],
+    ) {
+        for (key, taken) in [
+            ("host", text.parse::<Host>().is_ok()),
+            ("image", text.parse::<ImageRef>().is_ok()),
+            ("mirror_of", text.parse::<MirrorOf>().is_ok()),
+        ] {
             let document = serde_json::json!({"registry": {"r": {key: &text}}});
             prop_assert_eq!(schema::takes(&document), taken, "{} = {:?}", key, text);
         }

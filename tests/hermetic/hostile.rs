@@ -1,7 +1,7 @@
 //! Everything that becomes a path, a label, a line of TOML or YAML or an argument is refused by its type, whichever way
 //! it comes in: by the file, by a flag, by the environment, or by a label of the engine.
 
-use kindreg::spec::{ClusterName, Host, ImageRef, Port, RegistryName, Spec, Workers};
+use kindreg::spec::{ClusterName, Host, ImageRef, MirrorOf, Port, RegistryName, Spec, Workers};
 
 use crate::cli::{Answer, kindreg};
 use crate::config::parse;
@@ -40,6 +40,9 @@ const HOSTILE: [&str; 30] = [
     "",
 ];
 
+/// The one of those that a mirror may be of.
+const EVERY: &str = "*";
+
 /// Besides those: fit for one kind of name and not for another.
 const NO_NAMES: [&str; 6] = ["a.b", "a:b", "a_b", "A", "a-", "a@b"];
 
@@ -66,8 +69,13 @@ fn the_file_takes_no_hostile_value_in_any_field() {
         for field in ["name", "image"] {
             refused(&format!("[cluster]\n{field} = {text}\n"));
         }
-        for field in ["host", "port", "backend", "image", "mirror_of"] {
+        for field in ["host", "port", "backend", "image", "upstream_ca"] {
             refused(&format!("[registry.r]\n{field} = {text}\n"));
+        }
+        if value != EVERY {
+            refused(&format!("[registry.r]\nmirror_of = {text}\n"));
+            let port = quoted(&format!("a.test:{value}"));
+            refused(&format!("[registry.r]\nmirror_of = {port}\n"));
         }
         refused(&format!("[registry.r]\nnames = [{text}]\n"));
         let external = "[registry.r]\nbackend = \"external\"\n";
@@ -98,6 +106,7 @@ fn files_that_it_names_lie_beside_the_file_and_nowhere_else() {
         for section in [
             "[cluster]\nkind_config",
             "[registry.r]\nbackend = \"external\"\nhost = \"a.test\"\nca",
+            "[registry.r]\nmirror_of = \"quay.io\"\nupstream_ca",
         ] {
             let file = format!("{section} = {}\n", quoted(path));
             refused(&file);
@@ -120,6 +129,11 @@ fn the_types_take_no_hostile_value() {
     for value in HOSTILE {
         assert!(value.parse::<Host>().is_err(), "{value:?}");
         assert!(value.parse::<ImageRef>().is_err(), "{value:?}");
+        assert_eq!(
+            value.parse::<MirrorOf>().is_ok(),
+            value == EVERY,
+            "{value:?}"
+        );
     }
 }
 
@@ -140,7 +154,7 @@ fn a_label_of_the_engine_is_no_way_in_either() {
             "/registries/0/name",
             "/registries/0/host",
             "/registries/0/image",
-            "/registries/0/mirror_of",
+            "/registries/0/upstream_ca",
             "/registries/0/port",
             "/registries/0/data",
             "/host_trust",
@@ -157,6 +171,8 @@ fn a_label_of_the_engine_is_no_way_in_either() {
             let spec = serde_json::from_value::<Spec>(with(pointer, value.into()));
             assert!(spec.is_err(), "{pointer} = {value:?}");
         }
+        let of = serde_json::from_value::<Spec>(with("/registries/0/mirror_of", value.into()));
+        assert_eq!(of.is_ok(), value == EVERY, "{value:?}");
         let variables = serde_json::json!({"username": "A", "password": value});
         let pointer = "/registries/1/backend/external/variables";
         assert!(

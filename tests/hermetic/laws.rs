@@ -5,10 +5,19 @@ use kindreg::plan::{Verify, plan};
 use kindreg::step::{Leaves, State};
 
 use crate::external;
+use crate::world::World;
 
 #[tokio::test]
 async fn every_step_keeps_the_laws() {
-    let world = external::world();
+    hold(&external::world()).await;
+}
+
+#[tokio::test]
+async fn every_step_of_mirrors_keeps_the_laws() {
+    hold(&World::with_mirrors()).await;
+}
+
+async fn hold(world: &World) {
     let ctx = world.ctx();
     let plan = plan(&world.spec, &[], Verify::EveryNode);
     let steps: Vec<_> = plan.steps().collect();

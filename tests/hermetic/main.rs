@@ -20,6 +20,7 @@ mod fuzz;
 mod hostile;
 mod kind_config;
 mod laws;
+mod mirrors;
 mod pki;
 mod proof;
 mod schema;

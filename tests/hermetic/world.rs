@@ -12,10 +12,13 @@ use kindreg::kind::fake::FakeKind;
 use kindreg::kube::fake::FakeKube;
 use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
+use kindreg::pki;
 use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
-use kindreg::steps::{FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, RENAME, REVOKE};
+use kindreg::steps::{
+    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
+};
 
 /// What makes containerd bring lines of `/etc/hosts` back.
 pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
@@ -51,10 +54,32 @@ pub(crate) fn spec() -> Spec {
             names: Vec::new(),
             data: Data::Discard,
             mirror_of: None,
+            upstream_ca: None,
             auth: Auth::default(),
         }],
         host_trust: HostTrust::Install,
     }
+}
+
+/// One node, and besides that registry a cache of one with a CA of its own, and a mirror of all registries.
+pub(crate) fn spec_with_mirrors() -> Spec {
+    let mut spec = spec();
+    let names = pki::Names::new(["upstream.test"], []);
+    let upstream = pki::issue("upstream", &names, time::OffsetDateTime::now_utc()).unwrap();
+    let mut mirror = |name: &str, port, of: &str| {
+        spec.registries.push(Registry {
+            name: name.parse().unwrap(),
+            host: format!("{name}.test").parse().unwrap(),
+            port: Port::new(port).unwrap(),
+            mirror_of: Some(of.parse().unwrap()),
+            ..spec.registries[0].clone()
+        });
+    };
+    mirror("cache", 5002, "upstream.test:5000");
+    mirror("any", 5003, "*");
+    spec.workers = Workers::new(0).unwrap();
+    spec.registries[1].upstream_ca = Some(upstream.ca_pem.try_into().unwrap());
+    spec
 }
 
 fn success() -> ExecOutput {
@@ -63,6 +88,20 @@ fn success() -> ExecOutput {
         stdout: Vec::new(),
         stderr: Vec::new(),
     }
+}
+
+/// What the proof left in a registry's store, and in another's by its API.
+fn remove_proofs(docker: &FakeDocker) {
+    docker.on_script(REMOVE_PROOF, |files, arguments, _| {
+        let [folder] = arguments else {
+            panic!("removal of the proof takes a folder")
+        };
+        let store = format!("{folder}/docker/registry/v2");
+        let _ = files.remove(&format!("{store}/repositories/kindreg"));
+        let _ = files.remove(&format!("{store}/blobs"));
+        success()
+    });
+    docker.on_script("kindreg-delete-manifest", |_, _, _| success());
 }
 
 impl World {
@@ -147,7 +186,7 @@ impl World {
             let _ = files.remove(&new);
             success()
         });
-        docker.on_script("kindreg-delete-manifest", |_, _, _| success());
+        remove_proofs(&docker);
         docker.on_exec("rm", |files, arguments, _| {
             for path in arguments
                 .iter()
@@ -167,6 +206,15 @@ impl World {
             spec,
             home: tempfile::tempdir().unwrap(),
             external: None,
+        }
+    }
+
+    /// The same, where other registries are mirrored too.
+    pub(crate) fn with_mirrors() -> Self {
+        let spec = spec_with_mirrors();
+        Self {
+            spec,
+            ..Self::new()
         }
     }
 

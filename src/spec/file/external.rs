@@ -11,7 +11,7 @@ use crate::spec::request::{PortRequest, RegistryRequest};
 use crate::spec::{Authorities, Backend, External, Invalid, Port, Variables};
 
 /// Keys that mean nothing where somebody else runs the registry.
-const OF_OURS: &[&str] = &["image", "keep_data", "mirror_of"];
+const OF_OURS: &[&str] = &["image", "keep_data", "mirror_of", "upstream_ca"];
 /// Keys that mean something only there.
 const OF_EXTERNALS: &[&str] = &["address", "ca", "username_env", "password_env", "proof"];
 const GOES_WITH: &str =
@@ -74,7 +74,7 @@ pub(super) fn backend(
     }
     request.backend = Backend::External(External {
         address: reader.text(section, "address").map(|given| given.value),
-        ca: ca(reader, section, load),
+        ca: authorities(reader, section, "ca", load).map(|given| given.value),
         variables: variables(reader, section),
         proof: reader.text(section, "proof").map(|given| given.value),
     });
@@ -95,12 +95,18 @@ fn variables(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Variables
     })
 }
 
-fn ca(reader: &mut Reader<'_>, section: &Section<'_>, load: Load<'_>) -> Option<Authorities> {
-    let path = reader.text::<RelativePath>(section, "ca")?;
+/// The certificates of another file.
+pub(super) fn authorities(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    key: &str,
+    load: Load<'_>,
+) -> Option<Given<Authorities>> {
+    let path = reader.text::<RelativePath>(section, key)?;
     let name = &path.value.0;
     let read = load(name).and_then(|text| Authorities::read(&text, OffsetDateTime::now_utc()));
     match read {
-        Ok(authorities) => Some(authorities),
+        Ok(authorities) => Some(Given::new(authorities, path.from)),
         Err(why) => {
             let advice = "it takes certificates of authorities in PEM, not the registry's own";
             let what = format!("{name}: {why}");

@@ -1,0 +1,133 @@
+//! Whose images a registry answers for besides its own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::invalid;
+use super::{Host, Invalid, Port, api_host, domain};
+
+/// What `mirror_of` says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum MirrorOf {
+    /// It is a pull-through cache of this one registry, and one cannot push to it.
+    Registry(Upstream),
+    /// `*`: an ordinary registry, which nodes ask first for images of every registry that they know nothing of.
+    Every,
+}
+
+/// A registry on the far side of a cache, as images name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Upstream {
+    /// Its host name.
+    pub host: Host,
+    /// Its port, where that is not 443.
+    pub port: Option<Port>,
+}
+
+impl Upstream {
+    /// The URL of its API.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.port {
+            None => format!("https://{}", api_host(&self.host)),
+            Some(port) => format!("https://{}:{port}", api_host(&self.host)),
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            None => self.host.fmt(f),
+            Some(port) => f.write_str(&domain(self.host.as_str(), port)),
+        }
+    }
+}
+
+impl FromStr for MirrorOf {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        if value == "*" {
+            return Ok(Self::Every);
+        }
+        let (host, port) = match value.split_once(':') {
+            None => (value, None),
+            Some((host, port)) => (host, Some(port)),
+        };
+        let upstream = Upstream {
+            host: host.parse()?,
+            port: port.map(str::parse::<Port>).transpose()?,
+        };
+        // Folders of certs.d are looked up by the very text of the reference.
+        if upstream.to_string() == value {
+            Ok(Self::Registry(upstream))
+        } else {
+            let why = format!("images say {upstream}");
+            Err(invalid("registry to be a mirror of", value, why))
+        }
+    }
+}
+
+impl TryFrom<String> for MirrorOf {
+    type Error = Invalid;
+    fn try_from(value: String) -> Result<Self, Invalid> {
+        value.parse()
+    }
+}
+
+impl From<MirrorOf> for String {
+    fn from(value: MirrorOf) -> Self {
+        value.to_string()
+    }
+}
+
+impl fmt::Display for MirrorOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(upstream) => upstream.fmt(f),
+            Self::Every => f.write_str("*"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_a_host_with_or_without_a_port_or_all_of_them() {
+        for (text, url) in [
+            ("docker.io", "https://registry-1.docker.io"),
+            ("quay.io", "https://quay.io"),
+            ("nexus.test:8443", "https://nexus.test:8443"),
+        ] {
+            let Ok(MirrorOf::Registry(upstream)) = text.parse() else {
+                panic!("{text}")
+            };
+            assert_eq!(upstream.url(), url);
+            assert_eq!(String::from(MirrorOf::Registry(upstream)), text);
+        }
+        assert_eq!("*".parse(), Ok(MirrorOf::Every));
+        for bad in [
+            "",
+            "**",
+            "a.test:",
+            "a.test:0",
+            "a.test:443",
+            "a.test:+80",
+            "a.test:080",
+            "a:b:80",
+            "a.test:65536",
+            "https://a.test",
+            "a.test/b",
+            "10.0.0.5:5000",
+            "localhost:5000",
+            "*:5000",
+        ] {
+            assert!(bad.parse::<MirrorOf>().is_err(), "{bad:?}");
+        }
+    }
+}
