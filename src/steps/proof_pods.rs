@@ -335,4 +335,39 @@ mod tests {
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));
     }
+
+    #[test]
+    fn somebody_else_s_image_counts_once_it_is_pulled_and_absence_only_where_none_is_named() {
+        let pod = |states: &[Value]| {
+            let statuses: Vec<Value> = states.iter().map(|state| json!({"state": state})).collect();
+            json!({"spec": {"containers": states}, "status": {"phase": "Pending", "containerStatuses": statuses}})
+        };
+        let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+        let named = External {
+            proof: "a:1".parse().ok(),
+            ..External::default()
+        };
+        let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError"}});
+        let pulling = waiting("ContainerCreating", "");
+        let absent = waiting("ErrImagePull", "r.test/a:1: not found");
+        let judged = |states: &[Value]| judge_external(&pod(states), &named);
+        assert_eq!(judged(std::slice::from_ref(&ended)), Verdict::Proven);
+        assert!(matches!(judged(&[]), Verdict::Open(_)));
+        assert!(matches!(
+            judged(&[ended.clone(), pulling]),
+            Verdict::Open(_)
+        ));
+        assert!(matches!(
+            judged(&[ended, absent.clone()]),
+            Verdict::Refused(_)
+        ));
+        let unnamed = External::default();
+        let judged = |state: Value| judge_external(&pod(&[state]), &unnamed);
+        assert_eq!(judged(absent), Verdict::Proven);
+        let token = "failed to fetch oauth token: unexpected status: 404 Not Found: not found";
+        assert!(!matches!(
+            judged(waiting("ErrImagePull", token)),
+            Verdict::Proven
+        ));
+    }
 }
