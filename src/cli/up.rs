@@ -9,6 +9,7 @@ use super::credentials::{OwnPassword, at_hand, complete};
 use super::ports::Ports;
 use super::request::Flags;
 use super::session::{Session, support};
+use super::verify::story;
 use crate::engine::{self, OnFailure, Outcome};
 use crate::layout::{self, Layout};
 use crate::lock::ContainerLock;
@@ -16,7 +17,7 @@ use crate::plan::{Verify, announced, plan};
 use crate::problem::{Exit, Problem};
 use crate::spec::request::Request;
 use crate::spec::{
-    Address, Authorities, External, Host, HostTrust, Registry, Spec, Upstream, Variables,
+    Address, Auth, Authorities, External, Host, HostTrust, Registry, Spec, Upstream, Variables,
 };
 use crate::step::State;
 use crate::steps::{self, Asked};
@@ -166,7 +167,9 @@ fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
     for registry in &spec.registries {
         let domain = registry.domain();
         let old = before.and_then(|old| old.registries.iter().find(|old| old.domain() == domain));
-        let same = old.is_some_and(|old| choice(old) == choice(registry));
+        let choice = Choice::of(registry);
+        let same = old.is_some_and(|old| Choice::of(old) == choice);
+        let harmless = choice.is_some_and(|choice| choice.is_harmless());
         let trusted = |spec: &Spec| spec.host_trusted().any(|one| one.domain() == domain);
         let planted = trusted(spec) && !(same && before.is_some_and(trusted));
         let out = "or take it out of kindreg.toml";
@@ -182,9 +185,7 @@ fn consent(spec: &Spec, asked: Option<&Asked>, printer: Printer) -> Result<()> {
                 format!("{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"),
                 "leave the host alone with --no-host-trust, or choose a name in .test",
             )),
-            Some(external)
-                if planted || (!same && choice(registry) != Some((None, None, None))) =>
-            {
+            Some(external) if planted || !(same || harmless) => {
                 let what = handed(spec, registry, external);
                 let what = format!("for {domain}, which kindreg does not run, {what}");
                 questions.push((what, out));
@@ -211,16 +212,30 @@ fn foreign_upstream<'a>(registry: &'a Registry, old: Option<&Registry>) -> Optio
     upstream.filter(|_| registry.upstream_ca.is_some() && !same)
 }
 
-/// What decides whom an external registry's users trust, and what they send it.
-fn choice(
-    registry: &Registry,
-) -> Option<(Option<Address>, Option<&Authorities>, Option<&Variables>)> {
-    let external = registry.external()?;
-    Some((
-        external.address,
-        external.ca.as_ref(),
-        external.variables.as_ref(),
-    ))
+/// What an external registry's settings decide for the user: whom nodes trust, where they find it, and what they send.
+#[derive(PartialEq, Eq)]
+struct Choice<'a> {
+    address: Option<Address>,
+    ca: Option<&'a Authorities>,
+    variables: Option<&'a Variables>,
+    auth: Auth,
+}
+
+impl<'a> Choice<'a> {
+    fn of(registry: &'a Registry) -> Option<Self> {
+        let external = registry.external()?;
+        Some(Self {
+            address: external.address,
+            ca: external.ca.as_ref(),
+            variables: external.variables.as_ref(),
+            auth: registry.auth,
+        })
+    }
+
+    /// Whether it is docker's own: a public CA, a name server, and what docker would send there as well.
+    const fn is_harmless(&self) -> bool {
+        self.address.is_none() && self.ca.is_none() && self.variables.is_none()
+    }
 }
 
 /// Names that nobody owns in public.
@@ -319,13 +334,24 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
     let plural = if nodes == 1 { "" } else { "s" };
     let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
     let domains = domains.join(", ");
+    let all: Vec<&Registry> = spec.registries.iter().collect();
+    let done = story(&all, "pulled from", "had an answer of");
     printer.out(&match (outcome, verify) {
-        (Outcome::Unchanged, _) => format!("Nothing to do: cluster {} and {domains} are as they should be.", spec.cluster),
+        (Outcome::Unchanged, _) => format!(
+            "Nothing to do: cluster {} and {domains} are as they should be.",
+            spec.cluster
+        ),
         (Outcome::Changed, Verify::EveryNode) => {
-            format!("Ready: {nodes} node{plural} of cluster {} pulled from {domains} over verified TLS.", spec.cluster)
+            format!(
+                "Ready: {nodes} node{plural} of cluster {} {done} over verified TLS.",
+                spec.cluster
+            )
         }
         (Outcome::Changed, Verify::Nothing) => {
-            format!("Done: cluster {} with {nodes} node{plural} and {domains}; nothing was proven.", spec.cluster)
+            format!(
+                "Done: cluster {} with {nodes} node{plural} and {domains}; nothing was proven.",
+                spec.cluster
+            )
         }
     });
     if outcome == Outcome::Changed

@@ -74,9 +74,23 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
             (true, false) => "; without the CA it refuses (not tried of external registries)",
         };
         printer.out(&format!(
-            "proven  {node} pulls from {} over verified TLS{strict}",
-            domains.join(", ")
+            "proven  {node} {} over verified TLS{strict}",
+            story(&proven, "pulls from", "has an answer of")
         ));
     }
     Ok(Exit::Done)
+}
+
+/// What nodes do with which registries: of an external one without an image for the proof they have an answer.
+pub(super) fn story(registries: &[&Registry], pull: &str, answer: &str) -> String {
+    let is_pulled = |registry: &Registry| registry.external().is_none_or(|it| it.proof.is_some());
+    let named = |pulled: bool| {
+        let all = registries.iter().filter(|one| is_pulled(one) == pulled);
+        all.map(|one| one.domain()).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (pulled, none) if none.is_empty() => format!("{pull} {pulled}"),
+        (none, answered) if none.is_empty() => format!("{answer} {answered}"),
+        (pulled, answered) => format!("{pull} {pulled}, {answer} {answered}"),
+    }
 }

@@ -54,6 +54,10 @@ pub enum LoginError {
     },
 }
 
+/// User of an identity token, in docker's config and in its helpers' answers:
+/// <https://github.com/docker/docker-credential-helpers#development>.
+pub const TOKEN: &str = "<token>";
+
 /// Result of a change of docker's config.
 pub type Result<T> = std::result::Result<T, LoginError>;
 
@@ -90,24 +94,20 @@ impl DockerConfig {
         Self { file, path }
     }
 
-    /// What it has for a domain: a user and a secret. The user `<token>` has an identity token for a secret.
+    /// What it has for a domain: a user and a secret. The user [`TOKEN`] has an identity token for a secret.
     pub async fn get(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
         let config = self.parsed(&self.read()?)?;
-        if let Some(helper) = self.helper(&config, domain) {
-            return helper.get(domain).await;
+        match self.helper(&config, domain) {
+            Some(helper) => helper.get(domain).await,
+            None => Ok(plain(&config, domain)),
         }
-        let entry = config.get("auths").and_then(|auths| auths.get(domain));
-        Ok(entry.and_then(plain))
     }
 
     /// What stands in the file itself for a domain; `None` where a helper is to be asked.
-    pub fn plain(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
+    pub fn without_helper(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
         let config = self.parsed(&self.read()?)?;
-        if self.helper(&config, domain).is_some() {
-            return Ok(None);
-        }
-        let entry = config.get("auths").and_then(|auths| auths.get(domain));
-        Ok(entry.and_then(plain))
+        let helper = self.helper(&config, domain);
+        Ok(helper.map_or_else(|| plain(&config, domain), |_| None))
     }
 
     /// Whether it has exactly these credentials for a domain.
@@ -229,11 +229,12 @@ impl DockerConfig {
     }
 }
 
-/// User and secret of an entry that needs no helper.
-fn plain(entry: &Value) -> Option<(String, SecretString)> {
+/// User and secret of a domain that needs no helper.
+fn plain(config: &Map<String, Value>, domain: &str) -> Option<(String, SecretString)> {
+    let entry = config.get("auths")?.get(domain)?;
     let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
     if let Some(token) = text("identitytoken") {
-        return Some(("<token>".to_owned(), token.to_owned().into()));
+        return Some((TOKEN.to_owned(), token.to_owned().into()));
     }
     if let Some(pair) = text("username").zip(text("password")) {
         return Some((pair.0.to_owned(), pair.1.to_owned().into()));

@@ -137,7 +137,9 @@ async fn a_helper_that_is_not_there_is_named() {
 #[test]
 fn entries_of_every_kind_are_read() {
     let read = |entry: Value| {
-        plain(&entry).map(|(user, secret)| format!("{user}/{}", secret.expose_secret()))
+        let config = json!({"auths": {"r.test": entry}});
+        plain(config.as_object()?, "r.test")
+            .map(|(user, secret)| format!("{user}/{}", secret.expose_secret()))
     };
     assert_eq!(read(json!({"auth": "dTpwOnc="})).unwrap(), "u/p:w");
     assert_eq!(

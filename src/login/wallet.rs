@@ -4,14 +4,10 @@
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::DockerConfig;
+use super::{DockerConfig, TOKEN};
 use crate::credentials::RegistryCredentials;
 use crate::problem::Problem;
 use crate::spec::{Registry, Variables};
-
-/// User of an identity token, in docker's config and in its helpers' answers:
-/// <https://github.com/docker/docker-credential-helpers#development>.
-const TOKEN: &str = "<token>";
 
 /// Where a user keeps credentials.
 pub struct Wallet<'a> {
@@ -39,7 +35,7 @@ impl Wallet<'_> {
             return Ok(Some(found));
         }
         for key in keys(registry) {
-            match self.config.plain(&key)? {
+            match self.config.without_helper(&key)? {
                 // Told of where it is needed, and only there: nodes may have got others.
                 Some((user, _)) if user == TOKEN => return Ok(None),
                 Some(found) => return taken(found, registry).map(Some),

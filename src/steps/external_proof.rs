@@ -9,9 +9,9 @@ use anyhow::Result;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
-use super::below;
 use super::proof::{note, proven, subject, write_notes};
 use super::proof_pods::{Pods, Verdict, refusal};
+use super::{below, nodes};
 use crate::docker::Container;
 use crate::doctor::credentials::{Trouble, diagnose};
 use crate::layout;
@@ -140,6 +140,11 @@ impl Step for ExternalProof {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         self.pods().remove(ctx).await?;
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        // That outlives a roll-back, or the next run would try the same again.
+        if refused(ctx, &found, &self.registry).await? {
+            return Ok(());
+        }
         write_notes(ctx, &self.spec, &self.registry, "").await
     }
 }

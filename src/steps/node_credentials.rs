@@ -1,6 +1,6 @@
 //! The registries' credentials in every node, for every namespace and service account, those to come included.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -171,13 +171,12 @@ impl Step for NodeCredentials {
         let found = nodes(&*ctx.docker, &self.spec).await?;
         let configs = configs(ctx, &found).await?;
         let wanted = &wanted(ctx, &self.spec, &configs).await?;
-        for registry in asking(&self.spec) {
-            if user(ctx, &self.spec, registry, &configs).await?.is_some() {
-            } else if registry.is_ours() {
-                bail!("a registry has no password yet");
-            } else {
-                return Err(login::missing(registry).into());
-            }
+        if let Some((domain, _)) = wanted.iter().find(|(_, user)| user.is_none()) {
+            let mut externals = self.spec.externals();
+            return Err(match externals.find(|one| one.domain() == *domain) {
+                Some(external) => login::missing(external).into(),
+                None => anyhow!("a registry has no password yet"),
+            });
         }
         let entries = wanted.iter();
         let entries = entries.filter_map(|(domain, user)| Some((domain.clone(), user.as_ref()?)));

@@ -1,20 +1,15 @@
-//! Registries that kindreg does not run: what may be said of them, what nodes get, and where credentials come from.
+//! Registries that kindreg does not run: what nodes get, and what proves it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use kindreg::credentials::{RegistryCredentials, auths};
 use kindreg::docker::Docker;
 use kindreg::engine::Outcome;
 use kindreg::kube::Kube;
-use kindreg::login::{DockerConfig, Wallet};
-use kindreg::pki::{Names, issue};
-use kindreg::spec::{Auth, Authorities, Registry, Spec};
+use kindreg::spec::{Auth, Registry};
 use kindreg::step::Ctx;
 use kindreg::steps::{self, Held};
 use secrecy::ExposeSecret;
-use time::{Duration, OffsetDateTime};
 
 use crate::config::{authority, parse, with_files};
 use crate::world::{DROP_IN, World};
@@ -23,7 +18,7 @@ const CONFIG: &str = "/var/lib/kubelet/config.json";
 const NODES: [&str; 3] = ["c-control-plane", "c-worker", "c-worker2"];
 /// What a node's file has of itself.
 const HOSTS: &str = "127.0.0.1\tlocalhost\n";
-const DOMAIN: &str = "nexus.test:8443";
+pub(crate) const DOMAIN: &str = "nexus.test:8443";
 const FILE: &str = "[registry.company]\nbackend = \"external\"\nhost = \"nexus.test\"\nport = 8443\n\
                     address = \"10.0.0.5\"\nca = \"ca.pem\"\nnames = [\"n.test\"]\n";
 
@@ -36,7 +31,7 @@ pub(crate) fn external(settings: &str) -> Registry {
     spec.registries[0].clone()
 }
 
-fn me(password: &str) -> RegistryCredentials {
+pub(crate) fn me(password: &str) -> RegistryCredentials {
     RegistryCredentials::given("robot$me", password.to_owned()).unwrap()
 }
 
@@ -53,156 +48,6 @@ pub(crate) fn world() -> World {
     world.spec.registries.push(external(""));
     world.external = Some(me("pw"));
     world
-}
-
-fn mistakes(text: &str) -> String {
-    parse(text).unwrap_err().join("\n")
-}
-
-#[test]
-fn what_goes_with_one_back_end_is_refused_beside_the_other() {
-    let external = "[registry.a]\nbackend = \"external\"\nhost = \"a.test\"\n";
-    for (text, said) in [
-        (
-            "[registry.a]\naddress = \"10.0.0.5\"".to_owned(),
-            "kindreg.toml:2:1: `address` is out of place in [registry.a]",
-        ),
-        (
-            "[registry.a]\nbackend = \"distribution\"\nproof = \"a:1\"".to_owned(),
-            "kindreg.toml:3:1: `proof` is out of place",
-        ),
-        (
-            format!("{external}image = \"registry:3\""),
-            "kindreg.toml:4:1: `image` is out of place",
-        ),
-        (
-            format!("{external}keep_data = false"),
-            "kindreg.toml:4:1: `keep_data` is out of place",
-        ),
-        (
-            format!("{external}mirror_of = \"docker.io\""),
-            "kindreg.toml:4:1: `mirror_of` is out of place",
-        ),
-        (
-            format!("{external}username_env = \"A\""),
-            "kindreg.toml:4:1: `username_env` is out of place",
-        ),
-        (
-            format!("{external}port = \"auto\""),
-            "kindreg.toml:4:8: the port of an external registry can't be found",
-        ),
-        (
-            "[registry.a]\nbackend = \"external\"".to_owned(),
-            "kindreg.toml:2:11: an external registry needs its host",
-        ),
-        (
-            format!("{external}address = \"127.0.0.1\""),
-            "that is the node itself",
-        ),
-        (
-            format!("{external}address = \"::1\""),
-            "that is the node itself",
-        ),
-        (
-            format!("{external}address = \"0.0.0.0\""),
-            "no single machine has it",
-        ),
-        (
-            format!("{external}address = \"ff02::1\""),
-            "no single machine has it",
-        ),
-        (
-            format!("{external}address = \"a.test\""),
-            "an IP address such as 10.0.0.5",
-        ),
-        (
-            format!("{external}proof = \"a.test:443/b:1\""),
-            "an image without its host",
-        ),
-        (
-            format!("{external}username_env = \"A\"\npassword_env = \"hunter-2\""),
-            "it is the name, never the secret",
-        ),
-        (
-            format!("{external}ca = \"gone.pem\""),
-            "gone.pem: it is not there",
-        ),
-    ] {
-        let mistakes = mistakes(&text);
-        assert!(mistakes.contains(said), "{text}: {mistakes}");
-        assert_eq!(mistakes.lines().count(), 1, "{mistakes}");
-    }
-}
-
-#[test]
-fn only_certificates_of_authorities_are_a_ca() {
-    let now = OffsetDateTime::now_utc();
-    let names = Names::new(["nexus.test"], []);
-    let identity = issue("company", &names, now).unwrap();
-    let (ca, leaf) = (&identity.ca_pem, &identity.leaf_pem);
-    let around = format!("Subject: us\n{ca}\n# and\n{}", authority());
-    let read = Authorities::read(&around, now).unwrap();
-    assert!(read.pem().starts_with("-----BEGIN CERTIFICATE-----\n"));
-    assert_eq!(read.pem().matches("BEGIN CERTIFICATE").count(), 2);
-    assert!(!read.pem().contains("Subject") && !read.pem().contains('#'));
-    let key = identity.key_pem.expose_secret();
-    let old = issue("old", &names, now - Duration::days(3000))
-        .unwrap()
-        .ca_pem;
-    for (text, why) in [
-        (leaf.clone(), "not one of an authority"),
-        (format!("{ca}{leaf}"), "not one of an authority"),
-        (format!("{ca}{key}"), "private key"),
-        (old.clone(), "expired at"),
-        (String::new(), "no certificate in it"),
-        ("nonsense".to_owned(), "no certificate in it"),
-        (
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-            "can't be read",
-        ),
-        (ca.repeat(200), "more than 64 KiB"),
-    ] {
-        let said = Authorities::read(&text, now).unwrap_err();
-        assert!(said.contains(why), "{why}: {said}");
-    }
-    // `down` takes what has expired since it was written down.
-    assert!(serde_json::from_value::<Authorities>(old.into()).is_ok());
-    assert!(serde_json::from_value::<Authorities>("x".into()).is_err());
-}
-
-#[test]
-fn several_may_be_on_one_machine_and_none_takes_a_name_of_ours() {
-    let two = |a: &str, b: &str| {
-        format!(
-            "[registry.a]\nbackend = \"external\"\nhost = \"x.test\"\n{a}\n\
-             [registry.b]\nbackend = \"external\"\nhost = \"x.test\"\n{b}\n"
-        )
-    };
-    assert!(parse(&two("port = 8082", "port = 8083")).is_ok());
-    assert!(mistakes(&two("", "")).contains("x.test is a name of registry a already"));
-    assert!(mistakes(&two("port = 1", "port = 2\naddress = \"10.0.0.5\"")).contains("already"));
-    let ours =
-        "[registry.a]\nhost = \"x.test\"\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"";
-    assert!(mistakes(ours).contains("x.test is a name of registry a already"));
-    // Ports of theirs are none of this machine.
-    let ports =
-        "[registry.a]\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"\nport = 5001";
-    assert!(parse(ports).is_ok());
-}
-
-#[test]
-fn records_of_kindregs_that_knew_no_external_are_read() {
-    let ours = serde_json::to_value(crate::world::spec()).unwrap();
-    assert!(!ours.to_string().contains("backend"));
-    assert_eq!(
-        serde_json::from_value::<Spec>(ours).unwrap(),
-        crate::world::spec()
-    );
-    let theirs = serde_json::to_value(external("")).unwrap();
-    assert_eq!(
-        serde_json::from_value::<Registry>(theirs).unwrap(),
-        external("")
-    );
 }
 
 #[tokio::test]
@@ -490,15 +335,16 @@ async fn an_image_that_is_named_is_pulled_and_not_run() {
 #[tokio::test]
 async fn refused_credentials_are_looked_for_anew() {
     let mut world = world();
+    // Nothing else may fail on that node.
+    world.spec.registries.remove(0);
     world.up().await.unwrap();
     world.external = None;
     world
         .kube
         .pod_fails("c-worker", "ErrImagePull", &said("401 Unauthorized"));
-    let proof = kindreg::plan::external_proof(&world.spec, &world.spec.registries[1]);
-    kindreg::step::Step::apply(&proof, &world.ctx())
-        .await
-        .unwrap_err();
+    let refused = world.up_with(&with(&world, "old"), &|_| {}).await;
+    refused.unwrap_err();
+    // The roll-back did not make anybody forget it.
     let ctx = world.ctx();
     let lacking = steps::lacking(&ctx, &world.spec).await.unwrap();
     assert_eq!(
@@ -550,109 +396,4 @@ async fn one_that_is_no_longer_asked_for_leaves_nothing() {
     ));
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
     world.kube.get("/api/v1/nodes").await.unwrap();
-}
-
-/// A home with a docker config and a helper that knows one server.
-fn home(config: &str) -> (tempfile::TempDir, DockerConfig) {
-    let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("config.json"), config).unwrap();
-    let helper = home.path().join("docker-credential-e2e");
-    let script = format!(
-        "#!/bin/sh\nread server; echo \"$server\" >>'{}/asked'\n\
-         [ \"$server\" = {DOMAIN} ] || {{ echo credentials not found in native keychain; exit 1; }}\n\
-         echo '{{\"Username\":\"robot$me\",\"Secret\":\"pw\"}}'\n",
-        home.path().display()
-    );
-    fs::write(&helper, script).unwrap();
-    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", home.path().display());
-    let config = DockerConfig::of(home.path(), Some(path.into()));
-    (home, config)
-}
-
-const NAMES: &str = "username_env = \"U\"\npassword_env = \"P\"\n";
-
-#[tokio::test]
-async fn variables_come_before_docker_s_config_and_helpers_last() {
-    let auth = me("pw").basic().expose_secret().to_owned();
-    let plain = format!("{{\"auths\": {{\"{DOMAIN}\": {{\"auth\": \"{auth}\"}}}}}}");
-    let (_home, config) = home(&plain);
-    let registry = external(NAMES);
-    let set = |name: &str| match name {
-        "U" => Some("robot$me".to_owned()),
-        "P" => Some("from a variable".to_owned()),
-        _ => None,
-    };
-    let wallet = |variable| Wallet {
-        variable,
-        config: config.clone(),
-    };
-    assert_eq!(
-        wallet(&set).at_hand(&registry).unwrap(),
-        Some(me("from a variable"))
-    );
-    assert_eq!(
-        wallet(&|_| None).at_hand(&registry).unwrap(),
-        Some(me("pw"))
-    );
-    let half = |name: &str| (name == "U").then(|| "me".to_owned());
-    let error = wallet(&half).at_hand(&registry).unwrap_err();
-    assert!(error.to_string().starts_with("P is not set"), "{error:#}");
-    // A further name, which anybody may choose, is no key to another registry's credentials.
-    let mut named = external("");
-    named.host = "evil.test".parse().unwrap();
-    named.names = vec!["nexus.test".parse().unwrap()];
-    assert_eq!(wallet(&set).fetch(&named).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_helper_is_asked_only_where_it_has_to_be() {
-    let (home, config) = home("{\"auths\": {\"nexus.test:8443\": {}}, \"credsStore\": \"e2e\"}");
-    let wallet = Wallet {
-        variable: &|_| None,
-        config,
-    };
-    assert_eq!(wallet.at_hand(&external("")).unwrap(), None);
-    assert!(!home.path().join("asked").exists());
-    assert_eq!(wallet.fetch(&external("")).await.unwrap(), Some(me("pw")));
-    let mut other = external("");
-    other.host = "other.test".parse().unwrap();
-    assert_eq!(wallet.fetch(&other).await.unwrap(), None);
-    other.host = "docker.io".parse().unwrap();
-    other.port = "443".parse().unwrap();
-    assert_eq!(wallet.fetch(&other).await.unwrap(), None);
-    let asked = fs::read_to_string(home.path().join("asked")).unwrap();
-    assert_eq!(
-        asked,
-        "nexus.test:8443\nother.test:8443\nhttps://index.docker.io/v1/\ndocker.io\n"
-    );
-}
-
-#[tokio::test]
-async fn what_kubelet_can_t_use_is_refused_with_a_way_out() {
-    let token = "{\"auths\": {\"nexus.test:8443\": {\"identitytoken\": \"x\"}}}";
-    let (_home, config) = home(token);
-    let wallet = Wallet {
-        variable: &|_| None,
-        config,
-    };
-    assert_eq!(
-        wallet.at_hand(&external("")).unwrap(),
-        None,
-        "nodes may have others"
-    );
-    let error = wallet.fetch(&external("")).await.unwrap_err();
-    assert!(error.to_string().contains("identity token"), "{error:#}");
-    assert!(
-        kindreg::doctor::hint(&error)
-            .unwrap()
-            .contains("docker login -u USER nexus.test:8443")
-    );
-    let lines = |name: &str| Some(if name == "U" { "me" } else { "two\nlines" }.to_owned());
-    let wallet = Wallet {
-        variable: &lines,
-        config: wallet.config,
-    };
-    let error = wallet.at_hand(&external(NAMES)).unwrap_err();
-    assert!(!format!("{error:#}").contains("lines"), "{error:#}");
 }

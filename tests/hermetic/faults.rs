@@ -2,9 +2,17 @@
 
 use kindreg::docker::fake::Fault;
 use kindreg::engine::Outcome;
+use kindreg::spec::Workers;
 
 use crate::external;
 use crate::world::World;
+
+/// A registry of ours and one of somebody else's; two nodes, as each call of each is a run of its own.
+fn two_nodes() -> World {
+    let mut world = external::world();
+    world.spec.workers = Workers::new(1).unwrap();
+    world
+}
 
 /// How many calls a run of `up` makes.
 async fn calls_of_up(new: fn() -> World) -> usize {
@@ -57,12 +65,12 @@ async fn every_call_of_up_may_fail_once(new: fn() -> World, fault: fn(usize) -> 
 
 #[tokio::test]
 async fn every_call_of_up_may_fail_once_with_an_error() {
-    every_call_of_up_may_fail_once(external::world, |_| Fault::Error).await;
+    every_call_of_up_may_fail_once(two_nodes, |_| Fault::Error).await;
 }
 
 #[tokio::test]
 async fn the_answer_to_every_call_of_up_may_get_lost_once() {
-    every_call_of_up_may_fail_once(external::world, |_| Fault::Dropped).await;
+    every_call_of_up_may_fail_once(two_nodes, |_| Fault::Dropped).await;
 }
 
 /// Alternately, as there are three times as many calls.
@@ -76,13 +84,13 @@ async fn every_call_of_up_with_mirrors_may_fail_once() {
 }
 
 async fn every_call_of_down_may_fail_once(fault: Fault) {
-    let world = external::world();
+    let world = two_nodes();
     world.up().await.unwrap();
     let before = world.docker.calls();
     world.down().await.unwrap();
     let calls = world.docker.calls() - before;
     for number in 1..=calls {
-        let world = external::world();
+        let world = two_nodes();
         let host = world.docker.host().all("/");
         world.up().await.unwrap();
         world.docker.fail_call(world.docker.calls() + number, fault);

@@ -13,6 +13,7 @@ mod config;
 mod contract;
 mod engine;
 mod external;
+mod external_settings;
 mod faults;
 mod found;
 mod fuzz;

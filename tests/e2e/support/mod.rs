@@ -1,5 +1,6 @@
 //! What the tests stand on: the program run as a user would, the machine before and after, the world's own programs.
 
+pub(crate) mod company;
 mod machine;
 mod program;
 mod scene;
