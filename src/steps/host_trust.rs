@@ -3,16 +3,15 @@
 //! Reads go through the record's archive API; writes through a one-shot container, as an archive can neither delete
 //! nor replace a file whole. Docker reads certs.d at each operation; nothing is restarted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use async_trait::async_trait;
 
+use super::one_shot::Script;
 use super::{below, ca, our_container};
 use crate::archive::Archive;
-use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
-};
+use crate::docker::{Mount, MountSource};
 use crate::layout::{self, Layout};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
@@ -91,7 +90,7 @@ impl HostTrust {
         Ok(ctx.docker.upload(&record, "/", archive).await?)
     }
 
-    /// Runs a script with the host's `/etc` at hand, no network, and no right but to write where root may.
+    /// Runs a script with the host's `/etc` at hand.
     async fn run(
         &self,
         ctx: &Ctx,
@@ -100,53 +99,18 @@ impl HostTrust {
         file: Option<String>,
     ) -> Result<()> {
         let name = format!("{}-{}", self.layout().host_writer(), self.registry.name);
-        // One of a killed run may be left.
-        if our_container(&*ctx.docker, &self.layout(), &name)
-            .await?
-            .is_some()
-        {
-            ctx.docker.remove(&name).await?;
-        }
-        let mut command = vec!["-c".to_owned(), script.to_owned()];
-        command.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let container = ContainerSpec {
-            name: name.clone(),
-            image: self.spec.node_image.to_string(),
-            entrypoint: vec!["sh".to_owned()],
-            command,
-            environment: BTreeMap::new(),
-            labels: self.layout().labels(),
-            mounts: vec![Mount {
+        let script = Script {
+            doing: "writing the engine host's /etc",
+            container: name,
+            mount: Mount {
                 source: MountSource::Host("/etc".to_owned()),
                 target: layout::HOST_ETC.to_owned(),
-            }],
-            network: NetworkMode::None,
-            ports: Vec::new(),
-            restart: Restart::No,
-            capabilities: Capabilities::Only(vec!["DAC_OVERRIDE".to_owned()]),
-            input: Input::Closed,
-            afterwards: Afterwards::Keep,
+            },
+            text: script,
+            arguments,
+            file,
         };
-        ctx.docker.create(&container).await?;
-        let result = async {
-            if let Some(content) = file {
-                let archive = Archive::new()
-                    .file("kindreg/file", 0o644, content)
-                    .into_bytes()?;
-                ctx.docker.upload(&name, "/", archive).await?;
-            }
-            ctx.docker.start(&name).await?;
-            match ctx.docker.wait(&name).await? {
-                0 => Ok(()),
-                code => bail!(
-                    "writing the engine host's /etc ended with exit code {code}: {}",
-                    ctx.docker.logs(&name, 5).await?.trim()
-                ),
-            }
-        }
-        .await;
-        ctx.docker.remove(&name).await?;
-        result
+        script.run(ctx, &self.spec).await
     }
 }
 

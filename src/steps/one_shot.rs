@@ -1,53 +1,54 @@
-//! A script that needs one volume, in a container of its own: a registry's image need not have a shell.
+//! A script that writes to one mount, in a container of its own: a registry's image need not have a shell.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
 use super::our_container;
-use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
-};
+use crate::archive::Archive;
+use crate::docker::{Afterwards, Capabilities, ContainerSpec, Input, Mount, NetworkMode, Restart};
 use crate::layout::Layout;
 use crate::spec::Spec;
 use crate::step::Ctx;
 
 /// What is run, and where.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) struct Script<'a> {
+    /// What it does, as a phrase.
+    pub(super) doing: &'static str,
     /// Name of the container.
     pub(super) container: String,
-    /// The volume.
-    pub(super) volume: String,
-    /// Where the volume appears: the script's first argument.
-    pub(super) folder: &'static str,
-    /// Name of the script.
-    pub(super) name: &'static str,
+    /// What it writes to.
+    pub(super) mount: Mount,
     /// The script.
-    pub(super) text: &'static str,
+    pub(super) text: &'a str,
+    /// Its name, and what follows it.
+    pub(super) arguments: &'a [&'a str],
+    /// What it is to find at `/kindreg/file`.
+    pub(super) file: Option<String>,
 }
 
-impl Script {
+impl Script<'_> {
     /// Runs it with no network, and no right but to write where root may.
-    pub(super) async fn run(&self, ctx: &Ctx, spec: &Spec) -> Result<()> {
+    pub(super) async fn run(self, ctx: &Ctx, spec: &Spec) -> Result<()> {
         let layout = Layout::of(&spec.cluster);
         let name = &self.container;
         // One of a killed run may be left.
         if our_container(&*ctx.docker, &layout, name).await?.is_some() {
             ctx.docker.remove(name).await?;
         }
-        let command = ["-c", self.text, self.name, self.folder];
+        let command = ["-c", self.text].into_iter();
         let container = ContainerSpec {
             name: name.clone(),
             image: spec.node_image.to_string(),
             entrypoint: vec!["sh".to_owned()],
-            command: command.map(str::to_owned).into(),
+            command: command
+                .chain(self.arguments.iter().copied())
+                .map(str::to_owned)
+                .collect(),
             environment: BTreeMap::new(),
             labels: layout.labels(),
-            mounts: vec![Mount {
-                source: MountSource::Volume(self.volume.clone()),
-                target: self.folder.to_owned(),
-            }],
+            mounts: vec![self.mount],
             network: NetworkMode::None,
             ports: Vec::new(),
             restart: Restart::No,
@@ -57,12 +58,18 @@ impl Script {
         };
         ctx.docker.create(&container).await?;
         let result = async {
+            if let Some(content) = self.file {
+                let archive = Archive::new()
+                    .file("kindreg/file", 0o644, content)
+                    .into_bytes()?;
+                ctx.docker.upload(name, "/", archive).await?;
+            }
             ctx.docker.start(name).await?;
             match ctx.docker.wait(name).await? {
                 0 => Ok(()),
                 code => bail!(
                     "{} ended with exit code {code}: {}",
-                    self.name,
+                    self.doing,
                     ctx.docker.logs(name, 5).await?.trim()
                 ),
             }

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::one_shot::Script;
 use super::{nodes, proof, stored};
 use crate::credentials::RegistryCredentials;
-use crate::docker::{ContainerState, DockerError};
+use crate::docker::{ContainerState, DockerError, Mount, MountSource};
 use crate::doctor::credentials::diagnose;
 use crate::layout::{self, Layout};
 use crate::nonce::nonce;
@@ -77,11 +77,15 @@ impl ProofImage {
             return Ok(());
         }
         let script = Script {
+            doing: "removing the proof's image from the cache",
             container: layout.proof_remover(&self.registry.name),
-            volume,
-            folder: layout::DATA,
-            name: REMOVE_PROOF,
+            mount: Mount {
+                source: MountSource::Volume(volume),
+                target: layout::DATA.to_owned(),
+            },
             text: REMOVE_SCRIPT,
+            arguments: &[REMOVE_PROOF, layout::DATA],
+            file: None,
         };
         script.run(ctx, &self.spec).await
     }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::one_shot::Script;
 use crate::archive::Archive;
 use crate::credentials::Stored;
+use crate::docker::{Mount, MountSource};
 use crate::layout::{self, Layout};
 use crate::registry::distribution;
 use crate::spec::{Registry, Spec};
@@ -41,11 +42,15 @@ pub async fn replace_users(
 async fn rename(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<()> {
     let layout = Layout::of(&spec.cluster);
     let script = Script {
+        doing: "replacing the registry's users",
         container: layout.users_writer(&registry.name),
-        volume: layout.secret_volume(&registry.name),
-        folder: layout::SECRET,
-        name: RENAME,
+        mount: Mount {
+            source: MountSource::Volume(layout.secret_volume(&registry.name)),
+            target: layout::SECRET.to_owned(),
+        },
         text: RENAME_SCRIPT,
+        arguments: &[RENAME, layout::SECRET],
+        file: None,
     };
     script.run(ctx, spec).await
 }
