@@ -23,5 +23,6 @@ mod pki;
 mod proof;
 mod schema;
 mod snapshot;
+mod verbose;
 mod walk;
 mod world;
