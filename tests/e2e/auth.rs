@@ -64,13 +64,13 @@ impl Pod<'_> {
         }
     }
 
-    /// It can't pull, for a reason that its event gives.
+    /// It can't pull, for a reason that its events give: these.
     #[track_caller]
-    fn is_refused(&self, scene: &Scene, why: &str) {
+    pub(crate) fn is_refused(&self, scene: &Scene, why: &str) -> String {
         self.make(scene);
         let field = format!("involvedObject.name={},reason=Failed", self.name);
         let start = Instant::now();
-        loop {
+        let said = loop {
             let said = kubectl(
                 scene.cluster,
                 &[
@@ -85,7 +85,7 @@ impl Pod<'_> {
                 ],
             );
             if said.contains(why) {
-                break;
+                break said;
             }
             assert!(
                 start.elapsed() < PATIENCE,
@@ -93,11 +93,12 @@ impl Pod<'_> {
                 self.name
             );
             sleep(Duration::from_millis(300));
-        }
+        };
         kubectl(
             scene.cluster,
             &["delete", "pod", "-n", self.namespace, &self.name, "--force"],
         );
+        said
     }
 }
 

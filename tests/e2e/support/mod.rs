@@ -3,9 +3,11 @@
 mod machine;
 mod program;
 mod scene;
+mod token;
 mod world;
 
 pub(crate) use machine::{Machine, concerns_us};
 pub(crate) use program::Call;
 pub(crate) use scene::{Kubeconfig, Scene, scratch};
+pub(crate) use token::{BearerRegistry, TokenServer};
 pub(crate) use world::*;
