@@ -13,10 +13,10 @@ use kindreg::render::node_files;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::auth::Pod;
 use crate::clients::image;
 use crate::support::{
-    BearerRegistry, Kubeconfig, Scene, TokenServer, attempt, kubectl, nodes, scratch, sh, write_in,
+    BearerRegistry, Kubeconfig, Pod, Scene, TokenServer, attempt, kubectl, nodes, scratch, sh,
+    write_in,
 };
 
 const HOST: &str = "bearer.test";

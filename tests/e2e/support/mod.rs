@@ -1,12 +1,14 @@
 //! What the tests stand on: the program run as a user would, the machine before and after, the world's own programs.
 
 mod machine;
+mod pod;
 mod program;
 mod scene;
 mod token;
 mod world;
 
 pub(crate) use machine::{Machine, concerns_us};
+pub(crate) use pod::Pod;
 pub(crate) use program::Call;
 pub(crate) use scene::{Kubeconfig, Scene, scratch};
 pub(crate) use token::{BearerRegistry, TokenServer};
