@@ -13,9 +13,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::auth::Pod;
 use crate::support::{
-    Call, Kubeconfig, Scene, attempt, docker, kubectl, nodes, run_with, scratch, sh,
+    Call, Kubeconfig, Pod, Scene, attempt, docker, kubectl, nodes, run_with, scratch, sh,
 };
 
 const HOST: &str = "nexus.company.internal";
