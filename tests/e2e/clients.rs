@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use kindreg::doctor::credentials::{Trouble, diagnose};
 use kindreg::oci::proof::proof_image;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -140,7 +141,7 @@ fn every_client_pushes_and_pulls_with_its_own_settings() {
     }
     run_with("docker", &["load"], &fs::read(&place.image).unwrap()).good();
     docker_pushes_and_pulls(&scene, &reference);
-    a_helper_that_is_not_there_is_named(&scene, &reference);
+    a_helper_that_is_not_there_is_named(&scene);
     let pass = a_real_helper_keeps_the_password(&scene, &reference);
     let logout = scene.call(&["logout", "--name", scene.cluster]);
     logout.run().exits(0).prints("Logged out of ");
@@ -248,11 +249,15 @@ impl Pass {
 
     /// A program with this store and docker config.
     fn run(&self, command: &[&str]) -> Said {
+        self.run_with(command, b"")
+    }
+
+    fn run_with(&self, command: &[&str], input: &[u8]) -> Said {
         let set = self
             .environment()
             .map(|(name, value)| format!("{name}={}", value.display()));
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
-        attempt("env", &[&*set, command].concat())
+        run_with("env", &[&*set, command].concat(), input)
     }
 
     /// kindreg with this store and docker config.
@@ -316,16 +321,18 @@ fn a_real_helper_keeps_the_password(scene: &Scene, reference: &str) -> Pass {
     pass
 }
 
-/// docker's own words for it are in the catalogue of `doctor` too.
+/// By kindreg, and docker's own words for it are known too.
 #[track_caller]
-fn a_helper_that_is_not_there_is_named(scene: &Scene, reference: &str) {
+fn a_helper_that_is_not_there_is_named(scene: &Scene) {
     let pass = Pass { folder: scratch() };
     pass.config(&json!({"credsStore": "absent"}));
-    pass.kindreg(scene, "login")
-        .run()
-        .exits(1)
-        .says("docker's config names the credential helper docker-credential-absent, which is not in PATH")
-        .says("hint: install the helper, or take credsStore or credHelpers out of");
-    let said = pass.run(&["docker", "pull", reference]);
-    println!("   docker says: {}", said.all().trim());
+    let what = "docker's config names the credential helper docker-credential-absent, which is not in PATH";
+    let said = pass.kindreg(scene, "login").run().exits(1).says(what);
+    said.says("hint: install the helper, or take credsStore or credHelpers out of");
+    let (user, domain) = (scene.user(), scene.local_domain());
+    let (user, password) = user.split_once(':').unwrap();
+    let login = ["docker", "login", "-u", user, "--password-stdin", &domain];
+    let said = pass.run_with(&login, password.as_bytes());
+    assert!(!said.ok, "{said:?}");
+    assert_eq!(diagnose(&said.all()), Some(Trouble::Helper), "{said:?}");
 }
