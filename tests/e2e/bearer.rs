@@ -66,7 +66,7 @@ fn a_registry_with_tokens_works_beside_one_with_basic() {
     push(&scene, settings.folder.path(), &server);
     let pushed = server.given();
 
-    let up = || settings.call(&scene, "up").run();
+    let up = || settings.call(&scene, "up").args(&["--yes"]).run();
     up().exits(0).prints("Ready: 1 node").prints(&domain());
     assert!(server.given() > pushed, "the node asked for no token");
     kubectl(scene.cluster, &["create", "namespace", "late"]);
