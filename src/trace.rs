@@ -81,10 +81,11 @@ impl Trace {
         what: impl FnOnce() -> String,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let outcome =
-            |result: &Result<T, E>| result.as_ref().err().map(|error| self.failure(error));
-        self.watch(what, work, |result| outcome(result).unwrap_or_default())
-            .await
+        let outcome = |result: &Result<T, E>| match result {
+            Ok(_) => String::new(),
+            Err(error) => self.failure(error),
+        };
+        self.watch(what, work, outcome).await
     }
 
     /// A failure as the end of a line.
