@@ -103,6 +103,6 @@ make_pause() { gcc -Os -static -s -Wall -Wextra -o "$1/pause" "$HERE/node/pause.
 # What `env` puts on PATH: no more than a user of kindreg has. Debian's docker, so that a machine's
 # own newer one makes no difference. (Debian's skopeo and pass are on PATH already.)
 make_bin() {
-  ln -s ../../current/{kind/kind,crane/crane,oras/oras,credential-pass/docker-credential-pass} "$1/"
+  ln -s ../../current/{kind/kind,crane/crane,oras/oras} "$1/"
   ln -s /usr/bin/docker "$1/docker"
 }
