@@ -2,6 +2,7 @@
 //!
 //! Each with its own flags or variables for a CA and a configuration, none with a flag that turns verification off.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -227,19 +228,22 @@ impl Pass {
         pass
     }
 
-    fn environment(&self) -> [(&'static str, PathBuf); 3] {
-        ["GNUPGHOME", "PASSWORD_STORE_DIR", "DOCKER_CONFIG"].map(|name| {
-            (
-                name,
-                self.folder
-                    .path()
-                    .join(if name == "GNUPGHOME" { "keys" } else { name }),
-            )
-        })
+    fn environment(&self) -> [(&'static str, OsString); 4] {
+        let within = |name: &str| self.folder.path().join(name).into_os_string();
+        // The bed has the helper in a folder of its own.
+        let bed = std::env::var_os("KINDREG_BED_HELPERS").map(PathBuf::from);
+        let path = std::env::var_os("PATH").unwrap();
+        let folders = bed.into_iter().chain(std::env::split_paths(&path));
+        [
+            ("GNUPGHOME", within("keys")),
+            ("PASSWORD_STORE_DIR", within("store")),
+            ("DOCKER_CONFIG", within("docker")),
+            ("PATH", std::env::join_paths(folders).unwrap()),
+        ]
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join("DOCKER_CONFIG/config.json")
+        self.folder.path().join("docker/config.json")
     }
 
     fn config(&self, config: &Value) {
@@ -255,7 +259,7 @@ impl Pass {
     fn run_with(&self, command: &[&str], input: &[u8]) -> Said {
         let set = self
             .environment()
-            .map(|(name, value)| format!("{name}={}", value.display()));
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()));
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
         run_with("env", &[&*set, command].concat(), input)
     }
