@@ -98,10 +98,27 @@ pub trait Held: Send + Sync {
 pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
     let reading = &ctx.reading();
     let checks = join_all(plan.steps().map(|step| async move {
-        let state = step.check(reading).await?;
+        let state = check(step, reading).await?;
         Ok((step, state))
     }));
     ctx.unless_stopped(checks).await?.into_iter().collect()
+}
+
+/// One check, told of where somebody listens.
+async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
+    let outcome = |found: &Result<State>| match found {
+        Ok(State::Ready) => ": ready".to_owned(),
+        Ok(State::Missing) => ": missing".to_owned(),
+        Ok(State::Drifted(why)) => format!(": drifted: {why}"),
+        Err(error) => ctx.trace.failure(&format!("{error:#}")),
+    };
+    ctx.trace
+        .watch(
+            || format!("check: {}", step.title()),
+            step.check(ctx),
+            outcome,
+        )
+        .await
 }
 
 /// Brings everything to Ready. With nothing to do it makes one round of reads and takes no lock.
@@ -172,7 +189,7 @@ async fn up_locked<'a>(
 pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Result<Outcome> {
     let reading = &ctx.reading();
     let steps = plan.steps().filter(|step| leaves_something(*step));
-    let found = join_all(steps.map(|step| step.check(reading))).await;
+    let found = join_all(steps.map(|step| check(step, reading))).await;
     if found
         .iter()
         .all(|state| matches!(state, Ok(State::Missing)))
@@ -224,7 +241,7 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
             errors.push(Stopped.into());
             break;
         }
-        match step.check(ctx).await {
+        match check(step, ctx).await {
             Ok(State::Missing) => {}
             Ok(_) => {
                 outcome = Outcome::Changed;
@@ -345,7 +362,7 @@ async fn run_lane<'a>(
         if ctx.stop.is_cancelled() {
             return Err(Stopped.into());
         }
-        let drift = match step.check(ctx).await? {
+        let drift = match check(step, ctx).await? {
             State::Ready => continue,
             State::Missing => {
                 // Before it is applied, so that a half-made thing is undone too.

@@ -7,7 +7,8 @@
 //!   functions before anything happens;
 //! - a [`step::Step`] can check, apply and undo one thing; the [`plan`] is the literal list of them;
 //! - the [`engine`] alone knows order, concurrency, dry run, roll-back and Ctrl-C; it emits events, [`ui`] draws them;
-//! - the ports are [`docker`], [`kind`] and [`kube`], each with a fake beside the real thing.
+//! - the ports are [`docker`], [`kind`] and [`kube`], each with a fake beside the real thing, and a [`trace`] around it
+//!   for `-v`.
 //!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!
@@ -41,5 +42,6 @@ pub mod spec;
 pub mod step;
 pub mod steps;
 pub mod sweep;
+pub mod trace;
 pub mod ui;
 pub mod variables;

@@ -19,6 +19,7 @@ use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
 use crate::spec::RegistryName;
+use crate::trace::Trace;
 
 /// What a step found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub struct Ctx {
     pub own_credentials: Option<RegistryCredentials>,
     /// The user's credentials for registries that kindreg does not run, so far as they are at hand.
     pub external_credentials: BTreeMap<RegistryName, RegistryCredentials>,
+    /// Tells what is done; nobody listens unless asked to.
+    pub trace: Trace,
     notes: Notes,
 }
 
@@ -147,6 +150,7 @@ impl Ctx {
             proof_images: Arc::default(),
             own_credentials: None,
             external_credentials: BTreeMap::new(),
+            trace: Trace::default(),
             notes,
         }
     }

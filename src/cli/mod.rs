@@ -1,14 +1,16 @@
 //! The command line: arguments → Spec → engine → print. No logic.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::problem::Exit;
 use crate::spec::ClusterName;
 use crate::spec::request::Request;
-use crate::ui::{self, Conversation, Printer};
+use crate::trace::{Detail, Trace};
+use crate::ui::{self, Conversation, Printer, Progress};
 
 mod consent;
 mod credentials;
@@ -100,6 +102,9 @@ struct Shared {
     /// Say nothing on stderr but errors
     #[arg(long, short, global = true, env = "KINDREG_QUIET")]
     quiet: bool,
+    /// Say what is done, a line a call; -vv also commands in nodes, -vvv also what they say. Never a secret
+    #[arg(long, short, global = true, env = "KINDREG_VERBOSE", action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,8 +120,21 @@ impl Shared {
         Printer::new(match (self.quiet, self.events) {
             (_, EventsAs::Json) => Conversation::Json,
             (true, EventsAs::Text) => Conversation::Quiet,
+            (false, EventsAs::Text) if self.verbose > 0 => Conversation::Lines,
             (false, EventsAs::Text) => Conversation::Bars,
         })
+    }
+
+    /// What is told of what is done, as it is drawn.
+    fn trace(&self, progress: &Arc<Progress>) -> Trace {
+        let detail = match self.verbose {
+            0 => return Trace::default(),
+            1 => Detail::Calls,
+            2 => Detail::Commands,
+            _ => Detail::Outputs,
+        };
+        let progress = Arc::clone(progress);
+        Trace::new(detail, move |text| progress.told(text))
     }
 }
 

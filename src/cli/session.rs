@@ -9,10 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Shared, home};
 use crate::docker::bollard::Bollard;
-use crate::docker::{Docker, EngineInfo, Product, address};
+use crate::docker::{self, Docker, EngineInfo, Product, address};
 use crate::engine::Event;
-use crate::kind::cli::KindCli;
-use crate::kube::node::NodeKube;
+use crate::kind::{self, cli::KindCli};
+use crate::kube::{self, node::NodeKube};
 use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
 use crate::problem::{Exit, Problem};
@@ -34,7 +34,11 @@ impl Session {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let docker_config = address::docker_config(&variable);
         let address = address::resolve(shared.docker_host.as_deref(), &variable, &docker_config)?;
+        let progress = Arc::new(Progress::new(printer));
+        let trace = shared.trace(&progress);
+        trace.tell(|| format!("engine: {}, by {}", address.host, address.origin));
         let docker: Arc<dyn Docker> = Arc::new(Bollard::connect(&address).await?);
+        let docker = docker::traced::Traced::over(docker, &trace);
         let kind = KindCli::find(
             address.environment(),
             std::env::var_os("PATH").as_deref(),
@@ -46,7 +50,6 @@ impl Session {
             Layout::of(&shared.name).control_plane(),
         );
 
-        let progress = Arc::new(Progress::new(printer));
         let (notes, mut inbox) = tokio::sync::mpsc::unbounded_channel();
         let drawing = Arc::clone(&progress);
         tokio::spawn(async move {
@@ -56,11 +59,12 @@ impl Session {
         });
         let mut ctx = Ctx::new(
             Arc::clone(&docker),
-            Arc::new(kind),
-            Arc::new(kube),
+            kind::traced::Traced::over(Arc::new(kind), &trace),
+            kube::traced::Traced::over(Arc::new(kube), &trace),
             kubeconfig,
             notes,
         );
+        ctx.trace = trace;
         ctx.patience = Duration::from_secs(shared.timeout);
         let interrupted = Arc::new(AtomicBool::new(false));
         listen_for_interrupts(&ctx, &interrupted, &progress, printer)?;

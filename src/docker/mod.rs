@@ -15,6 +15,7 @@ pub mod address;
 pub mod bollard;
 pub mod fake;
 pub mod round;
+pub mod traced;
 
 /// What a call on the engine came to, where it failed.
 #[derive(Debug, Clone, thiserror::Error)]

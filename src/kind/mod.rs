@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 pub mod cli;
 pub mod fake;
+pub mod traced;
 
 /// What a call of kind came to, where it failed.
 #[derive(Debug, thiserror::Error)]

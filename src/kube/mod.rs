@@ -8,6 +8,7 @@ use serde_json::Value;
 pub mod fake;
 pub mod name;
 pub mod node;
+pub mod traced;
 
 /// What a call on the Kubernetes API came to, where it failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
+use crate::doctor::credentials::{Trouble, diagnose};
 use crate::kube::KubeError;
 use crate::layout;
 use crate::problem::Problem;
@@ -17,22 +18,9 @@ use crate::step::Ctx;
 const PACE: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-/// What no waiting mends: containerd's and the registry's own words.
-const FINAL: [&str; 6] = [
-    "x509:",
-    "CA cert",
-    "401 Unauthorized",
-    "403 Forbidden",
-    "HTTP response to HTTPS client",
-    "no basic auth credentials",
-];
+/// What no waiting mends, besides what is wrong with credentials: containerd's own words.
+const FINAL: [&str; 3] = ["x509:", "CA cert", "HTTP response to HTTPS client"];
 
-/// Registries with tokens say it of what is not there, too.
-const DENIED: [&str; 3] = [
-    "insufficient_scope",
-    "pull access denied",
-    "authorization failed",
-];
 /// Reasons of a container whose image is there:
 /// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/kuberuntime_container.go>.
 const AFTER_PULL: [&str; 5] = [
@@ -227,13 +215,7 @@ fn judge_external(pod: &Value, external: &External) -> Verdict {
             proven += 1;
         } else if !reason.is_empty() && reason != "ContainerCreating" {
             open = format!("{reason}: {message}");
-            let is_final = || {
-                FINAL
-                    .iter()
-                    .chain(&DENIED)
-                    .any(|words| message.contains(words))
-            };
-            if absent || is_final() {
+            if absent || is_final(message) {
                 return Verdict::Refused(open);
             }
         }
@@ -255,6 +237,13 @@ fn is_absence(message: &str) -> bool {
         "NAME_UNKNOWN",
     ];
     words.iter().any(|words| message.contains(words)) && !message.contains("fetch")
+}
+
+/// Whether no waiting mends it. A token server may be on its way up, as a registry may.
+fn is_final(message: &str) -> bool {
+    let of_credentials =
+        || diagnose(message).is_some_and(|trouble| trouble != Trouble::TokenServer);
+    FINAL.iter().any(|words| message.contains(words)) || of_credentials()
 }
 
 /// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no
@@ -280,7 +269,7 @@ fn judge(pod: &Value) -> Verdict {
             // The image is there, so another registry answered. containerd 2.3 tells of that, and not of the TLS that
             // failed before.
             let absent = reason.contains("ImagePull") && is_absence(message);
-            if absent || FINAL.iter().any(|words| message.contains(words)) {
+            if absent || is_final(message) {
                 return Verdict::Refused(open);
             }
         }
@@ -331,6 +320,17 @@ mod tests {
             ));
             assert_eq!(matches!(verdict, Verdict::Refused(_)), is_final, "{reason}");
         }
+        let token = "failed to fetch oauth token: unexpected status from GET request to https://r.test/nothing: 404 Not Found";
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", token)),
+            Verdict::Refused(_)
+        ));
+        let token =
+            "failed to fetch oauth token: Post \"https://r.test/token\": connection refused";
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", token)),
+            Verdict::Open(_)
+        ));
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));

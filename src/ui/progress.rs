@@ -47,6 +47,14 @@ impl Progress {
         }
     }
 
+    /// Draws a line of what is done (`-v`, with which there are no bars).
+    pub fn told(&self, text: &str) {
+        self.printer.say(&match self.printer.conversation() {
+            Conversation::Json => json!({"event": "trace", "text": text}).to_string(),
+            _ => format!("  {} {text}", self.printer.styled("·", "2")),
+        });
+    }
+
     /// Takes the bars away, so that what follows is plain text.
     pub fn end(&self) {
         for (_, bar) in self

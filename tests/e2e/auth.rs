@@ -3,103 +3,18 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread::spawn;
 
 use kindreg::oci::proof::proof_image;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::canary::Canary;
 use crate::support::{
-    Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, run_with, scratch, sh,
+    Kubeconfig, Pod, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, run_with,
+    scratch, sh,
 };
 
 const IMAGE: &str = "e2e/app:1";
-/// A pull that is refused is told of within moments.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A pod that pulls and ends.
-pub(crate) struct Pod<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) name: String,
-    pub(crate) account: &'a str,
-    pub(crate) node: &'a str,
-    pub(crate) image: String,
-}
-
-impl Pod<'_> {
-    fn make(&self, scene: &Scene) {
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": self.name, "namespace": self.namespace, "labels": {"e2e": "auth"}},
-            "spec": {"nodeName": format!("{}-{}", scene.cluster, self.node), "serviceAccountName": self.account,
-                     "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0, "hostNetwork": true,
-                     "tolerations": [{"operator": "Exists"}], "automountServiceAccountToken": false,
-                     "containers": [{"name": "app", "image": self.image, "imagePullPolicy": "Always"}]},
-        });
-        kubectl_apply(scene.cluster, &pod.to_string());
-    }
-
-    fn status(&self, scene: &Scene) -> Value {
-        let said = kubectl(
-            scene.cluster,
-            &["get", "pod", "-n", self.namespace, &self.name, "-o", "json"],
-        );
-        serde_json::from_str::<Value>(&said).unwrap()["status"].take()
-    }
-
-    /// It pulls and runs to its end.
-    #[track_caller]
-    pub(crate) fn runs(&self, scene: &Scene) {
-        self.make(scene);
-        let start = Instant::now();
-        while self.status(scene)["phase"] != "Succeeded" {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{}: {}",
-                self.name,
-                self.status(scene)
-            );
-            sleep(Duration::from_millis(300));
-        }
-    }
-
-    /// It can't pull, for a reason that its event gives.
-    #[track_caller]
-    fn is_refused(&self, scene: &Scene, why: &str) {
-        self.make(scene);
-        let field = format!("involvedObject.name={},reason=Failed", self.name);
-        let start = Instant::now();
-        loop {
-            let said = kubectl(
-                scene.cluster,
-                &[
-                    "get",
-                    "events",
-                    "-n",
-                    self.namespace,
-                    "--field-selector",
-                    &field,
-                    "-o",
-                    "json",
-                ],
-            );
-            if said.contains(why) {
-                break;
-            }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{}: no {why:?} in {said}",
-                self.name
-            );
-            sleep(Duration::from_millis(300));
-        }
-        kubectl(
-            scene.cluster,
-            &["delete", "pod", "-n", self.namespace, &self.name, "--force"],
-        );
-    }
-}
 
 fn pod<'a>(
     scene: &Scene,
@@ -135,8 +50,9 @@ fn who_has_the_password_pulls_and_nobody_else_sees_it() {
         scene
             .up(&["--workers", "2"])
             .env("KINDREG_PASSWORD_FILE", &file)
+            .env("KINDREG_VERBOSE", "3")
     };
-    let said = up().run().exits(0);
+    let said = up().run().exits(0).says("engine: upload to ");
     canary.is_not_in(&format!("{said}"), "what `up` says");
     canary.is_not_in(
         &format!("{}", up().args(&["--events", "json"]).run().exits(0)),
@@ -152,16 +68,15 @@ fn who_has_the_password_pulls_and_nobody_else_sees_it() {
 
     let said = up().run().exits(0).says("password in every node");
     canary.is_not_in(&format!("{said}"), "what `up` says");
-    scene.verify().run().exits(0);
     canary.is_nowhere(&scene);
-    for command in ["status", "env", "login"] {
+    for command in ["verify", "status", "env", "login"] {
         let said = scene
-            .call(&[command, "--name", scene.cluster])
+            .call(&[command, "-vvv", "--name", scene.cluster])
             .run()
             .exits(0);
         canary.is_not_in(&format!("{said}"), command);
     }
-    let said = scene.down().run().exits(0);
+    let said = scene.down().args(&["-vvv"]).run().exits(0);
     canary.is_not_in(&format!("{said}"), "what `down` says");
     watch.saw_nothing();
     canary.is_not_on_the_machine(&scene);

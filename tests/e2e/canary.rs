@@ -1,14 +1,17 @@
 //! A password that is known to the test, and everywhere that it must not be.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
 use crate::support::{Scene, attempt, docker, docker_lines, kubectl, nodes, run_with, sh};
 
@@ -123,49 +126,88 @@ impl Canary {
         }
     }
 
-    /// Watches the arguments and the environment of every process until it is dropped.
+    /// Watches every process, every event of the engine and every new container until [`Watch::saw_nothing`].
+    #[track_caller]
     pub(crate) fn watch(&self) -> Watch {
-        let (canary, end) = (self.clone(), Arc::new(AtomicBool::new(false)));
-        let looks = Arc::new(AtomicUsize::new(0));
-        let (ended, counted) = (Arc::clone(&end), Arc::clone(&looks));
-        let thread = spawn(move || {
-            let mut seen = Vec::new();
-            while !ended.load(Ordering::SeqCst) {
-                for process in fs::read_dir("/proc").unwrap().flatten() {
-                    for file in ["cmdline", "environ"] {
-                        let text = fs::read(process.path().join(file)).unwrap_or_default();
-                        if canary.is_in(&text) {
-                            seen.push(format!("{file}: {}", String::from_utf8_lossy(&text)));
-                        }
+        let end = Arc::new(AtomicBool::new(false));
+        let (canary, ended) = (self.clone(), Arc::clone(&end));
+        let processes = spawn(move || canary.in_processes(&ended));
+        let mut events = Command::new("docker")
+            .args(["events", "--format", "{{json .}}"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (canary, lines) = (self.clone(), BufReader::new(events.stdout.take().unwrap()));
+        let engine = spawn(move || canary.in_events(lines));
+        Watch {
+            end,
+            processes,
+            events,
+            engine,
+        }
+    }
+
+    /// Where it stood in the arguments or the environment of a process, and the number of looks.
+    fn in_processes(&self, ended: &AtomicBool) -> (Vec<String>, usize) {
+        let (mut seen, mut looks) = (Vec::new(), 0);
+        while !ended.load(Ordering::SeqCst) {
+            for process in fs::read_dir("/proc").unwrap().flatten() {
+                for file in ["cmdline", "environ"] {
+                    let text = fs::read(process.path().join(file)).unwrap_or_default();
+                    if self.is_in(&text) {
+                        seen.push(format!("{file}: {}", String::from_utf8_lossy(&text)));
                     }
                 }
-                counted.fetch_add(1, Ordering::SeqCst);
-                sleep(Duration::from_millis(10));
             }
-            seen
-        });
-        Watch { end, looks, thread }
+            looks += 1;
+            sleep(Duration::from_millis(10));
+        }
+        (seen, looks)
+    }
+
+    /// Where it stood in events, which show every command in a container, and in containers however short they lived;
+    /// and the number of these.
+    fn in_events(&self, lines: impl BufRead) -> (Vec<String>, usize) {
+        let (mut seen, mut containers) = (Vec::new(), 0);
+        for line in lines.lines().map_while(Result::ok) {
+            if self.is_in(line.as_bytes()) {
+                seen.push(line.clone());
+            }
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["Type"] == "container" && event["Action"] == "create" {
+                let id = event["Actor"]["ID"].as_str().unwrap_or_default();
+                let said = attempt("docker", &["inspect", id]);
+                containers += usize::from(said.ok);
+                if self.is_in(said.all().as_bytes()) {
+                    seen.push(said.all());
+                }
+            }
+        }
+        (seen, containers)
     }
 }
 
-/// Looks at every process, over and over.
+/// Looks at every process, event and container, over and over.
 #[derive(Debug)]
 pub(crate) struct Watch {
     end: Arc<AtomicBool>,
-    looks: Arc<AtomicUsize>,
-    thread: JoinHandle<Vec<String>>,
+    processes: JoinHandle<(Vec<String>, usize)>,
+    events: Child,
+    engine: JoinHandle<(Vec<String>, usize)>,
 }
 
 impl Watch {
     /// Ends it; nothing was seen.
     #[track_caller]
-    pub(crate) fn saw_nothing(self) {
+    pub(crate) fn saw_nothing(mut self) {
         self.end.store(true, Ordering::SeqCst);
-        let seen = self.thread.join().unwrap();
-        println!(
-            "   {} looks at every process",
-            self.looks.load(Ordering::SeqCst)
-        );
+        let (mut seen, looks) = self.processes.join().unwrap();
+        self.events.kill().unwrap();
+        self.events.wait().unwrap();
+        let (more, containers) = self.engine.join().unwrap();
+        seen.extend(more);
+        println!("   {looks} looks at every process, {containers} new containers inspected");
         assert_eq!(seen, Vec::<String>::new());
+        assert!(looks > 100 && containers > 5, "it did not look");
     }
 }

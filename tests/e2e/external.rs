@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::auth::Pod;
 use crate::support::company::{Company, HOST, IMAGE, auth, user};
-use crate::support::{Call, Kubeconfig, Scene, attempt, docker, kubectl, nodes, run_with, sh};
+use crate::support::{Call, Kubeconfig, Pod, Scene, attempt, docker, kubectl, nodes, run_with, sh};
 
 /// How long a cluster may take to come back after a restart.
 const LIMIT: Duration = Duration::from_secs(180);

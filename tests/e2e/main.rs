@@ -16,9 +16,11 @@ mod contract;
 mod support;
 
 mod auth;
+mod bearer;
 mod canary;
 mod certificates;
 mod change;
+mod clients;
 mod engine;
 mod external;
 mod faults;

@@ -25,5 +25,6 @@ mod pki;
 mod proof;
 mod schema;
 mod snapshot;
+mod verbose;
 mod walk;
 mod world;

@@ -245,6 +245,8 @@ bed_env() {
   printf 'export KINDREG_IMAGE=%q\n' "$NODE_IMAGE"
   printf 'export KINDREG_REGISTRY_IMAGE=%q\n' "$REGISTRY_IMAGE"
   printf 'export KINDREG_BED_IMAGE_17=%q\n' "$NODE_IMAGE_17"
+  # Not on PATH: docker would take it for its credential store wherever its config is empty.
+  printf 'export KINDREG_BED_HELPERS=%q\n' "$BED/current/credential-pass"
 }
 
 bed_status() {

@@ -2,7 +2,7 @@
 # How each program is made. `build_all` is the list of everything, with what goes into it.
 
 K8S=v1.34.4 KIND=v0.33.0 CONTAINERD=v2.3.7 CONTAINERD17=v1.7.35 RUNC=v1.4.3 CNI=v1.9.1
-REGISTRY=v3.1.2 CRANE=v0.22.1
+REGISTRY=v3.1.2 CRANE=v0.22.1 ORAS=v1.3.6 HELPERS=v0.9.12
 MOBY=v2.0.0-beta.24 DOCKER=29.9.3     # Docker 29.9.3 is moby's module at this version
 
 build_all() {
@@ -15,6 +15,8 @@ build_all() {
   artefact kind "$KIND"
   artefact registry "$REGISTRY"
   artefact crane "$CRANE"
+  artefact oras "$ORAS"
+  artefact credential-pass "$HELPERS"
   artefact containerd "$CONTAINERD"
   artefact containerd17 "$CONTAINERD17" @containerd17
   artefact cni "$CNI"
@@ -63,6 +65,11 @@ make_nodenet() { go_build "$1" go "" ./nodenet; }
 make_kind() { go_install "$1" "" "sigs.k8s.io/kind@$KIND"; }
 make_registry() { go_install "$1" "" "github.com/distribution/distribution/v3/cmd/registry@$REGISTRY"; }
 make_crane() { go_install "$1" "" "github.com/google/go-containerregistry/cmd/crane@$CRANE"; }
+make_oras() { go_install "$1" "" "oras.land/oras/cmd/oras@$ORAS"; }
+make_credential-pass() {
+  go_install "$1" "" "github.com/docker/docker-credential-helpers/pass/cmd@$HELPERS"
+  mv "$1/cmd" "$1/docker-credential-pass"
+}
 make_cni() {
   go_install "$1" "" \
     github.com/containernetworking/plugins/plugins/{main/ptp,main/loopback,ipam/host-local,meta/portmap}@"$CNI"
@@ -94,8 +101,8 @@ make_runc() {
 make_pause() { gcc -Os -static -s -Wall -Wextra -o "$1/pause" "$HERE/node/pause.c"; }
 
 # What `env` puts on PATH: no more than a user of kindreg has. Debian's docker, so that a machine's
-# own newer one makes no difference.
+# own newer one makes no difference. (Debian's skopeo and pass are on PATH already.)
 make_bin() {
-  ln -s ../../current/kind/kind ../../current/crane/crane "$1/"
+  ln -s ../../current/{kind/kind,crane/crane,oras/oras} "$1/"
   ln -s /usr/bin/docker "$1/docker"
 }

@@ -2,11 +2,15 @@
 
 pub(crate) mod company;
 mod machine;
+mod pod;
 mod program;
 mod scene;
+mod token;
 mod world;
 
 pub(crate) use machine::{Machine, concerns_us};
-pub(crate) use program::Call;
+pub(crate) use pod::Pod;
+pub(crate) use program::{Call, Ended};
 pub(crate) use scene::{Kubeconfig, Scene, scratch};
+pub(crate) use token::{BearerRegistry, TokenServer};
 pub(crate) use world::*;

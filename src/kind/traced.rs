@@ -1,0 +1,82 @@
+//! A kind program whose every call is told: for `-v`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Creation, Kind, Orphan, Result};
+use crate::trace::Trace;
+
+/// A kind program that tells of every call.
+#[derive(Debug)]
+pub struct Traced {
+    kind: Arc<dyn Kind>,
+    trace: Trace,
+}
+
+impl Traced {
+    /// The program, told of where somebody listens.
+    pub fn over(kind: Arc<dyn Kind>, trace: &Trace) -> Arc<dyn Kind> {
+        if trace.is_off() {
+            return kind;
+        }
+        let trace = trace.clone();
+        Arc::new(Self { kind, trace })
+    }
+}
+
+#[async_trait]
+impl Kind for Traced {
+    async fn version(&self) -> Result<String> {
+        let what = || "kind: version".to_owned();
+        self.trace.call(what, self.kind.version()).await
+    }
+    async fn create(
+        &self,
+        cluster: &str,
+        network: &str,
+        config: &str,
+    ) -> Result<Box<dyn Creation>> {
+        let what = || format!("kind: create cluster {cluster} on network {network}, begun");
+        let call = self.kind.create(cluster, network, config);
+        let creation = self.trace.call(what, call).await?;
+        let (cluster, trace) = (cluster.to_owned(), self.trace.clone());
+        Ok(Box::new(TracedCreation {
+            cluster,
+            creation,
+            trace,
+        }))
+    }
+    async fn orphan(&self, cluster: &str) -> Result<Orphan> {
+        let what = || format!("kind: look for an earlier creation of {cluster}");
+        self.trace.call(what, self.kind.orphan(cluster)).await
+    }
+    async fn delete(&self, cluster: &str) -> Result<()> {
+        let what = || format!("kind: delete cluster {cluster}");
+        self.trace.call(what, self.kind.delete(cluster)).await
+    }
+}
+
+/// A creation that tells of its end.
+#[derive(Debug)]
+struct TracedCreation {
+    cluster: String,
+    creation: Box<dyn Creation>,
+    trace: Trace,
+}
+
+#[async_trait]
+impl Creation for TracedCreation {
+    async fn finished(&mut self) -> Result<()> {
+        let what = || format!("kind: wait for cluster {}", self.cluster);
+        self.trace.call(what, self.creation.finished()).await
+    }
+    fn ended(&mut self) -> bool {
+        self.creation.ended()
+    }
+    async fn abort(&mut self) {
+        let what = || format!("kind: end the creation of {}", self.cluster);
+        let work = self.creation.abort();
+        self.trace.watch(what, work, |()| String::new()).await;
+    }
+}
