@@ -65,7 +65,7 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
         set("HTTP_TLS_KEY", &format!("{}/{KEY}", layout::SECRET)),
         // The image's own file has a debug server on :5001, our default port.
         set("HTTP_DEBUG_ADDR", ""),
-        set("STORAGE_FILESYSTEM_ROOTDIRECTORY", layout::DATA),
+        set("STORAGE_FILESYSTEM_ROOTDIRECTORY", &store(registry)),
         set("STORAGE_DELETE_ENABLED", "true"),
     ]);
     if registry.asks_password() {
@@ -97,13 +97,24 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
     all
 }
 
-/// An image in the registry's store, below its data folder, and the image's digest: what a push would have made. A cache
-/// takes none, and looks into its store before it asks another for a digest:
+/// Folder of the registry's images. A cache has one for each registry that it ever was a cache of: what one of them has
+/// under a tag is not to answer for another.
+#[must_use]
+pub fn store(registry: &Registry) -> String {
+    match registry.upstream() {
+        Some(upstream) => format!("{}/{upstream}", layout::DATA),
+        None => layout::DATA.to_owned(),
+    }
+}
+
+/// An image in the registry's store, as an archive for the container's root, and the image's digest: what a push would
+/// have made. A cache takes none, and looks into its store before it asks another for a digest:
 /// <https://github.com/distribution/distribution/blob/main/registry/storage/paths.go>.
 #[must_use]
-pub fn in_store(repository: &str, image: &Stored) -> (Archive, String) {
+pub fn in_store(registry: &Registry, repository: &str, image: &Stored) -> (Archive, String) {
     let hash = |content: &Bytes| hex::encode(Sha256::digest(content));
-    let root = "docker/registry/v2";
+    let store = store(registry);
+    let root = format!("{}/docker/registry/v2", store.trim_start_matches('/'));
     let link = |archive: Archive, kind: &str, hash: &str| {
         let path = format!("{root}/repositories/{repository}/{kind}/sha256/{hash}/link");
         archive.file(path, 0o644, format!("sha256:{hash}"))

@@ -61,12 +61,12 @@ impl ProofImage {
 
     /// Into a cache's store. By its digest, as a cache asks for tags on the far side first.
     async fn put_into_store(&self, ctx: &Ctx, image: ProofArchive) -> Result<()> {
-        let (archive, digest) = distribution::in_store(REPOSITORY, &image.stored());
+        let (archive, digest) = distribution::in_store(&self.registry, REPOSITORY, &image.stored());
         let archive = archive.into_bytes()?;
         self.is_there_as(ctx, format!("{REPOSITORY}@{digest}"))
             .await;
         let container = Layout::of(&self.spec.cluster).registry(&self.registry.name);
-        Ok(ctx.docker.upload(&container, layout::DATA, archive).await?)
+        Ok(ctx.docker.upload(&container, "/", archive).await?)
     }
 
     /// Removes the proof's image from a cache's store, and what killed runs left there.
@@ -84,7 +84,7 @@ impl ProofImage {
                 target: layout::DATA.to_owned(),
             },
             text: REMOVE_SCRIPT,
-            arguments: &[REMOVE_PROOF, layout::DATA],
+            arguments: &[REMOVE_PROOF, &distribution::store(&self.registry)],
             file: None,
         };
         script.run(ctx, &self.spec).await

@@ -104,9 +104,14 @@ async fn the_proof_of_a_cache_is_put_into_its_store_and_goes_again() {
 fn what_is_put_into_a_store_is_what_a_push_would_have_made() {
     let image = proof_image(Architecture::Amd64, "a.test/b:c", b"1").unwrap();
     let (layer, config) = (image.diff_id.clone(), image.config_digest.clone());
-    let (archive, digest) = distribution::in_store("kindreg/proof", &image.stored());
+    let (archive, digest) = distribution::in_store(
+        &spec_with_mirrors().registries[1],
+        "kindreg/proof",
+        &image.stored(),
+    );
     let files = archive::files(&archive.into_bytes().unwrap()).unwrap();
-    let root = "docker/registry/v2";
+    // A cache of another registry has another store.
+    let root = "var/lib/registry/upstream.test:5000/docker/registry/v2";
     let blob = |digest: &str| {
         let hash = digest.strip_prefix("sha256:").unwrap();
         let content = &files[&format!("{root}/blobs/sha256/{}/{hash}/data", &hash[..2])].content;
