@@ -5,9 +5,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::ports::Ports;
 use super::request::Flags;
 use crate::layout::{self, Layout};
+use crate::ports::Ports;
 use crate::problem::Exit;
 use crate::registry::distribution;
 use crate::render;
