@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 
 use super::our_container;
@@ -40,6 +40,16 @@ pub struct Service {
 impl Service {
     fn container(&self) -> String {
         Layout::of(&self.cluster).registry(&self.registry.name)
+    }
+
+    fn ailing(&self, how: &str) -> Problem {
+        Problem::new(
+            format!("the registry {how}"),
+            format!(
+                "see what it says: docker logs {}, which `up --keep-on-failure` leaves there",
+                self.container()
+            ),
+        )
     }
 
     fn explain(&self, cause: DockerError) -> anyhow::Error {
@@ -94,11 +104,12 @@ impl Step for Service {
                 return Ok(());
             }
             if self.check(ctx).await? != State::Ready {
-                bail!("the registry ended at once; its last words: {}", log.trim());
+                let problem = self.ailing("ended at once");
+                return Err(anyhow!("its last words: {}", log.trim()).context(problem));
             }
             ctx.pause(PACE).await?;
         }
-        bail!("the registry runs and accepts no connection; see: docker logs {container}")
+        Err(self.ailing("runs and accepts no connection").into())
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

@@ -19,6 +19,7 @@ mod auth;
 mod canary;
 mod certificates;
 mod change;
+mod drift;
 mod engine;
 mod external;
 mod faults;

@@ -6,6 +6,6 @@ mod scene;
 mod world;
 
 pub(crate) use machine::{Machine, concerns_us};
-pub(crate) use program::Call;
+pub(crate) use program::{Call, Ended};
 pub(crate) use scene::{Kubeconfig, Scene, scratch};
 pub(crate) use world::*;
