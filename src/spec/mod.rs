@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod difference;
 mod external;
 pub mod file;
+mod fill;
 mod image;
 mod kind_config;
 mod mirror;
@@ -21,6 +23,7 @@ pub use external::{
 };
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
+pub(crate) use kind_config::{PLUGINS, registry_tables};
 pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub use number::{ControlPlanes, Port, Workers};
@@ -151,6 +154,13 @@ impl Registry {
     #[must_use]
     pub const fn is_ours(&self) -> bool {
         self.external().is_none()
+    }
+
+    /// Whether its proof is that it answers: nothing is pushed to it, and no image of it is named.
+    #[must_use]
+    pub fn proof_is_an_answer(&self) -> bool {
+        self.external()
+            .is_some_and(|external| external.proof.is_none())
     }
 
     /// Whether the engine's host can be given a CA for it: one that a public CA vouches for needs none.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 
 use super::our_container;
@@ -10,13 +10,23 @@ use crate::docker::{ContainerState, DockerError};
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::registry::distribution;
-use crate::spec::{ClusterName, Registry};
+use crate::spec::{ClusterName, Port, Registry};
 use crate::step::{Ctx, State, Step};
 
 /// How often its log is looked at.
 const PACE: Duration = Duration::from_millis(50);
 /// How long a registry may take from its start to its first connection; it takes about 0.1 s.
 const LIMIT: u32 = 400;
+
+/// A registry's port is taken on the engine's host; its container is gone again.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct PortTaken {
+    /// The port.
+    pub port: Port,
+    /// What the engine said.
+    pub cause: DockerError,
+}
 
 /// The running registry.
 #[derive(Debug)]
@@ -32,17 +42,25 @@ impl Service {
         Layout::of(&self.cluster).registry(&self.registry.name)
     }
 
-    fn explain(&self, error: DockerError) -> anyhow::Error {
+    fn ailing(&self, how: &str) -> Problem {
+        Problem::new(
+            format!("the registry {how}"),
+            format!(
+                "see what it says: docker logs {}, which `up --keep-on-failure` leaves there",
+                self.container()
+            ),
+        )
+    }
+
+    fn explain(&self, cause: DockerError) -> anyhow::Error {
         let port = self.registry.port;
-        let taken = matches!(error, DockerError::PortTaken { .. });
-        let error = anyhow::Error::from(error);
-        if !taken {
-            return error;
+        if !matches!(cause, DockerError::PortTaken { .. }) {
+            return cause.into();
         }
-        error.context(Problem::new(
+        anyhow::Error::from(PortTaken { port, cause }).context(Problem::new(
             format!("port {port} of the engine's host is taken"),
             format!(
-                "choose another one with --port, or see who has it: \
+                "choose another one with --port, let one be found with --port auto, or see who has it: \
                  docker ps --filter publish={port}, ss -ltnp 'sport = :{port}'"
             ),
         ))
@@ -52,16 +70,16 @@ impl Service {
 impl Service {
     /// Why it does not serve, by its log.
     fn ended(&self, log: &str) -> anyhow::Error {
-        let error = anyhow!("the registry ended at once; its last words: {log}");
-        match self.registry.upstream() {
+        let problem = match self.registry.upstream() {
             // https://github.com/distribution/distribution/issues/4490
-            Some(upstream) => error.context(Problem::new(
+            Some(upstream) => Problem::new(
                 format!("the cache of {upstream} does not start where it can't reach {upstream}"),
                 "see to its name, its port and its CA (upstream_ca), or leave mirror_of out; \
                  where there is no network, mirror_of = \"*\" is a registry that one pushes to",
-            )),
-            None => error,
-        }
+            ),
+            None => self.ailing("ended at once"),
+        };
+        anyhow!("its last words: {log}").context(problem)
     }
 }
 
@@ -106,7 +124,7 @@ impl Step for Service {
             }
             ctx.pause(PACE).await?;
         }
-        bail!("the registry runs and accepts no connection; see: docker logs {container}")
+        Err(self.ailing("runs and accepts no connection").into())
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

@@ -17,7 +17,7 @@ use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
 use kindreg::steps::{
-    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
+    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, RECONFIGURE, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
 };
 
 /// What makes containerd bring lines of `/etc/hosts` back.
@@ -25,6 +25,9 @@ pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindr
 
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
+
+/// containerd's own configuration in a node.
+pub(crate) const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 
 /// What a test works with.
 pub(crate) struct World {
@@ -104,6 +107,30 @@ fn remove_proofs(docker: &FakeDocker) {
     docker.on_script("kindreg-delete-manifest", |_, _, _| success());
 }
 
+/// Lines of `/etc/hosts` are kept and forgotten.
+fn emulate_hosts(docker: &FakeDocker) {
+    for name in [KEEP_HOSTS, FORGET_HOSTS] {
+        docker.on_script(name, move |files, _, _| {
+            let text =
+                |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
+            let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
+            let lines = before.split_inclusive('\n');
+            let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
+            files.write("/etc/hosts", 0o644, others + &ours).unwrap();
+            if name == FORGET_HOSTS {
+                for path in [
+                    "/var/lib/kindreg/hosts",
+                    "/var/lib/kindreg/hosts.sh",
+                    DROP_IN,
+                ] {
+                    let _ = files.remove(path);
+                }
+            }
+            success()
+        });
+    }
+}
+
 impl World {
     /// A machine with both images and an engine, and nothing of ours.
     pub(crate) fn new() -> Self {
@@ -135,45 +162,29 @@ impl World {
             }
             success()
         });
-        docker.on_script(HAND_OVER, |files, arguments, input| {
+        let (kubelet, containerd) = ("/var/lib/kubelet/config.json", CONTAINERD_CONFIG);
+        for (name, file, effect) in [
+            (HAND_OVER, kubelet, "restart kubelet"),
+            (RECONFIGURE, containerd, "restart containerd"),
+        ] {
+            docker.on_script(name, move |files, arguments, input| {
+                assert_eq!(arguments, [input.len().to_string()], "the whole file came");
+                files.write(file, 0o600, input).unwrap();
+                files.effect(effect);
+                success()
+            });
+        }
+        docker.on_script(REVOKE, move |files, arguments, input| {
             assert_eq!(arguments, [input.len().to_string()], "the whole file came");
-            files
-                .write("/var/lib/kubelet/config.json", 0o600, input)
-                .unwrap();
-            files.effect("restart kubelet");
-            success()
-        });
-        docker.on_script(REVOKE, |files, arguments, input| {
-            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
-            let config = "/var/lib/kubelet/config.json";
             if input.is_empty() {
-                let _ = files.remove(config);
+                let _ = files.remove(kubelet);
             } else {
-                files.write(config, 0o600, input).unwrap();
+                files.write(kubelet, 0o600, input).unwrap();
             }
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
             success()
         });
-        for name in [KEEP_HOSTS, FORGET_HOSTS] {
-            docker.on_script(name, move |files, _, _| {
-                let text =
-                    |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
-                let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
-                let lines = before.split_inclusive('\n');
-                let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
-                files.write("/etc/hosts", 0o644, others + &ours).unwrap();
-                if name == FORGET_HOSTS {
-                    for path in [
-                        "/var/lib/kindreg/hosts",
-                        "/var/lib/kindreg/hosts.sh",
-                        DROP_IN,
-                    ] {
-                        let _ = files.remove(path);
-                    }
-                }
-                success()
-            });
-        }
+        emulate_hosts(&docker);
         docker.on_script(RENAME, |files, arguments, _| {
             let [folder] = arguments else {
                 panic!("rename takes a folder")
