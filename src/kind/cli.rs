@@ -32,7 +32,7 @@ mod tests;
 type Ours = Arc<Mutex<BTreeSet<String>>>;
 
 /// How long kind, which has no handler for SIGTERM, and then what it left running may take to end.
-const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a killed process may take to be gone. (A zombie is not, and some init processes reap slowly.)
 const KILLED: Duration = Duration::from_millis(300);
@@ -47,6 +47,8 @@ pub struct KindCli {
     environment: Vec<(OsString, OsString)>,
     state: PathBuf,
     ours: Ours,
+    /// [`GRACE`], but for tests.
+    grace: Duration,
 }
 
 impl KindCli {
@@ -73,6 +75,7 @@ impl KindCli {
             environment,
             state,
             ours,
+            grace: GRACE,
         })
     }
 
@@ -139,6 +142,7 @@ impl KindCli {
             output,
             lock: Some(lock),
             ours,
+            grace: self.grace,
         })
     }
 }
@@ -205,6 +209,7 @@ struct CreationCli {
     /// Held by us too, so that the file can be removed before anyone else locks it.
     lock: Option<Lock>,
     ours: Ours,
+    grace: Duration,
 }
 
 impl CreationCli {
@@ -214,7 +219,7 @@ impl CreationCli {
     /// would appear after everything was cleaned up. Other children end by themselves, as kind no longer reads.
     async fn drain(&mut self) {
         let Some(group) = self.group else { return };
-        if emptied(group, GRACE).await {
+        if emptied(group, self.grace).await {
             // The number may be given away again.
             self.group = None;
         }
@@ -263,9 +268,9 @@ impl Creation for CreationCli {
         if !self.ended() {
             kill_process(leader, Signal::TERM).ok();
         }
-        if timeout(GRACE, self.child.wait()).await.is_err() {
+        if timeout(self.grace, self.child.wait()).await.is_err() {
             kill_process_group(leader, Signal::KILL).ok();
-            timeout(GRACE, self.child.wait()).await.ok();
+            timeout(self.grace, self.child.wait()).await.ok();
         }
         self.drain().await;
     }

@@ -34,7 +34,11 @@ fn kind_in(folder: &Path, script: &str) -> KindCli {
         .status();
     assert!(install.unwrap().success());
     symlink("/bin/true", folder.join("docker")).ok();
-    KindCli::find(Vec::new(), Some(folder.as_os_str()), folder.join("state")).unwrap()
+    let found = KindCli::find(Vec::new(), Some(folder.as_os_str()), folder.join("state"));
+    KindCli {
+        grace: Duration::from_millis(300),
+        ..found.unwrap()
+    }
 }
 
 fn within_seconds(what: &str, mut holds: impl FnMut() -> bool) {
@@ -146,15 +150,18 @@ async fn abort_ends_grandchildren_too() {
         "our own is no orphan"
     );
     creation.abort().await;
-    assert!(creation.ended() && !lives(&grandchild));
+    assert!(creation.ended());
+    within_seconds("the grandchild lives on", || !lives(&grandchild));
     creation.abort().await;
     assert!(creation.finished().await.is_err());
 }
 
 #[tokio::test]
 async fn abort_waits_for_what_is_at_work_on_the_engine() {
-    let (folder, kind) =
+    let (folder, mut kind) =
         kind("echo $$ >pid; (trap '' TERM; sleep 0.15; echo made >container) & wait");
+    // A busy machine is no reason to fail.
+    kind.grace = Duration::from_secs(60);
     let mut creation = kind.create("c", "net", "").await.unwrap();
     read_when_there(&folder.path().join("pid"));
     creation.abort().await;
