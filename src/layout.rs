@@ -32,6 +32,8 @@ pub const ORIGINALS: &str = "/kindreg/originals";
 pub const SECRET: &str = "/kindreg/secret";
 /// Where the registry's data appear in its container.
 pub const DATA: &str = "/var/lib/registry";
+/// containerd's folder in a node, of its configuration and its registries. It is read whole: once for both.
+pub const NODE_CONTAINERD: &str = "/etc/containerd";
 /// containerd's folder of registries in a node.
 pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
 /// kubelet's folder in a node.

@@ -32,6 +32,7 @@ mod nonce;
 pub mod oci;
 pub mod pki;
 pub mod plan;
+pub mod ports;
 pub mod problem;
 pub mod pull_secret;
 pub mod registry;

@@ -34,7 +34,7 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 std::iter::once(vec![step(steps::Nodes { spec: whole() })]).chain(each(registry)),
             ),
             stage(
-                std::iter::once(vec![step(steps::NodeTrust { spec: whole() })])
+                std::iter::once(node_trust(spec))
                     .chain(node_hosts(spec).map(|hosts| vec![step(hosts)]))
                     .chain(node_credentials(spec))
                     .chain([host_trust(spec)])
@@ -189,6 +189,14 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
 fn node_hosts(spec: &Spec) -> Option<steps::NodeHosts> {
     let any = !render::node_hosts(spec).is_empty();
     any.then(|| steps::NodeHosts { spec: spec.clone() })
+}
+
+fn node_trust(spec: &Spec) -> Lane {
+    let spec = || spec.clone();
+    vec![
+        step(steps::ConfigPath { spec: spec() }),
+        step(steps::NodeTrust { spec: spec() }),
+    ]
 }
 
 fn node_credentials(spec: &Spec) -> Option<Lane> {

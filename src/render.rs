@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use crate::layout;
 use crate::spec::{Registry, Spec};
 
+mod containerd;
 mod hosts;
 mod kind;
 mod node_hosts;
 
+pub use containerd::{Unfit, containerd_config};
 pub use hosts::{Hosts, check_hosts_toml, hosts_toml, mirror_hosts_toml, node_files};
 pub use kind::kind_config;
 pub use node_hosts::{node_hosts, node_hosts_keeper, our_hosts};

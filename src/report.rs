@@ -1,18 +1,23 @@
-//! What is there and how it is, for `status` and `list`: data, not text. Reads only.
+//! What `--json` shows: data, not text. Part of the program's interface: keys are added, never renamed or removed;
+//! README.md has an example of each, and a test holds both to the same keys.
+//!
+//! Nothing here decides what is right: steps do.
 
-use anyhow::Result;
 use serde::Serialize;
 
-use crate::docker::{ContainerState, Docker};
-use crate::engine;
-use crate::layout::{self, Layout};
-use crate::pki;
-use crate::plan::{Verify, plan};
-use crate::spec::{Authorities, ClusterName, Registry, Spec};
-use crate::step::{Ctx, State};
-use crate::steps::{self, Asked};
+use crate::registry::distribution;
+use crate::spec::Registry;
+use crate::step::State;
 
-/// How a thing is. Part of the program's interface, as `--json` shows it.
+mod list;
+mod proof;
+mod status;
+
+pub use list::{clusters, list};
+pub use proof::{Negative, verification};
+pub use status::report;
+
+/// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
@@ -24,9 +29,42 @@ pub enum Condition {
     Missing,
 }
 
-/// How a cluster with its registries is. Part of the program's interface, as `--json` shows it.
+impl Condition {
+    /// A line for people: what is so, and why.
+    #[must_use]
+    pub fn line(self, what: &str, why: Option<&str>) -> String {
+        match why {
+            Some(why) => format!("{self:<8} {what}: {why}"),
+            None => format!("{self:<8} {what}"),
+        }
+    }
+}
+
+impl From<&State> for Condition {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Ready => Self::Ready,
+            State::Missing => Self::Missing,
+            State::Drifted(_) => Self::Drifted,
+        }
+    }
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Ready => "ready",
+            Self::Drifted => "drifted",
+            Self::Missing => "missing",
+        })
+    }
+}
+
+/// How a cluster with its registries is: `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// Version of the program that looked.
+    pub version: &'static str,
     /// Name of the cluster.
     pub cluster: String,
     /// Its context in the kubeconfig.
@@ -35,9 +73,9 @@ pub struct Report {
     pub state: Condition,
     /// Every part, in the order of the plan.
     pub parts: Vec<Part>,
-    /// The registries.
+    /// The registries that are there.
     pub registries: Vec<RegistryReport>,
-    /// The nodes.
+    /// The nodes that are asked for, and those that somebody joined.
     pub nodes: Vec<NodeReport>,
 }
 
@@ -54,19 +92,23 @@ pub struct Part {
 
 /// How one registry is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RegistryReport {
     /// Its name.
     pub name: String,
+    /// What serves it: `distribution`, or `external` where somebody else runs it.
+    pub backend: &'static str,
     /// The name that images give it.
     pub domain: String,
     /// The name by which the engine's host reaches it; none where somebody else runs it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
-    /// Whether somebody else runs it.
-    pub external: bool,
+    /// All names that images may give it, both of these included.
+    pub endpoints: Vec<String>,
     /// When its certificate ends, as RFC 3339; none while it has no whole one. Where somebody else runs it, when the CA
     /// ends that nodes trust for it; none where that is a public one.
     pub expires: Option<String>,
+    /// Whole days until then; below zero once it has ended.
+    pub days_left: Option<i64>,
 }
 
 /// How one node is.
@@ -76,98 +118,22 @@ pub struct NodeReport {
     pub name: String,
     /// Whether its container runs.
     pub running: bool,
+    /// How its trust in the registries is; none where a registry shows nothing to trust.
+    pub trust: Option<Condition>,
     /// Registries that it was proven with, as they are now.
     pub proven: Vec<String>,
+    /// All that is not as it should be, in words.
+    pub differs: Vec<String>,
 }
 
-/// Looks at everything that a record asks for.
-///
-/// # Errors
-/// The engine does not answer, or a name is somebody else's.
-pub async fn report(ctx: &Ctx, asked: &Asked) -> Result<Report> {
-    let spec = &asked.current;
-    let plan = plan(spec, &asked.earlier, Verify::EveryNode);
-    let parts: Vec<Part> = engine::preview(&plan, ctx)
-        .await?
-        .into_iter()
-        .map(|(step, state)| part(step.title(), state))
-        .collect();
-    let has = |state| parts.iter().any(|part| part.state == state);
-    let state = if has(Condition::Missing) {
-        Condition::Missing
-    } else if has(Condition::Drifted) {
-        Condition::Drifted
-    } else {
-        Condition::Ready
-    };
-    let reading = &ctx.reading();
-    let mut registries = Vec::new();
-    for registry in &spec.registries {
-        registries.push(registry_report(reading, spec, registry).await?);
-    }
-    Ok(Report {
-        cluster: spec.cluster.to_string(),
-        context: Layout::of(&spec.cluster).context(),
-        state,
-        parts,
-        registries,
-        nodes: node_reports(reading, spec).await?,
-    })
-}
-
-fn part(part: String, state: State) -> Part {
-    let (state, why) = match state {
-        State::Ready => (Condition::Ready, None),
-        State::Missing => (Condition::Missing, None),
-        State::Drifted(why) => (Condition::Drifted, Some(why)),
-    };
-    Part { part, state, why }
-}
-
-async fn registry_report(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<RegistryReport> {
-    let end = if let Some(external) = registry.external() {
-        external.ca.as_ref().and_then(Authorities::first_to_end)
-    } else {
-        let identity = steps::identity(ctx, spec, registry).await?;
-        identity.and_then(|identity| pki::inspect(&identity.leaf_pem).ok())
-    };
-    let format = &time::format_description::well_known::Rfc3339;
-    Ok(RegistryReport {
-        name: registry.name.to_string(),
-        domain: registry.domain(),
-        local: registry.is_ours().then(|| registry.local_domain()),
-        external: !registry.is_ours(),
-        expires: end.and_then(|last| last.not_after.format(format).ok()),
-    })
-}
-
-async fn node_reports(ctx: &Ctx, spec: &Spec) -> Result<Vec<NodeReport>> {
-    let found = steps::nodes(&*ctx.docker, spec).await?;
-    let mut proofs = Vec::new();
-    for registry in &spec.registries {
-        let nodes = steps::proven_nodes(ctx, spec, registry).await?;
-        proofs.push((registry.name.to_string(), nodes));
-    }
-    let report = |name: String| {
-        let node = found.iter().find(|node| node.name == name);
-        let with = proofs.iter().filter(|(_, nodes)| nodes.contains(&name));
-        NodeReport {
-            running: node.is_some_and(|node| node.state == ContainerState::Running),
-            proven: with.map(|(registry, _)| registry.clone()).collect(),
-            name,
-        }
-    };
-    Ok(layout::nodes(spec).into_iter().map(report).collect())
-}
-
-/// One cluster of a list. Part of the program's interface, as `--json` shows it.
+/// One cluster: `list` shows an array of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Name of the cluster.
     pub cluster: String,
     /// The registries, as images name them.
     pub registries: Vec<String>,
-    /// How many nodes were asked for.
+    /// How many nodes were asked for or have joined.
     pub nodes: usize,
     /// How many of them run.
     pub running: usize,
@@ -175,52 +141,144 @@ pub struct Entry {
     pub problem: Option<String>,
 }
 
-/// Names of all clusters of kindreg's in an engine, whatever is left of them.
-pub async fn clusters(docker: &dyn Docker) -> Result<Vec<ClusterName>> {
-    let mut names: Vec<ClusterName> = docker
-        .containers(layout::LABEL_MODE, "owned")
-        .await?
-        .iter()
-        .filter_map(|record| record.labels.get(layout::LABEL_CLUSTER)?.parse().ok())
-        .collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
+/// What a proof came to: `verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// The registries that were proven, as images name them.
+    pub registries: Vec<String>,
+    /// Each node with each of them.
+    pub nodes: Vec<NodeVerification>,
+    /// What is known of the engine's host.
+    pub host: Pull,
 }
 
-/// All clusters of kindreg's in an engine.
-pub async fn list(docker: &dyn Docker) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for cluster in clusters(docker).await? {
-        let asked = match steps::asked(docker, &cluster).await {
-            Ok(Some(asked)) => asked,
-            Ok(None) => continue,
-            // One of another version must not hide the others.
-            Err(error) => {
-                entries.push(Entry {
-                    cluster: cluster.to_string(),
-                    registries: Vec::new(),
-                    nodes: 0,
-                    running: 0,
-                    problem: Some(format!("{error:#}")),
-                });
-                continue;
-            }
-        };
-        let nodes = steps::nodes(docker, &asked.current).await?;
-        let runs = |node: &&crate::docker::Container| node.state == ContainerState::Running;
-        entries.push(Entry {
-            cluster: cluster.to_string(),
-            registries: asked
-                .current
-                .registries
-                .iter()
-                .map(Registry::domain)
-                .collect(),
-            nodes: layout::nodes(&asked.current).len(),
-            running: nodes.iter().filter(runs).count(),
-            problem: None,
-        });
+/// What the proof of one node with one registry came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeVerification {
+    /// The node's name.
+    pub node: String,
+    /// The registry, as images name it.
+    pub registry: String,
+    /// What its pull came to.
+    pub pull: Pull,
+    /// Why it could not, in the node's own words.
+    pub why: Option<String>,
+    /// What its pull came to without the CA.
+    pub without_ca: WithoutCa,
+}
+
+/// What a pull came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Pull {
+    /// It went over verified TLS.
+    #[serde(rename = "proven")]
+    Proven,
+    /// The registry answered over verified TLS, and nothing was pulled: somebody else runs it, and no image is named.
+    #[serde(rename = "answered")]
+    Answered,
+    /// It failed.
+    #[serde(rename = "refused")]
+    Refused,
+    /// Nothing is known: of nodes, as there was no image to pull; of the engine's host, as Docker does not verify what
+    /// it reaches over loopback.
+    #[serde(rename = "not proven")]
+    NotProven,
+}
+
+/// What a pull came to that must not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum WithoutCa {
+    /// The node refused the registry, as it has to.
+    #[serde(rename = "refused")]
+    Refused,
+    /// It did not refuse it for want of a CA.
+    #[serde(rename = "not refused")]
+    NotRefused,
+    /// It was not asked for.
+    #[serde(rename = "not tried")]
+    NotTried,
+}
+
+/// What a run came to: `up`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Its context in the kubeconfig.
+    pub context: String,
+    /// How many nodes it has.
+    pub nodes: usize,
+    /// Whether there was something to do.
+    pub changed: bool,
+    /// The registries.
+    pub registries: Vec<Endpoint>,
+    /// What is proven.
+    pub proof: Proof,
+}
+
+/// Where a registry is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// What serves it.
+    pub backend: &'static str,
+    /// The name that images give it.
+    pub domain: String,
+    /// The name by which the engine's host reaches it; none where somebody else runs it.
+    pub local: Option<String>,
+}
+
+/// The name of a registry's back end.
+fn backend(registry: &Registry) -> &'static str {
+    if registry.is_ours() {
+        distribution::NAME
+    } else {
+        "external"
     }
-    Ok(entries)
+}
+
+fn local(registry: &Registry) -> Option<String> {
+    registry.is_ours().then(|| registry.local_domain())
+}
+
+impl From<&Registry> for Endpoint {
+    fn from(registry: &Registry) -> Self {
+        Self {
+            name: registry.name.to_string(),
+            backend: backend(registry),
+            domain: registry.domain(),
+            local: local(registry),
+        }
+    }
+}
+
+/// What a run proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// Pulls by every node.
+    pub nodes: Pull,
+    /// Pushes by the engine's host.
+    pub host: Pull,
+}
+
+/// What a run would do: `up --dry-run`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// Every step, in the order of the plan.
+    pub steps: Vec<Planned>,
+}
+
+/// One step of a preview; all but those that are ready would be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// What it makes.
+    pub step: String,
+    /// How that is now.
+    pub state: Condition,
+    /// What is different.
+    pub why: Option<String>,
 }

@@ -32,6 +32,17 @@ pub enum State {
     Drifted(String),
 }
 
+impl State {
+    /// What is different, where something is.
+    #[must_use]
+    pub fn why(self) -> Option<String> {
+        match self {
+            Self::Ready | Self::Missing => None,
+            Self::Drifted(why) => Some(why),
+        }
+    }
+}
+
 /// Whether a step makes something that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaves {

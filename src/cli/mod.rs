@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use self::request::Asks;
 use crate::problem::Exit;
 use crate::spec::ClusterName;
 use crate::spec::request::Request;
@@ -19,7 +20,6 @@ mod env;
 mod init;
 mod list;
 mod login;
-mod ports;
 mod render;
 mod request;
 mod secret;
@@ -160,21 +160,21 @@ async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
     let request = match &command {
         // They are about no cluster in particular, and must work beside a file that is wrong.
         Command::Init(_) | Command::List(_) => Request::default(),
-        Command::Up(arguments) => request::request(&shared, Some(&arguments.flags))?,
-        Command::Render(arguments) => request::request(&shared, Some(&arguments.flags))?,
+        Command::Up(arguments) => request::request(&shared, Asks::Wants(&arguments.flags))?,
+        Command::Render(arguments) => request::request(&shared, Asks::Wants(&arguments.flags))?,
+        Command::Status(arguments) => request::request(&shared, Asks::Compares(&arguments.flags))?,
         Command::Down(_)
-        | Command::Status(_)
         | Command::Verify(_)
         | Command::Login(_)
         | Command::Logout(_)
         | Command::Secret(_)
-        | Command::Env(_) => request::request(&shared, None)?,
+        | Command::Env(_) => request::request(&shared, Asks::Name)?,
     };
     shared.name = request.cluster.value.clone();
     match command {
         Command::Up(arguments) => up::run(&shared, &arguments, &request, printer).await,
         Command::Down(arguments) => down::run(&shared, &arguments, printer).await,
-        Command::Status(arguments) => status::run(&shared, &arguments, printer).await,
+        Command::Status(_) => status::run(&shared, request, printer).await,
         Command::List(arguments) => list::run(&shared, &arguments, printer).await,
         Command::Init(arguments) => init::run(&shared, &arguments, printer),
         Command::Render(arguments) => render::run(&shared, &arguments, &request, printer),

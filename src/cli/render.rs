@@ -5,10 +5,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::ports::Ports;
 use super::request::Flags;
 use crate::layout::{self, Layout};
 use crate::plan;
+use crate::ports::Ports;
 use crate::problem::Exit;
 use crate::registry::distribution;
 use crate::render;

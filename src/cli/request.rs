@@ -59,15 +59,25 @@ pub(super) struct Flags {
     no_auth: Option<bool>,
 }
 
-/// What is asked. Without `flags` only the cluster's name is of interest, and a `--name` makes the file needless.
-pub(super) fn request(shared: &Shared, flags: Option<&Flags>) -> Result<Request> {
+/// What a command asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asks<'a> {
+    /// The cluster's name alone; a `--name` makes the file needless.
+    Name,
+    /// All of it.
+    Wants(&'a Flags),
+    /// What a cluster is to be compared with; a file that is found and about another cluster does not count.
+    Compares(&'a Flags),
+}
+
+/// What is asked.
+pub(super) fn request(shared: &Shared, asks: Asks<'_>) -> Result<Request> {
     let mut mistakes = Vec::new();
     let name = value("--name", shared.given_name.as_deref(), &mut mistakes);
     let mut request = Request::default();
-    let path = if flags.is_some() || shared.given_name.is_none() {
-        find(shared.config.as_deref())?
-    } else {
-        None
+    let path = match asks {
+        Asks::Name if shared.given_name.is_some() => None,
+        _ => find(shared.config.as_deref())?,
     };
     if let Some(path) = path {
         match parse(&path)? {
@@ -76,12 +86,16 @@ pub(super) fn request(shared: &Shared, flags: Option<&Flags>) -> Result<Request>
         }
     }
     if let Some(name) = name {
+        let other = request.cluster.is_given() && request.cluster.value != name.value;
+        if matches!(asks, Asks::Compares(_)) && other && shared.config.is_none() {
+            request = Request::default();
+        }
         request.cluster = name;
     }
     let file_is_right = mistakes
         .iter()
         .all(|mistake| !matches!(mistake.at, Source::File(_)));
-    if let Some(flags) = flags {
+    if let Asks::Wants(flags) | Asks::Compares(flags) = asks {
         flags.apply(&mut request, &mut mistakes);
     }
     // What clashes within a wrong file has been said, and its values are not those to clash with.

@@ -3,26 +3,37 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::request::Flags;
 use super::session::Session;
 use super::{Shared, credentials};
+use crate::ports::Ports;
 use crate::problem::{Exit, Problem};
-use crate::report::{Condition, Report, report};
+use crate::report::{Condition, NodeReport, RegistryReport, Report, report};
+use crate::spec::request::Request;
 use crate::steps;
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kindreg status\n  \
-    kindreg status --json | jq .state\n\n\
-    Exit code 0 where everything is ready, 3 otherwise. It changes nothing; `kindreg up` repairs.")]
-pub(super) struct Arguments {}
+    kindreg status --json | jq .state\n  \
+    kindreg status --port 5002\n\n\
+    Exit code 0 where everything is ready, 3 otherwise. What kindreg.toml, variables and flags ask for is compared with \
+    what is there; where they are silent, with what was asked for last. It changes nothing; `kindreg up` repairs.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
 
-pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Result<Exit> {
+pub(super) async fn run(shared: &Shared, request: Request, printer: Printer) -> Result<Exit> {
     let mut session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let asked = asked.ok_or_else(|| nothing(shared))?;
-    session.ctx.external_credentials = credentials::at_hand(&asked.current)?;
-    let report = report(&session.ctx, &asked).await?;
+    let request = request.filled_from(&asked.current);
+    let mut ports = Ports::offline(&request);
+    let wanted = request.resolve(&mut |name| ports.free(name))?;
+    session.ctx.external_credentials = credentials::at_hand(&wanted)?;
+    let report = report(&session.ctx, &asked, &wanted).await?;
     if shared.json {
         printer.out(&serde_json::to_string(&report)?);
     } else {
@@ -45,57 +56,51 @@ pub(super) fn nothing(shared: &Shared) -> Problem {
     )
 }
 
-fn word(state: Condition) -> &'static str {
-    match state {
-        Condition::Ready => "ready",
-        Condition::Drifted => "drifted",
-        Condition::Missing => "missing",
-    }
-}
-
 fn show(printer: Printer, report: &Report) {
-    printer.out(&format!(
-        "cluster {} is {}",
-        report.cluster,
-        word(report.state)
-    ));
+    printer.out(&format!("cluster {} is {}", report.cluster, report.state));
     for registry in &report.registries {
-        let expires = registry.expires.as_deref();
-        let told = match (&registry.local, expires) {
-            (Some(local), _) => {
-                let expires = expires.unwrap_or("never issued");
-                format!("and {local}, certificate until {expires}")
-            }
-            (None, Some(expires)) => format!("(external), its CA until {expires}"),
-            (None, None) => "(external), trusted by a public CA".to_owned(),
-        };
-        printer.out(&format!(
-            "  registry {}: {} {told}",
-            registry.name, registry.domain
-        ));
+        show_registry(printer, registry);
     }
     for node in &report.nodes {
-        let runs = if node.running { "runs" } else { "does not run" };
-        let proven = if node.proven.is_empty() {
-            "not proven".to_owned()
-        } else {
-            format!("proven with {}", node.proven.join(", "))
-        };
-        printer.out(&format!("  node {}: {runs}, {proven}", node.name));
+        show_node(printer, node);
     }
     for part in report
         .parts
         .iter()
         .filter(|part| part.state != Condition::Ready)
     {
-        let why = part
-            .why
-            .as_ref()
-            .map(|why| format!(": {why}"))
-            .unwrap_or_default();
-        printer.out(&format!("  {:<8} {}{why}", word(part.state), part.part));
+        let line = part.state.line(&part.part, part.why.as_deref());
+        printer.out(&format!("  {line}"));
     }
     if report.state != Condition::Ready {
         printer.out(&format!("repair it: kindreg up --name {}", report.cluster));
     }
+}
+
+fn show_registry(printer: Printer, registry: &RegistryReport) {
+    let day = registry.expires.as_deref().and_then(|end| end.get(..10));
+    let what = match registry.local {
+        Some(_) => "certificate",
+        None => "its CA",
+    };
+    let certificate = match (day, registry.days_left) {
+        (Some(day), Some(left)) => format!("{what} until {day} ({left} days)"),
+        _ if registry.local.is_some() => "no certificate".to_owned(),
+        _ => "trusted by a public CA".to_owned(),
+    };
+    printer.out(&format!(
+        "  registry {} ({}): {}; {certificate}",
+        registry.name,
+        registry.backend,
+        registry.endpoints.join(", ")
+    ));
+}
+
+fn show_node(printer: Printer, node: &NodeReport) {
+    let mut said = vec![if node.running { "runs" } else { "does not run" }.to_owned()];
+    if !node.proven.is_empty() {
+        said.push(format!("proven with {}", node.proven.join(", ")));
+    }
+    said.extend(node.differs.iter().cloned());
+    printer.out(&format!("  node {}: {}", node.name, said.join("; ")));
 }

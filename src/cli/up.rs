@@ -2,23 +2,22 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 
 use super::Shared;
 use super::consent;
 use super::credentials::{OwnPassword, at_hand, complete};
-use super::ports::Ports;
 use super::request::Flags;
 use super::session::{Session, support};
-use super::verify::story;
 use crate::engine::{self, OnFailure, Outcome};
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 use crate::lock::ContainerLock;
 use crate::plan::{Verify, announced, plan};
+use crate::ports::with_free_ports;
 use crate::problem::{Exit, Problem};
+use crate::report::{Condition, Endpoint, Made, Planned, Preview, Proof, Pull};
 use crate::spec::request::Request;
 use crate::spec::{Registry, Spec};
-use crate::step::State;
+use crate::step::{Ctx, State};
 use crate::steps::{self, Asked};
 use crate::ui::Printer;
 
@@ -62,6 +61,14 @@ impl Arguments {
             Verify::EveryNode
         }
     }
+
+    const fn on_failure(&self) -> OnFailure {
+        if self.keep_on_failure {
+            OnFailure::Keep
+        } else {
+            OnFailure::RollBack
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -73,14 +80,33 @@ pub(super) async fn run(
     let own = arguments.own.read()?;
     let mut session = Session::open(shared, printer).await?;
     session.ctx.own_credentials = own;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    let current = asked.as_ref().map(|asked| &asked.current);
-    let mut ports = if request.has_auto() {
-        Ports::look(&*session.docker, request, current).await?
-    } else {
-        Ports::default()
-    };
-    let spec = request.resolve(&mut |name| ports.free(name))?;
+    let ended = with_free_ports(&session.ctx, request, async |ctx, spec, asked| {
+        attempt(shared, arguments, &session, ctx, spec, asked).await
+    });
+    let ended = ended.await;
+    session.progress.end();
+    match ended {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => session.failed(
+            error,
+            match arguments.on_failure() {
+                OnFailure::RollBack => "what this run had made is removed again",
+                OnFailure::Keep => "what this run made was kept; `kindreg down` removes it",
+            },
+        ),
+    }
+}
+
+/// One run, with ports that are free as far as is known.
+async fn attempt(
+    shared: &Shared,
+    arguments: &Arguments,
+    session: &Session,
+    mut ctx: Ctx,
+    spec: Spec,
+    asked: Option<Asked>,
+) -> Result<()> {
+    let (printer, progress) = (session.printer, &session.progress);
     for warning in spec.warnings() {
         printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
     }
@@ -93,134 +119,80 @@ pub(super) async fn run(
         .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
     let plan = plan(&spec, &earlier, arguments.verify());
     if arguments.dry_run {
-        session.ctx.external_credentials = at_hand(&spec)?;
-        let states = engine::preview(&plan, &session.ctx).await?;
-        return Ok(show_preview(shared, printer, &states));
+        ctx.external_credentials = at_hand(&spec)?;
+        return show_preview(shared, printer, engine::preview(&plan, &ctx).await?);
     }
     if !arguments.yes {
         consent::ask(&spec, asked.as_ref(), printer)?;
     }
-    if let Err(error) = complete(&mut session.ctx, &spec, printer).await {
-        return session.failed(error, "nothing was changed");
-    }
+    complete(&mut ctx, &spec, printer).await?;
     let lock = ContainerLock::of(&spec);
-    let on_failure = if arguments.keep_on_failure {
-        OnFailure::Keep
-    } else {
-        OnFailure::RollBack
-    };
-    let progress = &session.progress;
-    let ended = engine::up(&plan, &session.ctx, &lock, on_failure, &|event| {
+    let outcome = engine::up(&plan, &ctx, &lock, arguments.on_failure(), &|event| {
         progress.draw(&event);
     })
-    .await;
+    .await?;
     progress.end();
-    match ended {
-        Ok(outcome) => show(shared, printer, &spec, arguments.verify(), outcome),
-        Err(error) => {
-            let left = match on_failure {
-                OnFailure::RollBack => "what this run had made is removed again",
-                OnFailure::Keep => "what this run made was kept; `kindreg down` removes it",
-            };
-            return session.failed(error, left);
-        }
-    }
-    Ok(Exit::Done)
+    let nodes = steps::nodes(&*session.docker, &spec).await?.len();
+    show(shared, printer, &spec, nodes, arguments.verify(), outcome)
 }
 
-/// What `up` can't change: kind can't remake its nodes, and a registry's images are not thrown away in passing.
+/// What `up` can't change.
 fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
-    let Some(Asked { current, .. }) = asked else {
+    let Some(change) = asked.and_then(|asked| asked.current.unchangeable(spec)) else {
         return Ok(());
     };
     let name = &spec.cluster;
     let anew = format!("give the same again, or make it anew: kindreg down --name {name}");
-    let nodes = |spec: &Spec| (spec.control_planes.number(), spec.workers.number());
-    let change = if nodes(current) != nodes(spec) {
-        let ((planes, workers), (new_planes, new_workers)) = (nodes(current), nodes(spec));
-        format!(
-            "has {planes} control plane(s) and {workers} worker(s), not {new_planes} and {new_workers}"
-        )
-    } else if current.node_image != spec.node_image {
-        format!(
-            "was made from {}, not {}",
-            current.node_image, spec.node_image
-        )
-    } else if current.kind_config != spec.kind_config {
-        "was made with another kind configuration".to_owned()
-    } else if let Some(gone) = current
-        .ours()
-        .find(|old| spec.ours().all(|new| new.name != old.name))
-    {
-        format!("has a registry {} that is no longer asked for", gone.name)
-    } else {
-        return Ok(());
-    };
     Err(Problem::new(format!("cluster {name} {change}"), anew).into())
 }
 
 fn show_preview(
     shared: &Shared,
     printer: Printer,
-    states: &[(&dyn crate::step::Step, State)],
-) -> Exit {
-    let word = |state: &State| match state {
-        State::Ready => "ready",
-        State::Missing => "missing",
-        State::Drifted(_) => "drifted",
+    states: Vec<(&dyn crate::step::Step, State)>,
+) -> Result<()> {
+    let planned = |(step, state): (&dyn crate::step::Step, State)| Planned {
+        step: step.title(),
+        state: Condition::from(&state),
+        why: state.why(),
     };
+    let steps: Vec<Planned> = states.into_iter().map(planned).collect();
     if shared.json {
-        let steps: Vec<_> = states
-            .iter()
-            .map(|(step, state)| {
-                let why = if let State::Drifted(why) = state {
-                    Some(why)
-                } else {
-                    None
-                };
-                json!({"step": step.title(), "state": word(state), "why": why})
-            })
-            .collect();
-        printer.out(&json!({"steps": steps}).to_string());
-    } else {
-        for (step, state) in states {
-            let why = if let State::Drifted(why) = state {
-                format!(": {why}")
-            } else {
-                String::new()
-            };
-            printer.out(&format!("{:<8} {}{why}", word(state), step.title()));
-        }
+        printer.out(&serde_json::to_string(&Preview { steps })?);
+        return Ok(());
     }
-    Exit::Done
+    for Planned { step, state, why } in steps {
+        printer.out(&state.line(&step, why.as_deref()));
+    }
+    Ok(())
 }
 
-fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome: Outcome) {
-    let nodes = layout::nodes(spec).len();
+fn show(
+    shared: &Shared,
+    printer: Printer,
+    spec: &Spec,
+    nodes: usize,
+    verify: Verify,
+    outcome: Outcome,
+) -> Result<()> {
     let context = Layout::of(&spec.cluster).context();
     if shared.json {
-        let registries: Vec<_> = spec
-            .registries
-            .iter()
-            .map(|registry| {
-                let mut shown = json!({"name": registry.name, "domain": registry.domain()});
-                if registry.is_ours() {
-                    shown["local"] = json!(registry.local_domain());
-                } else {
-                    shown["external"] = json!(true);
-                }
-                shown
-            })
-            .collect();
-        let proof = match verify {
-            // Docker does not verify what it reaches over loopback, so its push proves nothing of the host.
-            Verify::EveryNode => json!({"nodes": "proven", "host": "not proven"}),
-            Verify::Nothing => json!({"nodes": "not proven", "host": "not proven"}),
+        let made = Made {
+            cluster: spec.cluster.to_string(),
+            context,
+            nodes,
+            changed: outcome == Outcome::Changed,
+            registries: spec.registries.iter().map(Endpoint::from).collect(),
+            proof: Proof {
+                nodes: match verify {
+                    Verify::EveryNode => Pull::Proven,
+                    Verify::Nothing => Pull::NotProven,
+                },
+                host: Pull::NotProven,
+            },
         };
-        let changed = outcome == Outcome::Changed;
-        let product = json!({"cluster": spec.cluster, "context": context, "nodes": nodes, "changed": changed,
-                             "registries": registries, "proof": proof});
-        return printer.out(&product.to_string());
+        printer.out(&serde_json::to_string(&made)?);
+        return Ok(());
     }
     let plural = if nodes == 1 { "" } else { "s" };
     let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
@@ -250,6 +222,7 @@ fn show(shared: &Shared, printer: Printer, spec: &Spec, verify: Verify, outcome:
     {
         printer.out(&next(spec, registry, &context));
     }
+    Ok(())
 }
 
 /// What to type next.
@@ -272,4 +245,18 @@ fn next(spec: &Spec, registry: &Registry, context: &str) -> String {
          docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
          kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  {down}"
     )
+}
+
+/// What nodes do with which registries: of an external one without an image for the proof they have an answer.
+fn story(registries: &[&Registry], pull: &str, answer: &str) -> String {
+    let is_pulled = |registry: &Registry| registry.external().is_none_or(|it| it.proof.is_some());
+    let named = |pulled: bool| {
+        let all = registries.iter().filter(|one| is_pulled(one) == pulled);
+        all.map(|one| one.domain()).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (pulled, none) if none.is_empty() => format!("{pull} {pulled}"),
+        (none, answered) if none.is_empty() => format!("{answer} {answered}"),
+        (pulled, answered) => format!("{pull} {pulled}, {answer} {answered}"),
+    }
 }

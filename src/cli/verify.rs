@@ -2,15 +2,11 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 
 use super::session::Session;
 use super::{Shared, status};
-use crate::layout;
-use crate::plan::{external_proof, proof_only};
 use crate::problem::Exit;
-use crate::spec::Registry;
-use crate::step::Step;
+use crate::report::{Negative, NodeVerification, Pull, WithoutCa, verification};
 use crate::steps;
 use crate::ui::Printer;
 
@@ -25,72 +21,57 @@ pub(super) struct Arguments {
     strict: bool,
 }
 
+impl Arguments {
+    const fn negative(&self) -> Negative {
+        if self.strict {
+            Negative::Proven
+        } else {
+            Negative::LeftOut
+        }
+    }
+}
+
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
     let asked = steps::asked(&*session.docker, &shared.name).await?;
     let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    let mut proven: Vec<&Registry> = spec.ours().collect();
-    for registry in &proven {
-        let (image, proof) = proof_only(&spec, registry);
-        let result = async {
-            image.apply(&session.ctx).await?;
-            if arguments.strict {
-                proof.refuted(&session.ctx).await?;
-            }
-            proof.apply(&session.ctx).await
-        };
-        let result = result.await;
-        // What the proof made goes in any case; its own failure must not hide the proof's.
-        let cleared = image.undo(&session.ctx).await;
-        if let Err(error) = result.and(cleared) {
-            return session.failed(error, "the proof was not finished");
-        }
-    }
-    let (own, externals) = (proven.len(), spec.externals());
-    for registry in externals {
-        if let Err(error) = external_proof(&spec, registry).apply(&session.ctx).await {
-            return session.failed(error, "the proof was not finished");
-        }
-        proven.push(registry);
-    }
-    let nodes = layout::nodes(&spec);
-    let domains: Vec<String> = proven.iter().map(|registry| registry.domain()).collect();
-    // What is pushed nowhere can't be refused under another name.
-    let strict = arguments.strict && own > 0;
-    let refused = if strict { "refused" } else { "not tried" };
+    let (found, failure) = verification(&session.ctx, &spec, arguments.negative()).await?;
+    session.progress.end();
     if shared.json {
-        let table: Vec<_> = nodes
-            .iter()
-            .map(|node| json!({"node": node, "pull": "proven", "withoutCa": refused}))
-            .collect();
-        let product = json!({"cluster": spec.cluster, "registries": domains, "nodes": table, "host": "not proven"});
-        printer.out(&product.to_string());
-        return Ok(Exit::Done);
+        printer.out(&serde_json::to_string(&found)?);
+    } else {
+        for node in &found.nodes {
+            printer.out(&line(node));
+        }
     }
-    for node in nodes {
-        let strict = match (strict, own == proven.len()) {
-            (false, _) => "",
-            (true, true) => "; without the CA it refuses",
-            (true, false) => "; without the CA it refuses (not tried of external registries)",
-        };
-        printer.out(&format!(
-            "proven  {node} {} over verified TLS{strict}",
-            story(&proven, "pulls from", "has an answer of")
-        ));
+    match failure {
+        None => Ok(Exit::Done),
+        Some(error) => session.failed(error, "the proof was not finished"),
     }
-    Ok(Exit::Done)
 }
 
-/// What nodes do with which registries: of an external one without an image for the proof they have an answer.
-pub(super) fn story(registries: &[&Registry], pull: &str, answer: &str) -> String {
-    let is_pulled = |registry: &Registry| registry.external().is_none_or(|it| it.proof.is_some());
-    let named = |pulled: bool| {
-        let all = registries.iter().filter(|one| is_pulled(one) == pulled);
-        all.map(|one| one.domain()).collect::<Vec<_>>().join(", ")
+fn line(proof: &NodeVerification) -> String {
+    let NodeVerification {
+        node,
+        registry,
+        pull,
+        why,
+        without_ca,
+    } = proof;
+    let without = match without_ca {
+        WithoutCa::Refused => "; without the CA it refuses",
+        WithoutCa::NotRefused => "; without the CA it does not refuse",
+        WithoutCa::NotTried => "",
     };
-    match (named(true), named(false)) {
-        (pulled, none) if none.is_empty() => format!("{pull} {pulled}"),
-        (none, answered) if none.is_empty() => format!("{answer} {answered}"),
-        (pulled, answered) => format!("{pull} {pulled}, {answer} {answered}"),
+    let why = why.as_deref().unwrap_or("nothing is known");
+    match pull {
+        Pull::Proven => {
+            format!("proven      {node} pulls from {registry} over verified TLS{without}")
+        }
+        Pull::Answered => {
+            format!("proven      {node} has an answer of {registry} over verified TLS")
+        }
+        Pull::Refused => format!("refused     {node} can't pull from {registry}{without}: {why}"),
+        Pull::NotProven => format!("not proven  {node} with {registry}{without}: {why}"),
     }
 }

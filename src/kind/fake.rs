@@ -70,6 +70,8 @@ impl FakeKind {
 struct Config {
     #[serde(default)]
     nodes: Vec<Node>,
+    #[serde(default, rename = "containerdConfigPatches")]
+    patches: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +147,7 @@ impl FakeKind {
         }
         self.docker.record(format!("kind create {cluster}"));
         let mut counts = BTreeMap::new();
-        for Node { role, image } in config.nodes {
+        for Node { role, image } in std::mem::take(&mut config.nodes) {
             let role = role.unwrap_or_else(|| "control-plane".into());
             let count = counts
                 .entry(role.clone())
@@ -164,11 +166,29 @@ impl FakeKind {
                 image.unwrap_or_else(|| "kindest/node:v1.34.4".into()),
                 network,
             );
-            self.docker
-                .run_foreign(&spec)
-                .map_err(|error| failed(error.to_string()))?;
+            self.run(&spec, &config.patches)?;
         }
         Ok(())
+    }
+
+    /// A node's container, with the image's configuration of containerd and these patches.
+    fn run(&self, spec: &ContainerSpec, patches: &[String]) -> Result<()> {
+        let failed = |output: String| KindError::Failed {
+            command: "create cluster".into(),
+            output,
+        };
+        let started = self.docker.run_foreign(spec);
+        started.map_err(|error| failed(error.to_string()))?;
+        let text = format!("version = 2\n{}\n", patches.join("\n"));
+        let files = self.docker.files(&spec.name);
+        let written = files.write("/etc/containerd/config.toml", 0o644, text);
+        written.map_err(|error| failed(error.to_string()))
+    }
+
+    /// A worker that somebody joins to a cluster by hand, from the bare image. It is no effect of ours.
+    pub fn join(&self, cluster: &str, name: &str, image: &str, network: &str) -> Result<()> {
+        let (name, role, image) = (name.to_owned(), "worker".to_owned(), image.to_owned());
+        self.run(&node(name, cluster, role, image, network), &[])
     }
 }
 

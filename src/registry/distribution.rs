@@ -14,6 +14,8 @@ use crate::layout::{self, Layout};
 use crate::oci::proof::Stored;
 use crate::spec::{Registry, Spec};
 
+/// Its name among back ends.
+pub const NAME: &str = "distribution";
 /// What the registry logs once it accepts connections, in both major versions.
 pub const LISTENING: &str = "listening on";
 

@@ -16,7 +16,7 @@ const CERTS: &str = "/etc/containerd/certs.d";
 /// Folders of a node in which a mount would turn our writes into writes on somebody's disk.
 const OURS: [&str; 2] = [CERTS, "/var/lib/kindreg"];
 /// The CRI plug-in that knows registries, by its names in containerd 1 and 2.
-const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
+pub(crate) const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
 
 /// A kind configuration that ours can be merged into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,8 +262,8 @@ fn toml_patch(here: &str, patch: &toml::Table, wrong: &mut Vec<String>) {
     }
 }
 
-/// The `registry` tables of a patch of containerd's configuration.
-fn registry_tables(patch: &toml::Table) -> impl Iterator<Item = &toml::Table> {
+/// The `registry` tables of containerd's configuration, or of a patch of it.
+pub(crate) fn registry_tables(patch: &toml::Table) -> impl Iterator<Item = &toml::Table> {
     let plugins = patch.get("plugins").and_then(toml::Value::as_table);
     PLUGINS
         .iter()

@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod difference;
 mod external;
 pub mod file;
+mod fill;
 mod image;
 mod kind_config;
 mod mirror;
@@ -21,6 +23,7 @@ pub use external::{
 };
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
+pub(crate) use kind_config::{PLUGINS, registry_tables};
 pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub use number::{ControlPlanes, Port, Workers};

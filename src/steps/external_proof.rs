@@ -3,14 +3,12 @@
 //! An image that `proof` names is pulled and never run. Without one, an image is asked for that is not there: the
 //! registry's own "not found" comes after TLS and, in most registries, after user and password.
 
-use std::collections::BTreeMap;
-
-use anyhow::Result;
+use anyhow::{Error, Result};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::proof::{note, proven, subject, write_notes};
-use super::proof_pods::{Pods, Verdict, refusal};
+use super::proof_pods::{Pods, Verdict, Verdicts, refusal};
 use super::{below, nodes};
 use crate::docker::Container;
 use crate::doctor::credentials::{Trouble, diagnose};
@@ -98,14 +96,27 @@ impl ExternalProof {
         }
     }
 
+    /// One pod on every node: what each came to, and the failure, where one can't pull. Either is noted in the nodes.
+    pub async fn examine(&self, ctx: &Ctx) -> Result<(Verdicts, Option<Error>)> {
+        let verdicts = self.pods().run(ctx, &self.images()).await;
+        self.pods().remove(ctx).await?;
+        let verdicts = verdicts?;
+        let refusal = refusal(&self.registry, &verdicts, |cause| self.remedy(cause));
+        if refusal.is_some() {
+            self.remember(ctx, &verdicts).await?;
+        } else {
+            let subject = subject(ctx, &self.spec, &self.registry).await?;
+            let subject = subject.unwrap_or_default();
+            write_notes(ctx, &self.spec, &self.registry, &subject).await?;
+        }
+        Ok((verdicts, refusal))
+    }
+
     /// That of the credentials, where it was about them.
-    async fn remember(&self, ctx: &Ctx, verdicts: &BTreeMap<String, Verdict>) -> Result<()> {
-        let of_credentials = verdicts.values().any(|verdict| match verdict {
-            Verdict::Proven => false,
-            Verdict::Open(why) | Verdict::Refused(why) => {
-                matches!(diagnose(why), Some(Trouble::None | Trouble::Wrong))
-            }
-        });
+    async fn remember(&self, ctx: &Ctx, verdicts: &Verdicts) -> Result<()> {
+        let whys = verdicts.values().filter_map(Verdict::why);
+        let mut troubles = whys.map(diagnose);
+        let of_credentials = troubles.any(|it| matches!(it, Some(Trouble::None | Trouble::Wrong)));
         let text = if of_credentials { REFUSED } else { "" };
         write_notes(ctx, &self.spec, &self.registry, text).await
     }
@@ -125,17 +136,7 @@ impl Step for ExternalProof {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let verdicts = self.pods().run(ctx, &self.images()).await;
-        self.pods().remove(ctx).await?;
-        let verdicts = verdicts?;
-        if let Some(refusal) = refusal(&self.registry, &verdicts, |cause| self.remedy(cause)) {
-            self.remember(ctx, &verdicts).await?;
-            return Err(refusal);
-        }
-        let subject = subject(ctx, &self.spec, &self.registry)
-            .await?
-            .unwrap_or_default();
-        write_notes(ctx, &self.spec, &self.registry, &subject).await
+        self.examine(ctx).await?.1.map_or(Ok(()), Err)
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The `ConfigMap` by which tools learn of the registry (KEP-1755).
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use async_trait::async_trait;
 
@@ -8,6 +10,9 @@ use crate::layout;
 use crate::render;
 use crate::spec::{ClusterName, Registry};
 use crate::step::{Ctx, State, Step};
+
+const PACE: Duration = Duration::from_millis(250);
+const CONFIG_MAPS: &str = "/api/v1/namespaces/kube-public/configmaps";
 
 /// `local-registry-hosting` in `kube-public`.
 #[derive(Debug)]
@@ -35,13 +40,17 @@ impl Step for Hosting {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        Ok(ctx
-            .kube
-            .put(
-                "/api/v1/namespaces/kube-public/configmaps",
-                &render::hosting(&self.registry)?,
-            )
-            .await?)
+        let map = render::hosting(&self.registry)?;
+        let start = Instant::now();
+        loop {
+            match ctx.kube.put(CONFIG_MAPS, &map).await {
+                // A control plane that was started a moment ago has no API server yet.
+                Err(KubeError::Unreachable(_)) if start.elapsed() < ctx.patience => {
+                    ctx.pause(PACE).await?;
+                }
+                done => return Ok(done?),
+            }
+        }
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

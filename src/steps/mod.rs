@@ -12,10 +12,11 @@ use crate::pki::Identity;
 use crate::problem::Problem;
 use crate::registry::distribution;
 use crate::spec::{ClusterName, Registry, Spec};
-use crate::step::{Ctx, State};
+use crate::step::Ctx;
 
 mod certificate;
 mod cluster;
+mod config_path;
 mod credentials;
 mod external_proof;
 mod host_trust;
@@ -30,6 +31,7 @@ mod node_trust;
 mod nodes;
 mod nodes_ready;
 mod one_shot;
+mod per_node;
 mod proof;
 mod proof_image;
 mod proof_pods;
@@ -43,6 +45,7 @@ mod volumes;
 
 pub use certificate::Certificate;
 pub use cluster::Cluster;
+pub use config_path::{ConfigPath, RECONFIGURE};
 pub use credentials::{Credentials, stored};
 pub use external_proof::ExternalProof;
 pub use host_trust::{HostTrust, INSTALL, REMOVE};
@@ -58,13 +61,15 @@ pub use node_hosts::{FORGET_HOSTS, KEEP_HOSTS, NodeHosts};
 pub use node_trust::{NodeTrust, RetiredFolders};
 pub use nodes::Nodes;
 pub use nodes_ready::NodesReady;
+pub(crate) use per_node::{PerNode, difference};
 pub use proof::Proof;
 pub(crate) use proof::proven_nodes;
 pub use proof_image::{ProofImage, REMOVE_PROOF};
+pub use proof_pods::{Verdict, Verdicts};
 pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
 pub use retired::Retired;
-pub use service::Service;
+pub use service::{PortTaken, Service};
 pub use upstream_trust::UpstreamTrust;
 pub use users::{RENAME, replace_users};
 pub use volumes::Volumes;
@@ -114,20 +119,6 @@ async fn running(ctx: &Ctx, spec: &Spec) -> Result<Vec<Container>> {
     Ok(found)
 }
 
-/// What all nodes come to: Missing only where it is so on each.
-fn together<'a>(states: impl Iterator<Item = (State, &'a Container)>) -> State {
-    let states: Vec<(State, &Container)> = states.collect();
-    if states.iter().all(|(state, _)| *state == State::Missing) {
-        return State::Missing;
-    }
-    let named = states.into_iter().find_map(|(state, node)| match state {
-        State::Missing => Some(format!("nothing on {}", node.name)),
-        State::Drifted(why) => Some(why),
-        State::Ready => None,
-    });
-    named.map_or(State::Ready, State::Drifted)
-}
-
 /// The CA that clients of a registry are to trust; `None` while it has none, or where a public one vouches for it.
 pub(crate) async fn ca(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Option<String>> {
     if let Some(external) = registry.external() {
@@ -135,6 +126,17 @@ pub(crate) async fn ca(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<Op
     }
     let identity = identity(ctx, spec, registry).await?;
     Ok(identity.map(|identity| identity.ca_pem))
+}
+
+/// Names of the nodes that are asked for, and then of those that somebody joined.
+pub(crate) fn node_names(spec: &Spec, found: &[Container]) -> Vec<String> {
+    let mut names = layout::nodes(spec);
+    for node in found {
+        if !names.contains(&node.name) {
+            names.push(node.name.clone());
+        }
+    }
+    names
 }
 
 /// The files of a registry's secret volume that are not empty; `None` while it has no container.
@@ -187,6 +189,14 @@ pub(crate) async fn identity(
         leaf_pem,
         key_pem,
     }))
+}
+
+/// containerd's files in a node, its configuration and its registries, by their path below its folder.
+async fn containerd_files(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
+    match ctx.docker.download(node, layout::NODE_CONTAINERD).await? {
+        Some(tar) => below(&tar, "containerd"),
+        None => Ok(BTreeMap::new()),
+    }
 }
 
 /// The regular files of an archive of one folder, by their path below it.

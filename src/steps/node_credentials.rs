@@ -7,8 +7,9 @@ use futures_util::future::try_join_all;
 
 use super::external_proof::refused;
 use super::kubelet::Kubelet;
+use super::per_node::{PerNode, together};
 use super::proof::note;
-use super::{nodes, running, stored, together};
+use super::{nodes, running, stored};
 use crate::credentials::{RegistryCredentials, auths};
 use crate::docker::{Container, DockerError};
 use crate::login;
@@ -135,7 +136,7 @@ pub async fn lacking<'a>(ctx: &Ctx, spec: &'a Spec) -> Result<Vec<(&'a Registry,
     Ok(all)
 }
 
-fn state(node: &str, present: &[u8], wanted: &Wanted) -> State {
+fn state(present: &[u8], wanted: &Wanted) -> State {
     let holds = |(domain, user): &&(String, Option<RegistryCredentials>)| {
         let user = user.as_ref();
         user.is_some_and(|user| auths::holds(present, domain, user))
@@ -148,7 +149,22 @@ fn state(node: &str, present: &[u8], wanted: &Wanted) -> State {
     match wanted.iter().find(|wanted| !holds(wanted)) {
         None => State::Ready,
         Some(_) if !any() => State::Missing,
-        Some((domain, _)) => State::Drifted(format!("{node} has another password of {domain}")),
+        Some((domain, _)) => State::Drifted(format!("another password of {domain}")),
+    }
+}
+
+impl NodeCredentials {
+    /// How each node is.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
+        let found = nodes(&*ctx.docker, &self.spec).await?;
+        let configs = configs(ctx, &found).await?;
+        let wanted = wanted(ctx, &self.spec, &configs).await?;
+        let states = configs.iter().map(|present| state(present, &wanted));
+        Ok(found
+            .into_iter()
+            .map(|node| node.name)
+            .zip(states)
+            .collect())
     }
 }
 
@@ -159,12 +175,7 @@ impl Step for NodeCredentials {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = nodes(&*ctx.docker, &self.spec).await?;
-        let configs = configs(ctx, &found).await?;
-        let wanted = wanted(ctx, &self.spec, &configs).await?;
-        let states = found.iter().zip(&configs);
-        let states = states.map(|(node, present)| (state(&node.name, present, &wanted), node));
-        Ok(together(states))
+        Ok(together(self.per_node(ctx).await?))
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
@@ -186,7 +197,7 @@ impl Step for NodeCredentials {
         let each = found.iter().zip(&configs);
         try_join_all(
             each.map(|(Container { name: node, .. }, present)| async move {
-                if state(node, present, wanted) != State::Ready {
+                if state(present, wanted) != State::Ready {
                     Kubelet { ctx, node }.add(entries, notes).await?;
                 }
                 anyhow::Ok(())

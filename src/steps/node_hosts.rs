@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::per_node::{PerNode, together};
 use super::{nodes, running};
 use crate::archive::{self, Archive};
 use crate::docker::{Container, DockerError};
@@ -76,6 +77,16 @@ impl NodeHosts {
         ]))
     }
 
+    /// How each node is.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
+        let found = nodes(&*ctx.docker, &self.spec).await?.into_iter();
+        let states = found.map(|node| async move {
+            let state = self.state(ctx, &node.name).await?;
+            anyhow::Ok((node.name, state))
+        });
+        try_join_all(states).await
+    }
+
     async fn state(&self, ctx: &Ctx, node: &str) -> Result<State> {
         let lines = render::node_hosts(&self.spec);
         let mut wanted = BTreeMap::from([("/etc/hosts".to_owned(), lines.clone().into())]);
@@ -88,9 +99,7 @@ impl NodeHosts {
         let differs = wanted
             .iter()
             .find(|(path, content)| found.get(*path) != Some(*content));
-        Ok(differs.map_or(State::Ready, |(path, _)| {
-            State::Drifted(format!("{path} of {node}"))
-        }))
+        Ok(differs.map_or(State::Ready, |(path, _)| State::Drifted(path.clone())))
     }
 }
 
@@ -125,10 +134,7 @@ impl Step for NodeHosts {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = nodes(&*ctx.docker, &self.spec).await?;
-        let states = found.iter().map(|node| self.state(ctx, &node.name));
-        let states = try_join_all(states).await?;
-        Ok(super::together(states.into_iter().zip(&found)))
+        Ok(together(self.per_node(ctx).await?))
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {

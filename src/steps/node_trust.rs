@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use super::proof::note;
-use super::{below, ca, nodes, running, together};
+use super::per_node::{PerNode, together};
+use super::proof::withdrawn;
+use super::{ca, containerd_files, nodes, running};
 use crate::archive::Archive;
 use crate::docker::DockerError;
 use crate::layout;
@@ -51,29 +52,43 @@ pub(super) async fn wanted_for(
     Ok(Some(render::node_files(registry, &ca_pem)?))
 }
 
+/// certs.d of a node: its files by their path below it.
+async fn certs(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
+    let all = containerd_files(ctx, node).await?.into_iter();
+    let ours = all
+        .filter_map(|(path, content)| Some((path.strip_prefix("certs.d/")?.to_owned(), content)));
+    Ok(ours.collect())
+}
+
+/// How one node is.
+async fn state(ctx: &Ctx, node: &str, wanted: &BTreeMap<String, Bytes>) -> Result<State> {
+    let found = certs(ctx, node).await?;
+    if wanted.keys().all(|path| !found.contains_key(path)) {
+        return Ok(State::Missing);
+    }
+    let differs = wanted
+        .iter()
+        .filter(|(path, content)| found.get(*path) != Some(content));
+    let differs: Vec<&str> = differs.map(|(path, _)| path.as_str()).collect();
+    Ok(if differs.is_empty() {
+        State::Ready
+    } else {
+        State::Drifted(differs.join(", "))
+    })
+}
+
 impl NodeTrust {
-    /// What differs in one node; `None` where nothing does.
-    async fn difference(
-        &self,
-        ctx: &Ctx,
-        node: &str,
-        wanted: &BTreeMap<String, Bytes>,
-    ) -> Result<Option<State>> {
-        let found = match ctx.docker.download(node, layout::NODE_CERTS).await? {
-            Some(tar) => below(&tar, "certs.d")?,
-            None => BTreeMap::new(),
+    /// How each node is; `None` while a registry has no certificate.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<Option<PerNode>> {
+        let found = nodes(&*ctx.docker, &self.spec).await?.into_iter();
+        let Some(wanted) = &wanted(ctx, &self.spec).await? else {
+            return Ok(None);
         };
-        let missing = wanted
-            .keys()
-            .filter(|path| !found.contains_key(*path))
-            .count();
-        if missing == wanted.len() {
-            return Ok(Some(State::Missing));
-        }
-        let drift = wanted
-            .iter()
-            .find(|(path, content)| found.get(*path) != Some(content));
-        Ok(drift.map(|(path, _)| State::Drifted(format!("{path} on {node}"))))
+        let states = found.map(|node| async move {
+            let state = state(ctx, &node.name, wanted).await?;
+            anyhow::Ok((node.name, state))
+        });
+        try_join_all(states).await.map(Some)
     }
 
     fn archive(&self, wanted: &BTreeMap<String, Bytes>) -> Result<Bytes> {
@@ -86,9 +101,7 @@ impl NodeTrust {
             );
         }
         // What was proven with other files is proven no more.
-        for registry in &self.spec.registries {
-            archive = archive.file(format!("var/lib/kindreg/{}", note(registry)), 0o644, "");
-        }
+        let archive = withdrawn(archive, &self.spec);
         Ok(archive.into_bytes()?)
     }
 }
@@ -100,18 +113,8 @@ impl Step for NodeTrust {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = nodes(&*ctx.docker, &self.spec).await?;
-        let Some(wanted) = wanted(ctx, &self.spec).await? else {
-            return Ok(State::Missing);
-        };
-        let checks = found
-            .iter()
-            .map(|node| self.difference(ctx, &node.name, &wanted));
-        let states = try_join_all(checks).await?;
-        let states = states
-            .into_iter()
-            .map(|state| state.unwrap_or(State::Ready));
-        Ok(together(states.zip(&found)))
+        let nodes = self.per_node(ctx).await?;
+        Ok(nodes.map_or(State::Missing, together))
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
@@ -121,7 +124,7 @@ impl Step for NodeTrust {
         let archive = self.archive(&wanted)?;
         let found = nodes(&*ctx.docker, &self.spec).await?;
         try_join_all(found.iter().map(|node| async {
-            if self.difference(ctx, &node.name, &wanted).await?.is_some() {
+            if state(ctx, &node.name, &wanted).await? != State::Ready {
                 ctx.docker.upload(&node.name, "/", archive.clone()).await?;
             }
             anyhow::Ok(())
@@ -162,10 +165,7 @@ impl Step for RetiredFolders {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         for node in nodes(&*ctx.docker, &self.spec).await? {
-            let Some(tar) = ctx.docker.download(&node.name, layout::NODE_CERTS).await? else {
-                continue;
-            };
-            let found = below(&tar, "certs.d")?;
+            let found = certs(ctx, &node.name).await?;
             let left = |folder: &String| {
                 found
                     .keys()

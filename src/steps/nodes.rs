@@ -34,12 +34,18 @@ impl Nodes {
         self.spec.cluster.as_str()
     }
 
-    /// A cluster is ours if all its nodes are on our network.
+    fn is_connected(&self, node: &Container) -> bool {
+        node.networks.contains_key(&self.network())
+    }
+
+    /// A cluster is ours if its control plane is on our network; without one, if all its nodes are.
     fn refuse_foreign(&self, found: &[Container]) -> Result<()> {
-        if found
-            .iter()
-            .all(|node| node.networks.contains_key(&self.network()))
-        {
+        let control_plane = Layout::of(&self.spec.cluster).control_plane();
+        let ours = match found.iter().find(|node| node.name == control_plane) {
+            Some(node) => self.is_connected(node),
+            None => found.iter().all(|node| self.is_connected(node)),
+        };
+        if ours {
             return Ok(());
         }
         Err(Problem::foreign(
@@ -49,19 +55,22 @@ impl Nodes {
         .into())
     }
 
-    /// A cluster that kind finished keeps its size: kind can't add nodes.
-    fn refuse_other_size(&self, found: &[Container]) -> Result<()> {
-        let wanted = layout::nodes(&self.spec);
-        let mut names: Vec<&str> = found.iter().map(|node| node.name.as_str()).collect();
-        names.sort_unstable();
-        let mut expected: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        expected.sort_unstable();
-        if names == expected {
+    /// Nodes that are asked for and not there. Others may be: somebody joined them.
+    fn gone(&self, found: &[Container]) -> Vec<String> {
+        let mut gone = layout::nodes(&self.spec);
+        gone.retain(|name| found.iter().all(|node| node.name != *name));
+        gone
+    }
+
+    /// A cluster that kind finished keeps its nodes: kind can't add any.
+    fn refuse_smaller(&self, found: &[Container]) -> Result<()> {
+        let gone = self.gone(found);
+        if gone.is_empty() {
             return Ok(());
         }
         Err(Problem::new(
-            format!("cluster {} has {} node(s), and {} are asked for", self.name(), names.len(), expected.len()),
-            format!("kind can't change that; make it anew: kindreg down --name {0} && kindreg up --name {0}", self.name()),
+            format!("nodes of cluster {} are gone: {}", self.name(), gone.join(", ")),
+            format!("kind can't make them again; make the cluster anew: kindreg down --name {0} && kindreg up --name {0}", self.name()),
         )
         .into())
     }
@@ -118,10 +127,7 @@ impl Nodes {
     }
 
     fn all_run(&self, found: &[Container]) -> bool {
-        let all = found.len() == layout::nodes(&self.spec).len();
-        all && found
-            .iter()
-            .all(|node| node.state == ContainerState::Running)
+        self.gone(found).is_empty() && found.iter().all(runs)
     }
 
     /// The engine finishes what a killed `docker run` had asked of it: nodes may still come, and start, after kind's
@@ -144,18 +150,27 @@ impl Nodes {
         Ok(deleted?)
     }
 
-    async fn start_stopped(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
-        for node in found
-            .iter()
-            .filter(|node| node.state != ContainerState::Running)
-        {
-            ctx.docker
-                .start(&node.name)
-                .await
-                .with_context(|| format!("can't start node {}", node.name))?;
+    /// Every node runs, and is where it finds the registry.
+    async fn revive(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
+        for node in found.iter().filter(|node| !self.is_connected(node)) {
+            let connected = ctx.docker.connect(&self.network(), &node.name, &[]).await;
+            connected.with_context(|| format!("can't connect node {}", node.name))?;
+        }
+        for node in found.iter().filter(|node| !runs(node)) {
+            let started = ctx.docker.start(&node.name).await;
+            started.with_context(|| format!("can't start node {}", node.name))?;
         }
         Ok(())
     }
+}
+
+fn runs(node: &Container) -> bool {
+    node.state == ContainerState::Running
+}
+
+/// What is wrong with these nodes; `None` where there are none.
+fn complaint(what: &str, nodes: &[&str]) -> Option<String> {
+    (!nodes.is_empty()).then(|| format!("{what}: {}", nodes.join(", ")))
 }
 
 #[async_trait]
@@ -178,16 +193,23 @@ impl Step for Nodes {
                 "its creation never came to its end".to_owned(),
             ));
         }
-        self.refuse_other_size(&found)?;
-        let stopped: Vec<&str> = found
-            .iter()
-            .filter(|node| node.state != ContainerState::Running)
-            .map(|node| node.name.as_str())
-            .collect();
-        Ok(if stopped.is_empty() {
+        let gone = self.gone(&found);
+        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        let which = |wrong: &dyn Fn(&Container) -> bool| -> Vec<&str> {
+            let wrong = found.iter().filter(|node| wrong(node));
+            wrong.map(|node| node.name.as_str()).collect()
+        };
+        let off = format!("not on network {}", self.network());
+        let complaints = [
+            complaint("gone", &gone),
+            complaint("not running", &which(&|node| !runs(node))),
+            complaint(&off, &which(&|node| !self.is_connected(node))),
+        ];
+        let complaints: Vec<String> = complaints.into_iter().flatten().collect();
+        Ok(if complaints.is_empty() {
             State::Ready
         } else {
-            State::Drifted(format!("not running: {}", stopped.join(", ")))
+            State::Drifted(complaints.join("; "))
         })
     }
 
@@ -195,7 +217,8 @@ impl Step for Nodes {
         ctx.unless_stopped(self.outlast_orphan(ctx)).await??;
         let found = nodes(&*ctx.docker, &self.spec).await?;
         if !found.is_empty() && cluster::created(ctx, &self.spec).await? {
-            return self.start_stopped(ctx, &found).await;
+            self.refuse_smaller(&found)?;
+            return self.revive(ctx, &found).await;
         }
         // No `up` ever said that this cluster was done, so nobody's work is on it.
         if !found.is_empty() {

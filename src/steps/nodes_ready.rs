@@ -6,8 +6,9 @@ use anyhow::Result;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::nodes;
+use crate::docker::{Container, ContainerState};
 use crate::kube::KubeError;
-use crate::layout;
 use crate::problem::Problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step};
@@ -52,9 +53,12 @@ impl Step for NodesReady {
             .filter(|node| is_ready(node))
             .filter_map(|node| node["metadata"]["name"].as_str())
             .collect();
-        let waiting: Vec<String> = layout::nodes(&self.spec)
-            .into_iter()
-            .filter(|node| !ready.contains(&node.as_str()))
+        // The API finds out late that a node stopped.
+        let runs = |node: &Container| node.state == ContainerState::Running;
+        let found = nodes(&*ctx.docker, &self.spec).await?.into_iter();
+        let waiting: Vec<String> = found
+            .filter(|node| !runs(node) || !ready.contains(&node.name.as_str()))
+            .map(|node| node.name)
             .collect();
         Ok(if waiting.is_empty() {
             State::Ready

@@ -2,13 +2,13 @@
 //!
 //! A proven node keeps a note of what it was proven with, so that a second `up` need not prove again.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::proof_image::ProofImage;
-use super::proof_pods::{Pods, Verdict, refusal};
+use super::proof_pods::{Pods, STOPPED, Verdict, Verdicts, refusal};
 use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
@@ -62,14 +62,26 @@ pub(super) fn note(registry: &Registry) -> String {
     format!("proof/{}", registry.name)
 }
 
+/// An archive for a node that takes its proofs back too.
+pub(super) fn withdrawn(archive: Archive, spec: &Spec) -> Archive {
+    let notes = spec.registries.iter().map(note);
+    notes.fold(archive, |archive, note| {
+        archive.file(format!("var/lib/kindreg/{note}"), 0o644, "")
+    })
+}
+
 /// Whether every node was proven with what is there now.
 pub(super) async fn proven(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<State> {
-    let wanted = layout::nodes(spec).len();
-    let good = proven_nodes(ctx, spec, registry).await?.len();
-    Ok(match wanted - good {
-        0 => State::Ready,
-        left if left == wanted => State::Missing,
-        left => State::Drifted(format!("{left} of {wanted} nodes are to be proven again")),
+    let all = nodes(&*ctx.docker, spec).await?;
+    let good = proven_nodes(ctx, spec, registry).await?;
+    let mut left: Vec<&str> = all.iter().map(|node| node.name.as_str()).collect();
+    left.retain(|node| good.iter().all(|good| good != node));
+    Ok(if left.len() == all.len() {
+        State::Missing
+    } else if left.is_empty() {
+        State::Ready
+    } else {
+        State::Drifted(format!("not proven: {}", left.join(", ")))
     })
 }
 
@@ -82,11 +94,13 @@ pub(crate) async fn proven_nodes(
     let Some(subject) = subject(ctx, spec, registry).await? else {
         return Ok(Vec::new());
     };
-    let notes = layout::nodes(spec).into_iter().map(|node| async move {
-        let Some(tar) = ctx.docker.download(&node, layout::NODE_STATE).await? else {
-            return Ok((node, None));
+    let found = nodes(&*ctx.docker, spec).await?.into_iter();
+    let notes = found.map(|node| async move {
+        let note = match ctx.docker.download(&node.name, layout::NODE_STATE).await? {
+            Some(tar) => below(&tar, "kindreg")?.remove(&note(registry)),
+            None => None,
         };
-        anyhow::Ok((node, below(&tar, "kindreg")?.remove(&note(registry))))
+        anyhow::Ok((node.name, note))
     });
     let notes = try_join_all(notes).await?.into_iter();
     let good = notes.filter(|(_, note)| note.as_deref() == Some(subject.as_bytes()));
@@ -144,11 +158,35 @@ impl Proof {
             .collect())
     }
 
-    /// The negative: by a name for which it has no CA, the registry's own container name, every node is refused.
-    ///
-    /// # Errors
-    /// A node that pulled all the same, so it does not verify.
-    pub async fn refuted(&self, ctx: &Ctx) -> Result<()> {
+    /// One pod on every node: what each came to, and the failure, where one can't pull. Where all did, nodes note it.
+    pub async fn examine(&self, ctx: &Ctx) -> Result<(Verdicts, Option<Error>)> {
+        let images = self.images(ctx, &self.registry.proof_domains()).await?;
+        let verdicts = self.pods().run(ctx, &images).await;
+        self.clear(ctx).await?;
+        let verdicts = verdicts?;
+        let refusal = refusal(&self.registry, &verdicts, |cause| remedy(cause, &self.spec));
+        if refusal.is_none() {
+            let gone = || {
+                Problem::new(
+                    "the registry was removed meanwhile",
+                    "kindreg up makes it again",
+                )
+            };
+            let subject = subject(ctx, &self.spec, &self.registry).await?;
+            write_notes(
+                ctx,
+                &self.spec,
+                &self.registry,
+                &subject.with_context(gone)?,
+            )
+            .await?;
+        }
+        Ok((verdicts, refusal))
+    }
+
+    /// The negative: what each node comes to by a name for which it has no CA, the registry's own container name; and
+    /// the failure, where one does not refuse for want of it.
+    pub async fn refuted(&self, ctx: &Ctx) -> Result<(Verdicts, Option<Error>)> {
         let container = Layout::of(&self.spec.cluster).registry(&self.registry.name);
         let folders = [format!("{container}:{}", self.registry.port)];
         let images = self.images(ctx, &folders).await?;
@@ -157,19 +195,9 @@ impl Proof {
         let verdicts = self.pods().run(ctx, &images).await;
         node_trust::remove(ctx, &self.spec, &folders).await?;
         self.pods().remove(ctx).await?;
-        for (node, verdict) in verdicts? {
-            let why = match verdict {
-                Verdict::Refused(why) if why.contains("x509:") => continue,
-                Verdict::Proven => "it pulled without the CA".to_owned(),
-                Verdict::Open(why) | Verdict::Refused(why) => why,
-            };
-            return Err(anyhow::anyhow!("{node}: {why}").context(Problem::not_ready(
-                format!("node {node} does not refuse a registry whose CA it lacks"),
-                "look for skip_verify, or for a CA in the node's own store: \
-                 docker exec NODE grep -r skip_verify /etc/containerd",
-            )));
-        }
-        Ok(())
+        let verdicts = verdicts?;
+        let acceptance = acceptance(&verdicts);
+        Ok((verdicts, acceptance))
     }
 
     /// Removes what the proof needed and nobody else does.
@@ -180,6 +208,18 @@ impl Proof {
     }
 }
 
+/// The failure of the negative.
+fn acceptance(verdicts: &Verdicts) -> Option<Error> {
+    let accepts = |(_, verdict): &(&String, &Verdict)| !verdict.lacks_ca();
+    let (node, verdict) = verdicts.iter().find(accepts)?;
+    let why = verdict.why().unwrap_or("it pulled without the CA");
+    Some(anyhow!("{node}: {why}").context(Problem::not_ready(
+        format!("node {node} does not refuse a registry whose CA it lacks"),
+        "look for skip_verify, or for a CA in the node's own store: \
+         docker exec NODE grep -r skip_verify /etc/containerd",
+    )))
+}
+
 fn remedy(cause: &str, spec: &Spec) -> String {
     let up = format!("kindreg up --name {}", spec.cluster);
     if let Some(trouble) = diagnose(cause) {
@@ -188,6 +228,8 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
+    } else if cause.contains(STOPPED) {
+        format!("this starts it again: {up}")
     } else if ["x509:", "CA cert", "not found"]
         .iter()
         .any(|words| cause.contains(words))
@@ -217,17 +259,7 @@ impl Step for Proof {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let images = self.images(ctx, &self.registry.proof_domains()).await?;
-        let verdicts = self.pods().run(ctx, &images).await;
-        self.clear(ctx).await?;
-        let remedy = |cause: &str| remedy(cause, &self.spec);
-        if let Some(refusal) = refusal(&self.registry, &verdicts?, remedy) {
-            return Err(refusal);
-        }
-        let subject = subject(ctx, &self.spec, &self.registry)
-            .await?
-            .context("the registry is gone")?;
-        write_notes(ctx, &self.spec, &self.registry, &subject).await
+        self.examine(ctx).await?.1.map_or(Ok(()), Err)
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

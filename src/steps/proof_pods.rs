@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
+use super::nodes;
+use crate::docker::ContainerState;
 use crate::doctor::credentials::{Trouble, diagnose};
 use crate::kube::KubeError;
 use crate::layout;
@@ -49,13 +51,36 @@ pub(super) struct Pods<'a> {
 
 /// What a node's pod came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Not known yet, and what it waits for.
     Open(String),
     /// It pulled and ran.
     Proven,
     /// It can't.
     Refused(String),
+}
+
+/// What became of the pods, by their nodes' names.
+pub type Verdicts = BTreeMap<String, Verdict>;
+
+/// Said of a node that starts no pods.
+pub(super) const STOPPED: &str = "the node does not run";
+
+impl Verdict {
+    /// Why it is not proven, in the node's own words.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Proven => None,
+            Self::Open(why) | Self::Refused(why) => Some(why),
+        }
+    }
+
+    /// Whether the node refused for want of a CA.
+    #[must_use]
+    pub fn lacks_ca(&self) -> bool {
+        matches!(self, Self::Refused(why) if why.contains("x509:"))
+    }
 }
 
 impl Pods<'_> {
@@ -85,11 +110,7 @@ impl Pods<'_> {
         }
     }
 
-    async fn verdicts(
-        &self,
-        ctx: &Ctx,
-        open: &BTreeMap<String, Verdict>,
-    ) -> Result<BTreeMap<String, Verdict>> {
+    async fn verdicts(&self, ctx: &Ctx, open: &Verdicts) -> Result<Verdicts> {
         let list = match ctx
             .kube
             .get(&format!(
@@ -118,17 +139,15 @@ impl Pods<'_> {
         Ok(verdicts)
     }
 
-    pub(super) async fn run(
-        &self,
-        ctx: &Ctx,
-        images: &[String],
-    ) -> Result<BTreeMap<String, Verdict>> {
-        let names = layout::nodes(self.spec);
-        try_join_all(names.iter().map(|node| self.make(ctx, node, images))).await?;
-        let mut verdicts: BTreeMap<String, Verdict> = names
+    pub(super) async fn run(&self, ctx: &Ctx, images: &[String]) -> Result<Verdicts> {
+        let found = nodes(&*ctx.docker, self.spec).await?;
+        let mut verdicts: Verdicts = found
             .into_iter()
-            .map(|node| (node, Verdict::Open("its pod was not started".to_owned())))
+            .map(|node| (node.name, first(&node.state)))
             .collect();
+        let runs = |(_, verdict): &(&String, &Verdict)| matches!(verdict, Verdict::Open(_));
+        let makes = verdicts.iter().filter(runs);
+        try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
         let start = Instant::now();
         while start.elapsed() < ctx.patience {
             verdicts = self.verdicts(ctx, &verdicts).await?;
@@ -146,12 +165,13 @@ impl Pods<'_> {
     }
 
     pub(super) async fn remove(&self, ctx: &Ctx) -> Result<()> {
-        let removals = layout::nodes(self.spec).into_iter().map(|node| async move {
+        let found = nodes(&*ctx.docker, self.spec).await?.into_iter();
+        let removals = found.map(|node| async move {
             match ctx
                 .kube
                 .delete(&format!(
                     "{PODS}/{}",
-                    render::proof_pod_name(self.registry, &node)
+                    render::proof_pod_name(self.registry, &node.name)
                 ))
                 .await
             {
@@ -167,15 +187,12 @@ impl Pods<'_> {
 /// That nodes can't pull, in their own words; `None` where all are proven.
 pub(super) fn refusal(
     registry: &Registry,
-    verdicts: &BTreeMap<String, Verdict>,
+    verdicts: &Verdicts,
     remedy: impl Fn(&str) -> String,
 ) -> Option<anyhow::Error> {
-    let failed: Vec<(&String, &String)> = verdicts
+    let failed: Vec<(&String, &str)> = verdicts
         .iter()
-        .filter_map(|(node, verdict)| match verdict {
-            Verdict::Proven => None,
-            Verdict::Open(why) | Verdict::Refused(why) => Some((node, why)),
-        })
+        .filter_map(|(node, verdict)| Some((node, verdict.why()?)))
         .collect();
     let (_, first) = failed.first()?;
     let lines: Vec<String> = failed
@@ -244,6 +261,14 @@ fn is_final(message: &str) -> bool {
     let of_credentials =
         || diagnose(message).is_some_and(|trouble| trouble != Trouble::TokenServer);
     FINAL.iter().any(|words| message.contains(words)) || of_credentials()
+}
+
+/// What is known of a node before its pod is made. One that does not run starts no pod, and is not waited for.
+fn first(node: &ContainerState) -> Verdict {
+    match node {
+        ContainerState::Running => Verdict::Open("its pod was not started".to_owned()),
+        _ => Verdict::Refused(STOPPED.to_owned()),
+    }
 }
 
 /// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no

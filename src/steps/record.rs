@@ -95,7 +95,10 @@ impl Step for Record {
         Ok(match asked(&*ctx.docker, &self.spec.cluster).await? {
             None => State::Missing,
             Some(asked) if asked.current == self.spec => State::Ready,
-            Some(_) => State::Drifted("other settings are asked for".to_owned()),
+            Some(asked) => {
+                let differences = asked.current.differences(&self.spec).join("; ");
+                State::Drifted(format!("other settings are asked for: {differences}"))
+            }
         })
     }
 

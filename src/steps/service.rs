@@ -10,13 +10,23 @@ use crate::docker::{ContainerState, DockerError};
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::registry::distribution;
-use crate::spec::{ClusterName, Registry};
+use crate::spec::{ClusterName, Port, Registry};
 use crate::step::{Ctx, State, Step};
 
 /// How often its log is looked at.
 const PACE: Duration = Duration::from_millis(50);
 /// How long a registry may take from its start to its first connection; it takes about 0.1 s.
 const LIMIT: u32 = 400;
+
+/// A registry's port is taken on the engine's host; its container is gone again.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct PortTaken {
+    /// The port.
+    pub port: Port,
+    /// What the engine said.
+    pub cause: DockerError,
+}
 
 /// The running registry.
 #[derive(Debug)]
@@ -32,17 +42,15 @@ impl Service {
         Layout::of(&self.cluster).registry(&self.registry.name)
     }
 
-    fn explain(&self, error: DockerError) -> anyhow::Error {
+    fn explain(&self, cause: DockerError) -> anyhow::Error {
         let port = self.registry.port;
-        let taken = matches!(error, DockerError::PortTaken { .. });
-        let error = anyhow::Error::from(error);
-        if !taken {
-            return error;
+        if !matches!(cause, DockerError::PortTaken { .. }) {
+            return cause.into();
         }
-        error.context(Problem::new(
+        anyhow::Error::from(PortTaken { port, cause }).context(Problem::new(
             format!("port {port} of the engine's host is taken"),
             format!(
-                "choose another one with --port, or see who has it: \
+                "choose another one with --port, let one be found with --port auto, or see who has it: \
                  docker ps --filter publish={port}, ss -ltnp 'sport = :{port}'"
             ),
         ))

@@ -157,11 +157,11 @@ fn it_shows(scene: &Scene, company: &Company) {
     let status: Value = serde_json::from_str(&call(&["status", "--json"]).stdout).unwrap();
     let shown = &status["registries"][1];
     assert_eq!(
-        (&shown["domain"], &shown["external"]),
-        (&json!(domain), &json!(true))
+        (&shown["domain"], &shown["backend"]),
+        (&json!(domain), &json!("external"))
     );
     assert!(
-        shown.get("local").is_none() && shown["expires"].is_string(),
+        shown["local"].is_null() && shown["expires"].is_string(),
         "{shown}"
     );
     call(&["env", "--show-secrets"])
@@ -324,7 +324,7 @@ fn alone_it_is_enough_for_a_cluster() {
         &node,
         "grep -v kindreg: /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts",
     );
-    up().run().exits(0).says(&format!("/etc/hosts of {node}"));
+    up().run().exits(0).says(&format!("/etc/hosts on {node}"));
     docker(&["stop", "-t", "2", company.container]);
     let said = scene
         .verify()

@@ -17,7 +17,7 @@ use kindreg::plan::{Verify, plan, undo_plan};
 use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
 use kindreg::step::Ctx;
 use kindreg::steps::{
-    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
+    FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, RECONFIGURE, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
 };
 
 /// What makes containerd bring lines of `/etc/hosts` back.
@@ -141,6 +141,14 @@ impl World {
                 .write("/var/lib/kubelet/config.json", 0o600, input)
                 .unwrap();
             files.effect("restart kubelet");
+            success()
+        });
+        docker.on_script(RECONFIGURE, |files, arguments, input| {
+            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
+            files
+                .write("/etc/containerd/config.toml", 0o644, input)
+                .unwrap();
+            files.effect("restart containerd");
             success()
         });
         docker.on_script(REVOKE, |files, arguments, input| {

@@ -1,6 +1,7 @@
-//! Finds a port for a registry whose port is `auto`.
+//! Finds a port for a registry whose port is `auto`, and another one where that turns out to be taken.
 //!
-//! What another program of the engine's host listens on can't be seen from here; the engine says so at the start.
+//! What another program of the engine's host listens on can't be seen from here, nor what another `up` is about to
+//! take; the engine says so when the registry is started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +12,12 @@ use crate::layout::{LABEL_ASKED, LABEL_CLUSTER, LABEL_MODE};
 use crate::problem::Problem;
 use crate::spec::request::{PortRequest, Request};
 use crate::spec::{Port, RegistryName, Spec};
-use crate::steps;
+use crate::step::Ctx;
+use crate::steps::{self, Asked, PortTaken};
 
 /// Ports that are there to be had.
 #[derive(Debug, Default)]
-pub(super) struct Ports {
+pub struct Ports {
     /// Those that the cluster's record names.
     ours: BTreeMap<RegistryName, Port>,
     /// Those that somebody has, or has asked for.
@@ -24,7 +26,8 @@ pub(super) struct Ports {
 
 impl Ports {
     /// What can be known without an engine.
-    pub(super) fn offline(request: &Request) -> Self {
+    #[must_use]
+    pub fn offline(request: &Request) -> Self {
         let fixed = request.registries.iter().filter(|one| one.is_ours());
         let fixed = fixed.filter_map(|registry| match registry.port.value {
             PortRequest::Fixed(port) => Some(port.number()),
@@ -37,7 +40,7 @@ impl Ports {
     }
 
     /// What the engine knows: `current` is what the cluster's own record asks for.
-    pub(super) async fn look(
+    pub async fn look(
         docker: &dyn Docker,
         request: &Request,
         current: Option<&Spec>,
@@ -72,8 +75,16 @@ impl Ports {
         Ok(ports)
     }
 
+    /// Ports that are no longer to be had, whatever the engine knows.
+    #[must_use]
+    pub fn without(mut self, lost: &BTreeSet<Port>) -> Self {
+        self.ours.retain(|_, port| !lost.contains(port));
+        self.taken.extend(lost.iter().map(|port| port.number()));
+        self
+    }
+
     /// The port of a registry: the one that it has already, else the first from 5001 on that nobody has.
-    pub(super) fn free(&mut self, name: &RegistryName) -> Result<Port> {
+    pub fn free(&mut self, name: &RegistryName) -> Result<Port> {
         if let Some(port) = self.ours.get(name) {
             return Ok(*port);
         }
@@ -83,6 +94,54 @@ impl Ports {
             .ok_or_else(|| Problem::new("no port is free from 5001 on", "give one: --port N"))?;
         self.taken.insert(number);
         Ok(Port::new(number)?)
+    }
+}
+
+/// How often another port is tried: each try costs the start of a registry, and of nodes that are removed again.
+const TRIES: usize = 10;
+
+/// Resolves a request and runs `attempt` with the outcome; again with another port where the host has one taken that
+/// was chosen here for a registry that is new. An attempt that fails has to leave nothing of the registry.
+pub async fn with_free_ports<T>(
+    ctx: &Ctx,
+    request: &Request,
+    mut attempt: impl AsyncFnMut(Ctx, Spec, Option<Asked>) -> Result<T>,
+) -> Result<T> {
+    let mut lost = BTreeSet::new();
+    loop {
+        // A failed run stops what is beside it, and not the next one.
+        let mut of_attempt = ctx.clone();
+        of_attempt.stop = ctx.stop.child_token();
+        let asked = steps::asked(&*ctx.docker, &request.cluster.value).await?;
+        let current = asked.as_ref().map(|asked| &asked.current);
+        let mut ports = if request.has_auto() {
+            let known = Ports::look(&*ctx.docker, request, current).await?;
+            known.without(&lost)
+        } else {
+            Ports::default()
+        };
+        let mut chosen = BTreeSet::new();
+        let spec = request.resolve(&mut |name| {
+            let port = ports.free(name)?;
+            if !ports.ours.contains_key(name) {
+                chosen.insert(port);
+            }
+            Ok(port)
+        })?;
+        let error = match attempt(of_attempt, spec, asked).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let taken = error.downcast_ref::<PortTaken>().map(|taken| taken.port);
+        match taken.filter(|port| chosen.contains(port) && lost.len() < TRIES) {
+            Some(port) => {
+                ctx.note(format!(
+                    "port {port} of the engine's host is taken; trying another"
+                ));
+                lost.insert(port);
+            }
+            None => return Err(error),
+        }
     }
 }
 

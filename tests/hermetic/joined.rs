@@ -1,0 +1,190 @@
+//! Nodes that come and go without kind: one is joined by hand, one is lost, one is off the network.
+
+use std::sync::Mutex;
+
+use kindreg::docker::{Docker, ExecOutput};
+use kindreg::engine::{Event, Outcome};
+use kindreg::plan::{Verify, plan};
+use kindreg::report::{Condition, report};
+use kindreg::step::State;
+use kindreg::steps::{RECONFIGURE, asked};
+
+use crate::world::{NODE_IMAGE, World};
+
+const CONFIG: &str = "/etc/containerd/config.toml";
+
+/// A cluster of three, and a fourth node that somebody joined.
+async fn joined() -> World {
+    let world = World::new();
+    world.up().await.unwrap();
+    world
+        .kind
+        .join("c", "c-worker3", NODE_IMAGE, "kindreg-c")
+        .unwrap();
+    world
+}
+
+/// Titles of the steps that a next `up` applies.
+async fn applied(world: &World) -> Vec<String> {
+    let titles = Mutex::new(Vec::new());
+    let told = |event| {
+        if let Event::Started { step, .. } = event {
+            titles.lock().unwrap().push(step);
+        }
+    };
+    world.up_with(&world.ctx(), &told).await.unwrap();
+    titles.into_inner().unwrap()
+}
+
+/// What every step but those that are Ready says.
+async fn drift(world: &World) -> Vec<String> {
+    let plan = plan(&world.spec, &[], Verify::EveryNode);
+    let ctx = world.ctx();
+    let states = kindreg::engine::preview(&plan, &ctx).await.unwrap();
+    let differing = states.into_iter().filter_map(|(step, state)| match state {
+        State::Ready => None,
+        State::Missing => Some(step.title()),
+        State::Drifted(why) => Some(format!("{}: {why}", step.title())),
+    });
+    differing.collect()
+}
+
+#[tokio::test]
+async fn a_node_joined_later_gets_what_it_lacks_and_is_proven() {
+    let world = joined().await;
+    let others = world.docker.files("c-worker").all("/");
+    assert_eq!(
+        drift(&world).await,
+        [
+            "containerd of every node looks into certs.d: no config_path on c-worker3",
+            "trust in every node: nothing on c-worker3",
+            "password in every node: nothing on c-worker3",
+            "push of a proof image to localhost:5001",
+            "proof: a pod on every node pulls from registry.test:5001: not proven: c-worker3",
+        ]
+    );
+    let asked = asked(&*world.docker, &world.spec.cluster).await.unwrap();
+    let found = report(&world.ctx(), &asked.unwrap(), &world.spec).await;
+    let found = found.unwrap();
+    assert_eq!(found.state, Condition::Missing);
+    let node = found.nodes.last().unwrap();
+    assert_eq!((node.name.as_str(), node.running), ("c-worker3", true));
+    assert_eq!(node.trust, Some(Condition::Missing));
+    assert_eq!(node.proven, Vec::<String>::new());
+    assert_eq!(found.nodes[0].differs, Vec::<String>::new());
+
+    let before = world.docker.journal().len();
+    assert_eq!(applied(&world).await.len(), 5);
+    let journal = world.docker.journal().split_off(before);
+    assert_eq!(
+        others,
+        world.docker.files("c-worker").all("/"),
+        "the other nodes stay as they are"
+    );
+    let config = world.docker.files("c-worker3").read(CONFIG).unwrap();
+    assert!(String::from_utf8(config).unwrap().contains("config_path"));
+    let restarts = journal
+        .iter()
+        .filter(|it| it.contains("restart containerd"));
+    assert_eq!(restarts.count(), 1, "{journal:#?}");
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+
+    world.down().await.unwrap();
+    assert_eq!(world.left().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_joined_node_is_served_though_any_call_fails_once() {
+    let calls = {
+        let world = joined().await;
+        let before = world.docker.calls();
+        world.up().await.unwrap();
+        world.docker.calls() - before
+    };
+    for number in (1..=calls).step_by(2) {
+        let world = joined().await;
+        let call = world.docker.calls() + number;
+        world
+            .docker
+            .fail_call(call, kindreg::docker::fake::Fault::Error);
+        let _ = world.up().await;
+        world.up().await.unwrap();
+        assert_eq!(
+            world.up().await.unwrap(),
+            Outcome::Unchanged,
+            "call {number}"
+        );
+        world.down().await.unwrap();
+        assert_eq!(world.left().await, Vec::<String>::new(), "call {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_containerd_that_can_t_be_configured_is_named_and_nothing_is_rolled_back() {
+    for config in [
+        "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.x]\n",
+        "nonsense",
+    ] {
+        let world = joined().await;
+        let node = world.docker.files("c-worker3");
+        node.write(CONFIG, 0o644, config).unwrap();
+        let error = world.up().await.unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("containerd of node c-worker3"),
+            "{config}: {text}"
+        );
+        assert_eq!(node.read(CONFIG).unwrap(), config.as_bytes());
+        assert!(world.docker.container("c-worker").await.unwrap().is_some());
+    }
+    let world = joined().await;
+    world.docker.on_script(RECONFIGURE, |_, _, _| ExecOutput {
+        code: 1,
+        stdout: Vec::new(),
+        stderr: b"CRI does not load\n".to_vec(),
+    });
+    let text = format!("{:#}", world.up().await.unwrap_err());
+    assert!(text.contains("CRI does not load"), "{text}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_is_told_and_can_t_be_repaired() {
+    let world = World::new();
+    world.up().await.unwrap();
+    world.docker.remove("c-worker2").await.unwrap();
+    assert_eq!(drift(&world).await, ["3 node containers: gone: c-worker2"]);
+    let error = world.up().await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("nodes of cluster c are gone: c-worker2"),
+        "{error:#}"
+    );
+    let hint = kindreg::doctor::hint(&error).unwrap();
+    assert!(hint.contains("kindreg down --name c"), "{hint}");
+    assert!(world.docker.container("c-worker").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_stopped_or_left_the_network_comes_back() {
+    let world = World::new();
+    world.up().await.unwrap();
+    world.docker.end_process("c-worker", 137);
+    world.docker.disconnect("kindreg-c", "c-worker2");
+    let said = drift(&world).await;
+    assert_eq!(
+        said[0],
+        "3 node containers: not running: c-worker; not on network kindreg-c: c-worker2"
+    );
+    assert_eq!(said[1..], ["all nodes Ready: not Ready: c-worker"]);
+    assert_eq!(applied(&world).await, ["3 node containers"]);
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+
+    // The control plane says whose the cluster is.
+    world.docker.disconnect("kindreg-c", "c-control-plane");
+    let error = world.up().await.unwrap_err();
+    assert_eq!(
+        kindreg::doctor::exit(&error),
+        kindreg::problem::Exit::Foreign
+    );
+}
