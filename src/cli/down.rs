@@ -75,8 +75,13 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
         return Ok(Exit::Done);
     };
     if arguments.dry_run {
-        for thing in sweep::list(&*session.docker, &shared.name).await? {
-            printer.out(&thing.to_string());
+        let things = sweep::list(&*session.docker, &shared.name).await?;
+        let things: Vec<String> = things.iter().map(ToString::to_string).collect();
+        if shared.json {
+            let product = json!({"cluster": shared.name, "removes": things});
+            printer.out(&product.to_string());
+        } else if !things.is_empty() {
+            printer.out(&things.join("\n"));
         }
         return Ok(Exit::Done);
     }

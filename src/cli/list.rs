@@ -10,7 +10,7 @@ use crate::report;
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kindreg list\n  kindreg list --json")]
+#[command(after_help = "Examples:\n  kindreg list\n  kindreg list --json | jq -r '.[].cluster'")]
 pub(super) struct Arguments {}
 
 pub(super) async fn run(shared: &Shared, _: &Arguments, printer: Printer) -> Result<Exit> {

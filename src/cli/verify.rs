@@ -12,7 +12,8 @@ use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kindreg verify --name workshop\n  kindreg verify --strict\n\n\
+    after_help = "Examples:\n  kindreg verify --name workshop\n  kindreg verify --strict\n  \
+    kindreg verify --json | jq '.nodes[] | select(.pull != \"proven\")'\n\n\
     Exit code 3 where a node can't pull, with the node's own words. It repairs nothing; `kindreg up` does."
 )]
 pub(super) struct Arguments {

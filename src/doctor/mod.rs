@@ -5,6 +5,7 @@ use anyhow::Error;
 use crate::docker::DockerError;
 use crate::docker::address::AddressError;
 use crate::kind::KindError;
+use crate::kube::KubeError;
 use crate::login::LoginError;
 use crate::problem::{Exit, Problem};
 
@@ -17,13 +18,17 @@ pub fn hint(error: &Error) -> Option<String> {
         return Some(problem.hint().to_owned());
     }
     if let Some(error) = error.downcast_ref::<DockerError>() {
-        return docker(error);
+        return Some(docker(error));
     }
     if error.is::<AddressError>() {
         return Some("see which engines docker knows: docker context ls".to_owned());
     }
     if let Some(error) = error.downcast_ref::<LoginError>() {
         return Some(login(error));
+    }
+    if error.is::<KubeError>() {
+        let text = "give the API server time with --timeout, or see: docker exec CLUSTER-control-plane journalctl -u kubelet";
+        return Some(text.to_owned());
     }
     error.downcast_ref::<KindError>().map(kind)
 }
@@ -36,7 +41,7 @@ pub fn exit(error: &Error) -> Exit {
         .map_or(Exit::Failed, Problem::exit)
 }
 
-fn docker(error: &DockerError) -> Option<String> {
+fn docker(error: &DockerError) -> String {
     let text = match error {
         DockerError::Unreachable { .. } => {
             "start it (systemctl start docker, or Docker Desktop), or name another one: --docker-host, DOCKER_HOST, \
@@ -55,9 +60,10 @@ fn docker(error: &DockerError) -> Option<String> {
         DockerError::NameTaken { .. } => {
             "another program made it meanwhile; try again, or choose another --name"
         }
-        DockerError::Gone { .. } | DockerError::Other { .. } => return None,
+        DockerError::Gone { .. } => "another program removed it meanwhile; try again",
+        DockerError::Other { .. } => "the engine's own log says more: journalctl -u docker",
     };
-    Some(text.to_owned())
+    text.to_owned()
 }
 
 fn login(error: &LoginError) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use super::{cluster, nodes};
@@ -123,7 +123,11 @@ impl Nodes {
             }
             ctx.pause(PACE).await?;
         }
-        bail!("kind has started no nodes in {} s", ctx.patience.as_secs())
+        Err(Problem::new(
+            format!("kind has started no nodes in {} s", ctx.patience.as_secs()),
+            "give it more with --timeout, or see what the engine is at: docker events",
+        )
+        .into())
     }
 
     fn all_run(&self, found: &[Container]) -> bool {
@@ -150,15 +154,25 @@ impl Nodes {
         Ok(deleted?)
     }
 
+    fn stuck(&self, what: &str, node: &Container) -> Problem {
+        Problem::new(
+            format!("can't {what} node {}", node.name),
+            format!(
+                "make the cluster anew: kindreg down --name {0} && kindreg up --name {0}",
+                self.name()
+            ),
+        )
+    }
+
     /// Every node runs, and is where it finds the registry.
     async fn revive(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
         for node in found.iter().filter(|node| !self.is_connected(node)) {
             let connected = ctx.docker.connect(&self.network(), &node.name, &[]).await;
-            connected.with_context(|| format!("can't connect node {}", node.name))?;
+            connected.with_context(|| self.stuck("connect", node))?;
         }
         for node in found.iter().filter(|node| !runs(node)) {
             let started = ctx.docker.start(&node.name).await;
-            started.with_context(|| format!("can't start node {}", node.name))?;
+            started.with_context(|| self.stuck("start", node))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 
 use super::our_container;
@@ -42,6 +42,16 @@ impl Service {
         Layout::of(&self.cluster).registry(&self.registry.name)
     }
 
+    fn ailing(&self, how: &str) -> Problem {
+        Problem::new(
+            format!("the registry {how}"),
+            format!(
+                "see what it says: docker logs {}, which `up --keep-on-failure` leaves there",
+                self.container()
+            ),
+        )
+    }
+
     fn explain(&self, cause: DockerError) -> anyhow::Error {
         let port = self.registry.port;
         if !matches!(cause, DockerError::PortTaken { .. }) {
@@ -55,21 +65,19 @@ impl Service {
             ),
         ))
     }
-}
 
-impl Service {
     /// Why it does not serve, by its log.
     fn ended(&self, log: &str) -> anyhow::Error {
-        let error = anyhow!("the registry ended at once; its last words: {log}");
-        match self.registry.upstream() {
+        let problem = match self.registry.upstream() {
             // https://github.com/distribution/distribution/issues/4490
-            Some(upstream) => error.context(Problem::new(
+            Some(upstream) => Problem::new(
                 format!("the cache of {upstream} does not start where it can't reach {upstream}"),
                 "see to its name, its port and its CA (upstream_ca), or leave mirror_of out; \
                  where there is no network, mirror_of = \"*\" is a registry that one pushes to",
-            )),
-            None => error,
-        }
+            ),
+            None => self.ailing("ended at once"),
+        };
+        anyhow!("its last words: {log}").context(problem)
     }
 }
 
@@ -114,7 +122,7 @@ impl Step for Service {
             }
             ctx.pause(PACE).await?;
         }
-        bail!("the registry runs and accepts no connection; see: docker logs {container}")
+        Err(self.ailing("runs and accepts no connection").into())
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

@@ -1,5 +1,9 @@
 //! Clusters side by side: none is in another's way, and the end of one leaves the others alone.
 
+use std::net::TcpListener;
+
+use serde_json::Value;
+
 use crate::support::{Kubeconfig, Scene, docker};
 
 #[test]
@@ -70,4 +74,41 @@ fn down_all_ends_every_cluster_and_nothing_else() {
         .run()
         .exits(0)
         .prints("Nothing to do");
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn ports_that_are_found_at_once_do_not_collide() {
+    // A program of the engine's host, of which the engine knows nothing.
+    let taken = TcpListener::bind("127.0.0.1:5001").expect("port 5001 is free");
+    let one = Scene::new("e2e-auto1", 5002, Kubeconfig::Absent);
+    let two = Scene::new("e2e-auto2", 5003, Kubeconfig::Absent);
+    let auto = |scene: &Scene| {
+        let flags = ["up", "--port", "auto", "--json", "--name", scene.cluster];
+        scene.call(&flags)
+    };
+    let running = [&one, &two].map(|scene| auto(scene).start());
+    let mut ports = running.map(|run| {
+        let up = run
+            .end()
+            .exits(0)
+            .says("port 5001 of the engine's host is taken");
+        println!("   up in {:.1} s", up.took.as_secs_f64());
+        let made: Value = serde_json::from_str(&up.stdout).unwrap();
+        made["registries"][0]["local"].as_str().unwrap().to_owned()
+    });
+    ports.sort();
+    assert_eq!(ports, ["localhost:5002", "localhost:5003"]);
+    for scene in [&one, &two] {
+        // From then on the port is the cluster's.
+        let again = auto(scene).run().exits(0);
+        let made: Value = serde_json::from_str(&again.stdout).unwrap();
+        assert_eq!(made["changed"], false, "{again}");
+        scene.verify().run().exits(0);
+    }
+    for scene in [&one, &two] {
+        scene.down().run().exits(0);
+    }
+    drop(taken);
+    two.is_as_before();
 }

@@ -9,9 +9,7 @@ use kindreg::report::{Condition, report};
 use kindreg::step::State;
 use kindreg::steps::{RECONFIGURE, asked};
 
-use crate::world::{NODE_IMAGE, World};
-
-const CONFIG: &str = "/etc/containerd/config.toml";
+use crate::world::{CONTAINERD_CONFIG, NODE_IMAGE, World};
 
 /// A cluster of three, and a fourth node that somebody joined.
 async fn joined() -> World {
@@ -81,7 +79,11 @@ async fn a_node_joined_later_gets_what_it_lacks_and_is_proven() {
         world.docker.files("c-worker").all("/"),
         "the other nodes stay as they are"
     );
-    let config = world.docker.files("c-worker3").read(CONFIG).unwrap();
+    let config = world
+        .docker
+        .files("c-worker3")
+        .read(CONTAINERD_CONFIG)
+        .unwrap();
     assert!(String::from_utf8(config).unwrap().contains("config_path"));
     let restarts = journal
         .iter()
@@ -127,14 +129,14 @@ async fn a_containerd_that_can_t_be_configured_is_named_and_nothing_is_rolled_ba
     ] {
         let world = joined().await;
         let node = world.docker.files("c-worker3");
-        node.write(CONFIG, 0o644, config).unwrap();
+        node.write(CONTAINERD_CONFIG, 0o644, config).unwrap();
         let error = world.up().await.unwrap_err();
         let text = format!("{error:#}");
         assert!(
             text.contains("containerd of node c-worker3"),
             "{config}: {text}"
         );
-        assert_eq!(node.read(CONFIG).unwrap(), config.as_bytes());
+        assert_eq!(node.read(CONTAINERD_CONFIG).unwrap(), config.as_bytes());
         assert!(world.docker.container("c-worker").await.unwrap().is_some());
     }
     let world = joined().await;

@@ -26,6 +26,9 @@ pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindr
 /// The node image of the world.
 pub(crate) const NODE_IMAGE: &str = "kindest/node:v1.34.4";
 
+/// containerd's own configuration in a node.
+pub(crate) const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+
 /// What a test works with.
 pub(crate) struct World {
     pub(crate) docker: Arc<FakeDocker>,
@@ -135,29 +138,24 @@ impl World {
             }
             success()
         });
-        docker.on_script(HAND_OVER, |files, arguments, input| {
+        let (kubelet, containerd) = ("/var/lib/kubelet/config.json", CONTAINERD_CONFIG);
+        for (name, file, effect) in [
+            (HAND_OVER, kubelet, "restart kubelet"),
+            (RECONFIGURE, containerd, "restart containerd"),
+        ] {
+            docker.on_script(name, move |files, arguments, input| {
+                assert_eq!(arguments, [input.len().to_string()], "the whole file came");
+                files.write(file, 0o600, input).unwrap();
+                files.effect(effect);
+                success()
+            });
+        }
+        docker.on_script(REVOKE, move |files, arguments, input| {
             assert_eq!(arguments, [input.len().to_string()], "the whole file came");
-            files
-                .write("/var/lib/kubelet/config.json", 0o600, input)
-                .unwrap();
-            files.effect("restart kubelet");
-            success()
-        });
-        docker.on_script(RECONFIGURE, |files, arguments, input| {
-            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
-            files
-                .write("/etc/containerd/config.toml", 0o644, input)
-                .unwrap();
-            files.effect("restart containerd");
-            success()
-        });
-        docker.on_script(REVOKE, |files, arguments, input| {
-            assert_eq!(arguments, [input.len().to_string()], "the whole file came");
-            let config = "/var/lib/kubelet/config.json";
             if input.is_empty() {
-                let _ = files.remove(config);
+                let _ = files.remove(kubelet);
             } else {
-                files.write(config, 0o600, input).unwrap();
+                files.write(kubelet, 0o600, input).unwrap();
             }
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
             success()

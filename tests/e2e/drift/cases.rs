@@ -1,0 +1,169 @@
+//! What somebody does to a cluster whose settings stay the same.
+
+use super::{
+    CLUSTER, CONFIG_MAP, CONTAINERD, Drift, HOSTING, NODES, PASSWORD, READY, REGISTRY, TRUST,
+};
+use crate::support::{Scene, docker, exec, kubectl, nodes, sh, write_in};
+
+/// How it is done, and how it has to be told and repaired.
+type Case = (fn(&Scene), Drift);
+
+/// Everything, in an order in which one does not hide another.
+pub(super) fn all(scene: &Scene) -> Vec<Case> {
+    let mut all = nodes_files(scene);
+    all.extend(registrys(scene));
+    all.extend(nodes_containers(scene));
+    all.extend(clusters_and_hosts(scene));
+    all
+}
+
+fn disconnect(container: &str) {
+    docker(&["network", "disconnect", "kindreg-e2e-drift", container]);
+}
+
+fn stop(container: &str) {
+    docker(&["stop", "-t", "2", container]);
+}
+
+fn nodes_files(scene: &Scene) -> Vec<Case> {
+    let domain = scene.domain();
+    let [_, one, two] = nodes(CLUSTER).try_into().unwrap();
+    let proof = format!("proof: a pod on every node pulls from {domain}");
+    vec![
+        (
+            |scene| {
+                let path = format!("/etc/containerd/certs.d/{}/hosts.toml", scene.domain());
+                exec("e2e-drift-worker", &["rm", &path]);
+            },
+            Drift::new(
+                "a hosts.toml removed",
+                TRUST,
+                format!("{domain}/hosts.toml on {one}"),
+            )
+            .proven(scene),
+        ),
+        (
+            |scene| {
+                let path = format!("/etc/containerd/certs.d/{}/ca.crt", scene.domain());
+                write_in("e2e-drift-worker2", &path, "another\n");
+            },
+            Drift::new("a CA changed", TRUST, format!("{domain}/ca.crt on {two}")).proven(scene),
+        ),
+        (
+            |_| {
+                let script = "sed -i /config_path/d /etc/containerd/config.toml; systemctl restart containerd";
+                sh("e2e-drift-worker", script);
+            },
+            Drift::new(
+                "config_path removed",
+                CONTAINERD,
+                format!("no config_path on {one}"),
+            )
+            .proven(scene),
+        ),
+        (
+            |_| write_in("e2e-drift-worker2", "/var/lib/kubelet/config.json", "{}"),
+            Drift::new(
+                "a node's password removed",
+                PASSWORD,
+                format!("nothing on {two}"),
+            )
+            .proven(scene),
+        ),
+        (
+            |_| {
+                exec(
+                    "e2e-drift-worker2",
+                    &["rm", "/var/lib/kindreg/proof/registry"],
+                );
+            },
+            Drift::new(
+                "a proof's note removed",
+                proof,
+                format!("not proven: {two}"),
+            )
+            .proven(scene),
+        ),
+    ]
+}
+
+fn registrys(scene: &Scene) -> Vec<Case> {
+    let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
+    let off = format!("it is not on network kindreg-{CLUSTER}");
+    vec![
+        (
+            |scene| stop(&scene.registry()),
+            Drift::new(
+                "the registry stopped",
+                service.clone(),
+                "it stopped with exit code",
+            ),
+        ),
+        (
+            |scene| disconnect(&scene.registry()),
+            Drift::new("the registry disconnected", REGISTRY, off)
+                .repaired_with([service.clone()])
+                .proven(scene),
+        ),
+        (
+            |scene| {
+                docker(&["rm", "-f", &scene.registry()]);
+            },
+            Drift::missing("the registry removed", REGISTRY)
+                .repaired_with([service])
+                .proven(scene),
+        ),
+    ]
+}
+
+fn nodes_containers(_: &Scene) -> Vec<Case> {
+    let [control_plane, one, two] = nodes(CLUSTER).try_into().unwrap();
+    let off = format!("not on network kindreg-{CLUSTER}: {two}");
+    let stopped = |done, node| Drift::new(done, NODES, format!("not running: {node}"));
+    vec![
+        (
+            |_| stop("e2e-drift-worker"),
+            stopped("a node stopped", one).perhaps_with(&[READY]),
+        ),
+        (
+            |_| stop("e2e-drift-control-plane"),
+            stopped("the control plane stopped", control_plane).perhaps_with(&[CONFIG_MAP, READY]),
+        ),
+        (
+            |_| disconnect("e2e-drift-worker2"),
+            Drift::new("a node disconnected", NODES, off).perhaps_with(&[READY]),
+        ),
+    ]
+}
+
+fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
+    let host = format!(
+        "trust of the engine's host: /etc/docker/certs.d/{}",
+        scene.domain()
+    );
+    vec![
+        (
+            |_| {
+                kubectl(CLUSTER, &[&["delete"], &HOSTING[..]].concat());
+            },
+            Drift::missing("the ConfigMap deleted", CONFIG_MAP),
+        ),
+        (
+            |_| {
+                let patch = [
+                    "-p",
+                    r#"{"data": {"localRegistryHosting.v1": "host: elsewhere\n"}}"#,
+                ];
+                kubectl(CLUSTER, &[&["patch"], &HOSTING[..], &patch].concat());
+            },
+            Drift::new("the ConfigMap edited", CONFIG_MAP, "it says something else"),
+        ),
+        (
+            |scene| {
+                let file = scene.host_certs().join("kindreg-e2e-drift.crt");
+                std::fs::remove_file(file).unwrap();
+            },
+            Drift::missing("the host's CA removed", host),
+        ),
+    ]
+}
