@@ -107,6 +107,30 @@ fn remove_proofs(docker: &FakeDocker) {
     docker.on_script("kindreg-delete-manifest", |_, _, _| success());
 }
 
+/// Lines of `/etc/hosts` are kept and forgotten.
+fn emulate_hosts(docker: &FakeDocker) {
+    for name in [KEEP_HOSTS, FORGET_HOSTS] {
+        docker.on_script(name, move |files, _, _| {
+            let text =
+                |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
+            let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
+            let lines = before.split_inclusive('\n');
+            let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
+            files.write("/etc/hosts", 0o644, others + &ours).unwrap();
+            if name == FORGET_HOSTS {
+                for path in [
+                    "/var/lib/kindreg/hosts",
+                    "/var/lib/kindreg/hosts.sh",
+                    DROP_IN,
+                ] {
+                    let _ = files.remove(path);
+                }
+            }
+            success()
+        });
+    }
+}
+
 impl World {
     /// A machine with both images and an engine, and nothing of ours.
     pub(crate) fn new() -> Self {
@@ -160,26 +184,7 @@ impl World {
             let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
             success()
         });
-        for name in [KEEP_HOSTS, FORGET_HOSTS] {
-            docker.on_script(name, move |files, _, _| {
-                let text =
-                    |path: &str| String::from_utf8(files.read(path).unwrap_or_default()).unwrap();
-                let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
-                let lines = before.split_inclusive('\n');
-                let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
-                files.write("/etc/hosts", 0o644, others + &ours).unwrap();
-                if name == FORGET_HOSTS {
-                    for path in [
-                        "/var/lib/kindreg/hosts",
-                        "/var/lib/kindreg/hosts.sh",
-                        DROP_IN,
-                    ] {
-                        let _ = files.remove(path);
-                    }
-                }
-                success()
-            });
-        }
+        emulate_hosts(&docker);
         docker.on_script(RENAME, |files, arguments, _| {
             let [folder] = arguments else {
                 panic!("rename takes a folder")
