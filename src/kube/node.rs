@@ -133,7 +133,7 @@ impl NodeKube {
         };
         match answer {
             // It is not set up yet, or has too much to do: asking again helps, as where nothing answers.
-            Answer::Refused { reason, message } if goes_away(method, &reason) => {
+            Answer::Refused { reason, message } if goes_away(method, &reason, &message) => {
                 Err(KubeError::Unreachable(format!("{reason}: {message}")))
             }
             answer => Ok(answer),
@@ -165,11 +165,13 @@ impl NodeKube {
     }
 }
 
-/// Whether a refusal goes away by itself. An administrator may read everything, once kubeadm has bound the role.
-fn goes_away(method: Method, reason: &str) -> bool {
+/// Whether a refusal goes away by itself. An administrator may do everything, once kubeadm has bound the role and an API
+/// server that has just begun has read that; quotas and policies forbid writes in other words:
+/// <https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/handlers/responsewriters/errors.go>.
+fn goes_away(method: Method, reason: &str, message: &str) -> bool {
     match reason {
         "ServiceUnavailable" | "TooManyRequests" | "ServerTimeout" | "Timeout" => true,
-        "Forbidden" => method == Method::Get,
+        "Forbidden" => method == Method::Get || message.contains("is forbidden: User \""),
         _ => false,
     }
 }

@@ -163,3 +163,22 @@ async fn a_refusal_carries_reason_and_message() {
         ("POST", "/pods", "Forbidden: no service account")
     );
 }
+
+#[tokio::test]
+async fn an_api_server_that_does_not_know_its_administrator_yet_is_not_there_yet() {
+    let (docker, kube) = node().await;
+    docker.start("node").await.unwrap();
+    docker.files("node").write(ADMIN_CONF, 0o600, "").unwrap();
+    let said =
+        "configmaps is forbidden: User \"kubernetes-admin\" cannot create resource \"configmaps\"";
+    kubectl(
+        move |_, _, _| Err(format!("Error from server (Forbidden): {said}")),
+        &docker,
+    );
+    let map = json!({ "metadata": { "name": "a" } });
+    let refused = kube.put("/configmaps", &map).await.unwrap_err();
+    assert!(
+        matches!(&refused, KubeError::Unreachable(why) if why.contains(said)),
+        "{refused}"
+    );
+}
