@@ -176,6 +176,9 @@ pub enum Pull {
     /// It went over verified TLS.
     #[serde(rename = "proven")]
     Proven,
+    /// The registry answered over verified TLS, and nothing was pulled: somebody else runs it, and no image is named.
+    #[serde(rename = "answered")]
+    Answered,
     /// It failed.
     #[serde(rename = "refused")]
     Refused,

@@ -249,10 +249,9 @@ fn next(spec: &Spec, registry: &Registry, context: &str) -> String {
 
 /// What nodes do with which registries: of an external one without an image for the proof they have an answer.
 fn story(registries: &[&Registry], pull: &str, answer: &str) -> String {
+    let is_pulled = |registry: &Registry| registry.external().is_none_or(|it| it.proof.is_some());
     let named = |pulled: bool| {
-        let all = registries
-            .iter()
-            .filter(|one| one.proof_is_an_answer() != pulled);
+        let all = registries.iter().filter(|one| is_pulled(one) == pulled);
         all.map(|one| one.domain()).collect::<Vec<_>>().join(", ")
     };
     match (named(true), named(false)) {

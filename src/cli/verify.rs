@@ -7,7 +7,6 @@ use super::session::Session;
 use super::{Shared, status};
 use crate::problem::Exit;
 use crate::report::{Negative, NodeVerification, Pull, WithoutCa, verification};
-use crate::spec::Registry;
 use crate::steps;
 use crate::ui::Printer;
 
@@ -42,11 +41,8 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     if shared.json {
         printer.out(&serde_json::to_string(&found)?);
     } else {
-        // What is pushed nowhere and named nowhere can't be pulled.
-        let answering = spec.externals().filter(|one| one.proof_is_an_answer());
-        let answering: Vec<String> = answering.map(Registry::domain).collect();
         for node in &found.nodes {
-            printer.out(&line(node, &answering));
+            printer.out(&line(node));
         }
     }
     match failure {
@@ -55,7 +51,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     }
 }
 
-fn line(proof: &NodeVerification, answering: &[String]) -> String {
+fn line(proof: &NodeVerification) -> String {
     let NodeVerification {
         node,
         registry,
@@ -71,12 +67,10 @@ fn line(proof: &NodeVerification, answering: &[String]) -> String {
     let why = why.as_deref().unwrap_or("nothing is known");
     match pull {
         Pull::Proven => {
-            let pulls = if answering.contains(registry) {
-                "has an answer of"
-            } else {
-                "pulls from"
-            };
-            format!("proven      {node} {pulls} {registry} over verified TLS{without}")
+            format!("proven      {node} pulls from {registry} over verified TLS{without}")
+        }
+        Pull::Answered => {
+            format!("proven      {node} has an answer of {registry} over verified TLS")
         }
         Pull::Refused => format!("refused     {node} can't pull from {registry}{without}: {why}"),
         Pull::NotProven => format!("not proven  {node} with {registry}{without}: {why}"),

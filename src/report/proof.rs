@@ -32,7 +32,7 @@ impl Found {
     }
 }
 
-/// Proves every registry but mirrors, to which nothing can be pushed; every node is in the table, and the first failure beside it.
+/// Proves every registry; every node is in the table, and the first failure beside it.
 ///
 /// # Errors
 /// The engine can't be asked for the nodes.
@@ -43,10 +43,10 @@ pub async fn verification(
 ) -> Result<(Verification, Option<Error>)> {
     let names = steps::node_names(spec, &steps::nodes(&*ctx.docker, spec).await?);
     let (mut registries, mut nodes, mut failure) = (Vec::new(), Vec::new(), None);
-    for registry in spec.registries.iter().filter(|it| it.mirror_of.is_none()) {
+    for registry in &spec.registries {
         let found = prove(ctx, spec, registry, negative).await;
         let domain = registry.domain();
-        nodes.extend(names.iter().map(|node| row(node, &domain, &found)));
+        nodes.extend(names.iter().map(|node| row(node, registry, &found)));
         registries.push(domain);
         failure = failure.or(found.failure);
     }
@@ -102,11 +102,13 @@ async fn prove_external(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Found {
     found
 }
 
-fn row(node: &str, registry: &str, found: &Found) -> NodeVerification {
+fn row(node: &str, registry: &Registry, found: &Found) -> NodeVerification {
     let verdict = |of: &Option<Verdicts>| of.as_ref().map(|verdicts| verdicts.get(node).cloned());
+    let named = registry.external().is_none_or(|it| it.proof.is_some());
     let gone = "it is gone".to_owned();
     let (pull, why) = match verdict(&found.positive) {
-        Some(Some(Verdict::Proven)) => (Pull::Proven, None),
+        Some(Some(Verdict::Proven)) if named => (Pull::Proven, None),
+        Some(Some(Verdict::Proven)) => (Pull::Answered, None),
         Some(Some(Verdict::Open(why) | Verdict::Refused(why))) => (Pull::Refused, Some(why)),
         Some(None) => (Pull::Refused, Some(gone)),
         None => (
@@ -116,7 +118,7 @@ fn row(node: &str, registry: &str, found: &Found) -> NodeVerification {
     };
     NodeVerification {
         node: node.to_owned(),
-        registry: registry.to_owned(),
+        registry: registry.domain(),
         pull,
         why,
         without_ca: match verdict(&found.negative) {

@@ -50,6 +50,9 @@ impl Spec {
     }
 }
 
+/// What is longer says nothing to people.
+const LONGEST: usize = 80;
+
 type Fields = Map<String, Value>;
 
 fn fields(spec: &Spec) -> Fields {
@@ -75,11 +78,20 @@ fn compared(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
     let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
     keys.sort();
     keys.dedup();
-    let differing = keys
+    let values = keys
         .into_iter()
-        .filter(|key| old.get(*key) != new.get(*key));
+        .map(|key| (key, old.get(key), new.get(key)));
+    let differing = values.filter(|(_, old, new)| old != new);
     differing
-        .map(|key| format!("{of}{key} {} → {}", word(old.get(key)), word(new.get(key))))
+        .map(|(key, old, new)| {
+            let (old, new) = (word(old), word(new));
+            // A CA, or a whole kind configuration.
+            if old.len().max(new.len()) > LONGEST {
+                format!("{of}another {key}")
+            } else {
+                format!("{of}{key} {old} → {new}")
+            }
+        })
         .collect()
 }
 

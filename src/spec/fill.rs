@@ -44,16 +44,23 @@ impl RegistryRequest {
     /// The registry that flags are about, where no file names any.
     fn become_like(mut self, old: &Registry) -> Self {
         self.fill(old);
-        self.backend = old.backend.clone();
-        self.name = kept(&old.name);
-        self.names = old.names.iter().map(kept).collect();
-        self.mirror_of = old.mirror_of.as_ref().map(kept);
-        self.upstream_ca = old.upstream_ca.as_ref().map(kept);
-        self.data = old.data;
-        if self.auth == Auth::default() {
-            self.auth = old.auth;
+        // Field by field, so that a new one can't be forgotten here.
+        Self {
+            name: kept(&old.name),
+            host: self.host,
+            port: self.port,
+            backend: old.backend.clone(),
+            image: self.image,
+            names: old.names.iter().map(kept).collect(),
+            data: old.data,
+            mirror_of: old.mirror_of.as_ref().map(kept),
+            upstream_ca: old.upstream_ca.as_ref().map(kept),
+            auth: if self.auth == Auth::default() {
+                old.auth
+            } else {
+                self.auth
+            },
         }
-        self
     }
 }
 

@@ -156,13 +156,6 @@ impl Registry {
         self.external().is_none()
     }
 
-    /// Whether its proof is that it answers: nothing is pushed to it, and no image of it is named.
-    #[must_use]
-    pub fn proof_is_an_answer(&self) -> bool {
-        self.external()
-            .is_some_and(|external| external.proof.is_none())
-    }
-
     /// Whether the engine's host can be given a CA for it: one that a public CA vouches for needs none.
     #[must_use]
     pub fn has_ca(&self) -> bool {

@@ -65,9 +65,7 @@ impl Service {
             ),
         ))
     }
-}
 
-impl Service {
     /// Why it does not serve, by its log.
     fn ended(&self, log: &str) -> anyhow::Error {
         let problem = match self.registry.upstream() {
