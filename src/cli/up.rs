@@ -113,7 +113,9 @@ async fn attempt(
     if asked.is_none() {
         support(&session.docker.info().await?)?;
     }
-    refuse_another_cluster(&spec, asked.as_ref())?;
+    if let Some(asked) = &asked {
+        refuse_another_cluster(&ctx, &spec, asked).await?;
+    }
     let earlier = asked
         .as_ref()
         .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
@@ -137,8 +139,8 @@ async fn attempt(
 }
 
 /// What `up` can't change.
-fn refuse_another_cluster(spec: &Spec, asked: Option<&Asked>) -> Result<()> {
-    let Some(change) = asked.and_then(|asked| asked.current.unchangeable(spec)) else {
+async fn refuse_another_cluster(ctx: &Ctx, spec: &Spec, asked: &Asked) -> Result<()> {
+    let Some(change) = asked.unchangeable(&*ctx.docker, spec).await? else {
         return Ok(());
     };
     let name = &spec.cluster;

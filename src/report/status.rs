@@ -20,7 +20,7 @@ use crate::steps::{self, Asked, PerNode};
 /// The engine does not answer, or a name is somebody else's.
 pub async fn report(ctx: &Ctx, asked: &Asked, wanted: &Spec) -> Result<Report> {
     let current = &asked.current;
-    let unchangeable = current.unchangeable(wanted);
+    let unchangeable = asked.unchangeable(&*ctx.docker, wanted).await?;
     // What no `up` can do is told, and the rest is compared with what is.
     let spec = if unchangeable.is_some() {
         current

@@ -1,5 +1,7 @@
 //! What differs between two Specs of one cluster, in words; and what of it no `up` can change.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::{RegistryName, Spec};
@@ -26,8 +28,9 @@ impl Spec {
     }
 
     /// What `up` can't change: kind can't remake its nodes, and a registry's images are not thrown away in passing.
+    /// `there` are the registries that came to be, which not all that were asked for need have done.
     #[must_use]
-    pub fn unchangeable(&self, wanted: &Self) -> Option<String> {
+    pub fn unchangeable(&self, wanted: &Self, there: &BTreeSet<RegistryName>) -> Option<String> {
         let nodes = |spec: &Self| (spec.control_planes.number(), spec.workers.number());
         let ((planes, workers), (new_planes, new_workers)) = (nodes(self), nodes(wanted));
         let kept = |name: &RegistryName| wanted.ours().any(|new| new.name == *name);
@@ -41,7 +44,9 @@ impl Spec {
         } else if self.kind_config != wanted.kind_config {
             Some("was made with another kind configuration".to_owned())
         } else {
-            let gone = self.ours().find(|old| !kept(&old.name))?;
+            let gone = self
+                .ours()
+                .find(|old| there.contains(&old.name) && !kept(&old.name))?;
             Some(format!(
                 "has a registry {} that is no longer asked for",
                 gone.name

@@ -72,7 +72,7 @@ pub use retired::Retired;
 pub use service::{PortTaken, Service};
 pub use upstream_trust::UpstreamTrust;
 pub use users::{RENAME, replace_users};
-pub use volumes::Volumes;
+pub use volumes::{Volumes, registries};
 
 /// A thing has our name and not our label.
 fn foreign(kind: &str, name: &str, remove: &str) -> anyhow::Error {

@@ -34,6 +34,16 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// What of `wanted` no `up` can do. Asks the engine only where that depends on what is there.
+    pub async fn unchangeable(&self, docker: &dyn Docker, wanted: &Spec) -> Result<Option<String>> {
+        let all = self.current.ours().map(|registry| registry.name.clone());
+        if self.current.unchangeable(wanted, &all.collect()).is_none() {
+            return Ok(None);
+        }
+        let there = super::registries(docker, &wanted.cluster).await?;
+        Ok(self.current.unchangeable(wanted, &there))
+    }
+
     /// Everything that was asked before, once `spec` is.
     #[must_use]
     pub fn replaced_by(&self, spec: &Spec) -> Vec<Spec> {

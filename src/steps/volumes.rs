@@ -1,11 +1,13 @@
 //! The two volumes of a registry: its secret (CA certificate, leaf, key) and its data.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use async_trait::async_trait;
 
 use super::foreign;
-use crate::docker::Volume;
-use crate::layout::Layout;
+use crate::docker::{Docker, Volume};
+use crate::layout::{self, Layout};
 use crate::spec::{ClusterName, Data, RegistryName};
 use crate::step::{Ctx, State, Step};
 
@@ -28,6 +30,19 @@ impl Volumes {
             layout.data_volume(&self.registry),
         ]
     }
+}
+
+/// The registries of a cluster that have a volume: those that came to be.
+pub async fn registries(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+) -> Result<BTreeSet<RegistryName>> {
+    let volumes = docker.volumes(layout::LABEL_CLUSTER, cluster.as_str());
+    let named = volumes.await?.into_iter().filter_map(|volume| {
+        let name = volume.labels.get(layout::LABEL_REGISTRY)?;
+        name.parse().ok()
+    });
+    Ok(named.collect())
 }
 
 #[async_trait]

@@ -302,6 +302,41 @@ async fn another_port_and_host_are_taken_on_and_nothing_of_the_old_ones_stays() 
 }
 
 #[tokio::test]
+async fn a_registry_that_was_asked_for_and_never_came_is_no_obstacle_to_going_back() {
+    let mut world = World::new();
+    world.up().await.unwrap();
+    let before = world.spec.clone();
+    let mut more = before.registries[0].clone();
+    more.name = "more".parse().unwrap();
+    more.host = "more.test".parse().unwrap();
+    more.port = kindreg::spec::Port::new(5002).unwrap();
+    world.spec.registries.push(more);
+    world.docker.occupy_port(5002);
+    world.up().await.unwrap_err();
+
+    let docker = std::sync::Arc::clone(&world.docker);
+    let unchangeable = async |wanted: &kindreg::spec::Spec| {
+        let asked = kindreg::steps::asked(&*docker, &wanted.cluster).await;
+        let asked = asked.unwrap().unwrap();
+        assert_eq!(asked.current.registries.len(), 2);
+        asked.unchangeable(&*docker, wanted).await.unwrap()
+    };
+    assert_eq!(unchangeable(&before).await, None);
+    let mut both = std::mem::replace(&mut world.spec, before.clone());
+    world.up().await.unwrap();
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+
+    // One that came has images, and they are not thrown away in passing.
+    both.registries[1].port = kindreg::spec::Port::new(5003).unwrap();
+    world.spec = both;
+    world.up().await.unwrap();
+    assert_eq!(
+        unchangeable(&before).await.unwrap(),
+        "has a registry more that is no longer asked for"
+    );
+}
+
+#[tokio::test]
 async fn a_change_of_settings_that_is_cut_off_is_finished_or_removed_later() {
     for second in ["up", "down"] {
         let calls = {
