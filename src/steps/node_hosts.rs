@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use super::per_node::{PerNode, together};
-use super::{nodes, running};
+use super::{below, nodes, running};
 use crate::archive::{self, Archive};
 use crate::docker::{Container, DockerError};
 use crate::layout;
@@ -37,31 +37,34 @@ pub struct NodeHosts {
     pub spec: Spec,
 }
 
-/// What a node has of it: our lines in `/etc/hosts`, and three files.
+/// What a node has of it, by path: our lines in `/etc/hosts`, and three files.
 async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
-    let mut found = BTreeMap::new();
     let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
-    let state = |name| format!("{}/{name}", layout::NODE_STATE);
-    let paths = [
-        "/etc/hosts".to_owned(),
-        state(layout::NODE_HOSTS),
-        state(layout::NODE_HOSTS_SCRIPT),
-        drop_in,
-    ];
-    for path in paths {
-        let Some(tar) = ctx.docker.download(node, &path).await? else {
-            continue;
-        };
-        let Some(mut file) = archive::files(&tar)?.into_values().next() else {
-            continue;
-        };
-        if path == "/etc/hosts" {
-            file.content = render::our_hosts(&String::from_utf8_lossy(&file.content)).into();
-        }
-        if !file.content.is_empty() {
-            found.insert(path, file.content);
-        }
+    let (hosts, kept, setting) = tokio::try_join!(
+        ctx.docker.download(node, "/etc/hosts"),
+        // The whole folder, which proofs look at too.
+        ctx.docker.download(node, layout::NODE_STATE),
+        ctx.docker.download(node, &drop_in),
+    )?;
+    let only = |tar: Option<Bytes>| -> Result<Bytes> {
+        let files = tar.map(|tar| archive::files(&tar)).transpose()?;
+        let file = files.and_then(|files| files.into_values().next());
+        Ok(file.map(|file| file.content).unwrap_or_default())
+    };
+    let hosts = render::our_hosts(&String::from_utf8_lossy(&only(hosts)?));
+    let mut kept = match kept {
+        Some(tar) => below(&tar, "kindreg")?,
+        None => BTreeMap::new(),
+    };
+    let mut found = BTreeMap::from([
+        ("/etc/hosts".to_owned(), hosts.into()),
+        (drop_in, only(setting)?),
+    ]);
+    for name in [layout::NODE_HOSTS, layout::NODE_HOSTS_SCRIPT] {
+        let content = kept.remove(name).unwrap_or_default();
+        found.insert(format!("{}/{name}", layout::NODE_STATE), content);
     }
+    found.retain(|_, content| !content.is_empty());
     Ok(found)
 }
 
