@@ -140,7 +140,7 @@ impl Step for HostTrust {
         let Some(found) = found else {
             let made = noted(ctx, &record).await?.contains(&self.folder());
             return Ok(if made && self.exists(ctx, &self.folder()).await? {
-                State::Drifted("its folder is empty".to_owned())
+                State::Drifted(format!("{file} is gone"))
             } else {
                 State::Missing
             });

@@ -163,7 +163,11 @@ fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
                 let file = scene.host_certs().join("kindreg-e2e-drift.crt");
                 std::fs::remove_file(file).unwrap();
             },
-            Drift::missing("the host's CA removed", host),
+            Drift::new(
+                "the host's CA removed",
+                host,
+                "kindreg-e2e-drift.crt is gone",
+            ),
         ),
     ]
 }
