@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::proof::{note, proven, subject, write_notes};
-use super::proof_pods::{Pods, Verdict, Verdicts, refusal};
+use super::proof_pods::Pods;
+use super::verdict::{Verdict, Verdicts, refusal};
 use super::{below, nodes};
 use crate::docker::Container;
 use crate::doctor::credentials::{Trouble, diagnose};

@@ -41,6 +41,7 @@ mod retired;
 mod service;
 mod upstream_trust;
 mod users;
+mod verdict;
 mod volumes;
 
 pub use certificate::Certificate;
@@ -65,13 +66,13 @@ pub(crate) use per_node::{PerNode, difference};
 pub use proof::Proof;
 pub(crate) use proof::proven_nodes;
 pub use proof_image::{ProofImage, REMOVE_PROOF};
-pub use proof_pods::{Verdict, Verdicts};
 pub use record::{Asked, Record, Settled, asked};
 pub use registry::RegistryContainer;
 pub use retired::Retired;
 pub use service::{PortTaken, Service};
 pub use upstream_trust::UpstreamTrust;
 pub use users::{RENAME, replace_users};
+pub use verdict::{Verdict, Verdicts};
 pub use volumes::{Volumes, registries};
 
 /// A thing has our name and not our label.

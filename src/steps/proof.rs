@@ -8,7 +8,8 @@ use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::proof_image::ProofImage;
-use super::proof_pods::{Pods, STOPPED, Verdict, Verdicts, refusal};
+use super::proof_pods::Pods;
+use super::verdict::{STOPPED, Verdict, Verdicts, refusal};
 use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
