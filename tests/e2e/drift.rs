@@ -153,10 +153,14 @@ fn is_whole(scene: &Scene) {
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn each_drift_is_named_and_repaired_alone() {
+    // A run of this test that was killed may have left it.
+    attempt("docker", &["image", "rm", OTHER_IMAGE]);
     let mut scene = Scene::new(CLUSTER, 5931, Kubeconfig::Other);
     scene.up(&["--workers", "2"]).run().exits(0);
     scene.has_nodes(3);
     walk::an_image_of_the_users_own_runs(&scene);
+    // Now, as it goes by today's port.
+    scene.call(&["logout", "--name", CLUSTER]).run().exits(0);
     is_whole(&scene);
     for (breaks, drift) in cases::all(&scene) {
         breaks(&scene);
@@ -166,7 +170,6 @@ fn each_drift_is_named_and_repaired_alone() {
     another_port_is_wanted(&mut scene);
     another_image_is_wanted(&scene);
     a_node_is_joined(&scene);
-    scene.call(&["logout", "--name", CLUSTER]).run().exits(0);
     scene.down().run().exits(0);
     docker(&["image", "rm", OTHER_IMAGE]);
     scene.is_as_before();
