@@ -88,7 +88,8 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     let plan = undo_plan(&spec, &earlier);
     // First: what docker keeps is taken away only if it is what the registry still has, and a run that is killed
     // later could not tell any more.
-    login::forget(&login::logins(&session.ctx, &spec).await, printer).await;
+    let all = earlier.iter().chain([&spec]);
+    login::forget(&login::logins(&session.ctx, all).await, printer).await;
     let progress = &session.progress;
     let ended = async {
         let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {

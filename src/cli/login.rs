@@ -12,7 +12,7 @@ use crate::engine::Lock;
 use crate::lock::ContainerLock;
 use crate::problem::{Exit, Problem};
 use crate::rotation::rotate;
-use crate::spec::Spec;
+use crate::spec::{Registry, Spec};
 use crate::step::Ctx;
 use crate::steps;
 use crate::ui::Printer;
@@ -109,7 +109,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
 pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
     let spec = asked(&session, shared).await?;
-    let domains = forget(&logins(&session.ctx, &spec).await, printer).await;
+    let domains = forget(&logins(&session.ctx, [&spec]).await, printer).await;
     if shared.json {
         printer.out(&json!({"cluster": spec.cluster, "logouts": domains}).to_string());
     } else if domains.is_empty() {
@@ -122,23 +122,35 @@ pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printe
 }
 
 /// Everything that `login` may have stored: each domain with the users that were ever handed out for it.
-pub(super) async fn logins(ctx: &Ctx, spec: &Spec) -> Vec<(String, Vec<RegistryCredentials>)> {
+pub(super) async fn logins(
+    ctx: &Ctx,
+    specs: impl IntoIterator<Item = &Spec>,
+) -> Vec<(String, Vec<RegistryCredentials>)> {
     let mut all = Vec::new();
-    for registry in spec.ours().filter(|one| one.asks_password()) {
-        // Without them there is nothing to compare with, and so nothing that is surely ours.
-        if let Ok(Some(users)) = steps::stored(ctx, &spec.cluster, registry).await {
-            let ours: Vec<_> = std::iter::once(users.current)
-                .chain(users.retiring)
-                .collect();
-            all.extend(
-                registry
-                    .domains()
-                    .into_iter()
-                    .map(|domain| (domain, ours.clone())),
-            );
+    for spec in specs {
+        for registry in spec.ours().filter(|one| one.asks_password()) {
+            // Without them there is nothing to compare with, and so nothing that is surely ours.
+            if let Ok(Some(users)) = steps::stored(ctx, &spec.cluster, registry).await {
+                let ours: Vec<_> = std::iter::once(users.current)
+                    .chain(users.retiring)
+                    .collect();
+                let domains = registry.domains().into_iter();
+                all.extend(domains.map(|domain| (domain, ours.clone())));
+            }
         }
     }
     all
+}
+
+/// Logs out of names that earlier settings had and today's do not: nothing answers there any more.
+pub(super) async fn forget_earlier(ctx: &Ctx, spec: &Spec, earlier: &[Spec], printer: Printer) {
+    if earlier.is_empty() {
+        return;
+    }
+    let mut left = logins(ctx, earlier).await;
+    let today: Vec<String> = spec.registries.iter().flat_map(Registry::domains).collect();
+    left.retain(|(domain, _)| !today.contains(domain));
+    forget(&left, printer).await;
 }
 
 /// Logs out; what can't be forgotten is told, and is no failure.

@@ -6,6 +6,7 @@ use clap::Args;
 use super::Shared;
 use super::consent;
 use super::credentials::{OwnPassword, at_hand, complete};
+use super::login;
 use super::request::Flags;
 use super::session::{Session, support};
 use crate::engine::{self, OnFailure, Outcome};
@@ -134,6 +135,7 @@ async fn attempt(
     })
     .await?;
     progress.end();
+    login::forget_earlier(&ctx, &spec, &earlier, printer).await;
     let nodes = steps::nodes(&*session.docker, &spec).await?.len();
     show(shared, printer, &spec, nodes, arguments.verify(), outcome)
 }

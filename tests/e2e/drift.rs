@@ -159,8 +159,6 @@ fn each_drift_is_named_and_repaired_alone() {
     scene.up(&["--workers", "2"]).run().exits(0);
     scene.has_nodes(3);
     walk::an_image_of_the_users_own_runs(&scene);
-    // Now, as it goes by today's port.
-    scene.call(&["logout", "--name", CLUSTER]).run().exits(0);
     is_whole(&scene);
     for (breaks, drift) in cases::all(&scene) {
         breaks(&scene);
