@@ -5,77 +5,24 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::spec::Invalid;
+use crate::spec::{Invalid, checked_string, invalid, label};
 
 /// Name of a namespace: one DNS label of at most 63 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace(String);
+checked_string!(Namespace, |value| label("namespace", value, 63));
 
 /// Name of a Secret or a service account: DNS labels with dots between, at most 253 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName(String);
-
-impl FromStr for Namespace {
-    type Err = Invalid;
-    fn from_str(value: &str) -> Result<Self, Invalid> {
-        if is_label(value) && value.len() <= 63 {
-            return Ok(Self(value.to_owned()));
-        }
-        Err(Invalid {
-            what: "namespace",
-            value: value.to_owned(),
-            why: "lower-case letters, digits and inner hyphens, at most 63 characters".to_owned(),
-        })
+checked_string!(ObjectName, |value| {
+    let what = "name of a Kubernetes object";
+    if value.len() <= 253 && value.split('.').all(|part| label(what, part, 253).is_ok()) {
+        return Ok(());
     }
-}
-
-impl FromStr for ObjectName {
-    type Err = Invalid;
-    fn from_str(value: &str) -> Result<Self, Invalid> {
-        if value.split('.').all(is_label) && value.len() <= 253 {
-            return Ok(Self(value.to_owned()));
-        }
-        Err(Invalid {
-            what: "name of a Kubernetes object",
-            value: value.to_owned(),
-            why: "lower-case letters, digits, inner hyphens and dots, at most 253 characters"
-                .to_owned(),
-        })
-    }
-}
-
-impl Namespace {
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl ObjectName {
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn is_label(value: &str) -> bool {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    value.starts_with(edge) && value.ends_with(edge) && value.chars().all(|c| edge(c) || c == '-')
-}
+    let rule = "lower-case letters, digits, inner hyphens and dots, at most 253 characters";
+    Err(invalid(what, value, rule))
+});
 
 #[cfg(test)]
 mod tests {

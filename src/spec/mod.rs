@@ -26,6 +26,7 @@ pub use kind_config::KindConfig;
 pub(crate) use kind_config::{PLUGINS, registry_tables};
 pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
+pub(crate) use name::{checked_string, invalid, label};
 pub use number::{ControlPlanes, Port, Workers};
 
 /// A value that was refused, and why.

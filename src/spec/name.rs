@@ -42,7 +42,7 @@ macro_rules! checked_string {
         }
     };
 }
-pub(super) use checked_string;
+pub(crate) use checked_string;
 
 /// Name of a kind cluster: one DNS label of at most 40 characters, so that `<name>-control-plane` and our own names
 /// stay within the 63 of a host name (RFC 1123).
@@ -93,7 +93,7 @@ impl Host {
     }
 }
 
-pub(super) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -> Invalid {
+pub(crate) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -> Invalid {
     Invalid {
         what,
         value: value.to_owned(),
@@ -101,7 +101,8 @@ pub(super) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -
     }
 }
 
-fn label(what: &'static str, value: &str, limit: usize) -> Result<(), Invalid> {
+/// Refuses what is no DNS label (RFC 1123) of at most so many characters.
+pub(crate) fn label(what: &'static str, value: &str, limit: usize) -> Result<(), Invalid> {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = value.starts_with(edge)
         && value.ends_with(edge)
