@@ -48,7 +48,12 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         };
         match one(&shared, arguments, printer).await {
             Ok(Exit::Done) => {}
-            Ok(other) => return Ok(other),
+            Ok(other) => {
+                if let Some(earlier) = failed {
+                    ui::failure(printer, &earlier);
+                }
+                return Ok(other);
+            }
             // One that can't be removed must not keep the others; the last error is the one that `run` shows.
             Err(error) => {
                 if let Some(earlier) = failed.replace(error) {
