@@ -164,8 +164,9 @@ impl Step for RetiredFolders {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        for node in nodes(&*ctx.docker, &self.spec).await? {
-            let found = certs(ctx, &node.name).await?;
+        let all = nodes(&*ctx.docker, &self.spec).await?;
+        let found = try_join_all(all.iter().map(|node| certs(ctx, &node.name))).await?;
+        for (node, found) in all.iter().zip(found) {
             let left = |folder: &String| {
                 found
                     .keys()
@@ -209,11 +210,13 @@ pub(super) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result
         .collect();
     let paths = paths.iter().map(String::as_str);
     let command: Vec<&str> = ["rm", "-rf"].into_iter().chain(paths).collect();
-    for node in running(ctx, spec).await? {
+    let found = running(ctx, spec).await?;
+    let removals = found.iter().map(|node| async {
         match ctx.docker.exec(&node.name, &command, &[]).await {
-            Ok(_) | Err(DockerError::Gone { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
-    }
+    });
+    try_join_all(removals).await?;
     Ok(())
 }
