@@ -1,7 +1,7 @@
 //! The user's kubeconfig: only what kind does not do itself, which is to give back the context that was current.
 //!
-//! kind adds and removes its entries; nothing here does. The line is edited in place, so that the rest of the file
-//! keeps every byte.
+//! kind adds and removes its entries; nothing here does. One line is edited, so that the rest of the file keeps every
+//! byte.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::user_file;
 
 /// The files of a kubeconfig, as kubectl and kind resolve them.
 #[derive(Debug, Clone)]
@@ -127,7 +129,10 @@ impl Kubeconfig {
                     && self.current()?.is_none_or(|current| current == ours)
                 {
                     let text = fs::read_to_string(file)?;
-                    write(file, &with_current(&text, context))?;
+                    user_file::replace(file, with_current(&text, context).as_bytes())
+                        .with_context(|| {
+                            format!("can't write the kubeconfig {}", file.display())
+                        })?;
                 }
             }
         }
@@ -174,11 +179,6 @@ fn read(file: &Path) -> Result<Option<Content>> {
             Err(error).with_context(|| format!("can't read the kubeconfig {}", file.display()))
         }
     }
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    // In place: the file may be a link, and its owner and mode stay.
-    fs::write(file, text).with_context(|| format!("can't write the kubeconfig {}", file.display()))
 }
 
 /// The text with its top-level `current-context` set; all other lines as they were.

@@ -45,4 +45,5 @@ pub mod steps;
 pub mod sweep;
 pub mod trace;
 pub mod ui;
+mod user_file;
 pub mod variables;

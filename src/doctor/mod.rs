@@ -11,9 +11,21 @@ use crate::problem::{Exit, Problem};
 
 pub mod credentials;
 
+const MAKE_ROOM: &str =
+    "make room: df -h shows which disk is full, docker system df what of it is Docker's";
+
+/// Whether a full disk is among the causes: the engine's, a registry's or a node's as they tell it, or the user's.
+fn is_full(error: &Error) -> bool {
+    let says_so = |cause: String| cause.to_lowercase().contains("no space left on device");
+    error.chain().any(|cause| says_so(cause.to_string()))
+}
+
 /// What to do next about an error, where that is known.
 #[must_use]
 pub fn hint(error: &Error) -> Option<String> {
+    if is_full(error) {
+        return Some(MAKE_ROOM.to_owned());
+    }
     if let Some(problem) = error.downcast_ref::<Problem>() {
         return Some(problem.hint().to_owned());
     }
@@ -50,9 +62,7 @@ fn docker(error: &DockerError) -> String {
         DockerError::Denied { .. } => {
             "become a member of the engine's group and log in again: sudo usermod -aG docker \"$USER\""
         }
-        DockerError::NoSpace { .. } => {
-            "make room: docker system df shows what takes it, docker system prune frees it"
-        }
+        DockerError::NoSpace { .. } => MAKE_ROOM,
         DockerError::PortTaken { .. } => "choose another port with --port",
         DockerError::Pull { .. } => {
             "check the name and the network, or load the image first: docker load -i FILE"
@@ -89,5 +99,32 @@ fn kind(error: &KindError) -> String {
         KindError::Failed { .. } | KindError::Io { .. } => {
             "kind's own list of known problems: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_what_matters_whoever_meets_it() {
+        let kind = KindError::Failed {
+            command: "create cluster".to_owned(),
+            output: "docker: write /var/lib/containerd/x: no space left on device".to_owned(),
+        };
+        let home = LoginError::Io {
+            file: "config.json".into(),
+            cause: std::io::Error::from_raw_os_error(28),
+        };
+        let pushed = DockerError::Other {
+            doing: "push".to_owned(),
+            cause: "mkdir /var/lib/registry/docker: no space left on device".to_owned(),
+        };
+        let pushed = Error::from(pushed).context(Problem::not_ready("no push", "see its log"));
+        for error in [kind.into(), home.into(), pushed] {
+            assert_eq!(hint(&error).as_deref(), Some(MAKE_ROOM), "{error:#}");
+        }
+        let other: Error = Problem::new("else", "do this").into();
+        assert_eq!(hint(&other).as_deref(), Some("do this"));
     }
 }

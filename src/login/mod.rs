@@ -5,14 +5,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::credentials::{CredentialsError, RegistryCredentials, auths};
+use crate::user_file;
 use helper::Helper;
 
 mod helper;
@@ -197,30 +196,10 @@ impl DockerConfig {
         })
     }
 
-    /// Written beside and renamed, so that nobody reads half a file; through a link, as dotfiles are often linked.
     fn write(&self, before: &[u8], config: &Map<String, Value>) -> Result<()> {
-        let write = || {
-            let file = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
-            let folder = file.parent().unwrap_or_else(|| Path::new("."));
-            if !folder.exists() {
-                fs::create_dir_all(folder)?;
-                fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-            }
-            let mut new = tempfile::Builder::new()
-                .prefix(".config.json.")
-                .tempfile_in(folder)?;
-            new.write_all(auths::write(before, config).expose_secret().as_bytes())?;
-            if let Ok(old) = fs::metadata(&file) {
-                let mode = fs::Permissions::from_mode(old.mode() & 0o777);
-                new.as_file().set_permissions(mode)?;
-                // Root may do this in another user's home; nobody else needs it.
-                let _ = std::os::unix::fs::chown(new.path(), Some(old.uid()), Some(old.gid()));
-            }
-            new.as_file().sync_all()?;
-            new.persist(&file).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|cause| self.io(cause))
+        let text = auths::write(before, config);
+        user_file::replace(&self.file, text.expose_secret().as_bytes())
+            .map_err(|cause| self.io(cause))
     }
 
     fn io(&self, cause: std::io::Error) -> LoginError {

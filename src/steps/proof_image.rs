@@ -193,8 +193,12 @@ impl Step for ProofImage {
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
         pushed.map_err(|error| {
             let cluster = &self.spec.cluster;
-            let hint = match diagnose(&error.to_string()) {
+            let cause = error.to_string();
+            let hint = match diagnose(&cause) {
                 Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster.as_str())),
+                None if cause.contains("connection refused") => {
+                    format!("if the registry is stopped, this starts it again: kindreg up --name {cluster}")
+                }
                 None => format!(
                     "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
                      (docker info | grep -i proxy)",
@@ -202,7 +206,7 @@ impl Step for ProofImage {
                 ),
             };
             let what = format!("the engine can't push to {}", self.registry.local_domain());
-            anyhow::Error::from(error).context(Problem::new(what, hint))
+            anyhow::Error::from(error).context(Problem::not_ready(what, hint))
         })
     }
 
