@@ -4,13 +4,14 @@
 //! byte.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::problem::Problem;
 use crate::user_file;
 
 /// The files of a kubeconfig, as kubectl and kind resolve them.
@@ -90,6 +91,30 @@ impl Kubeconfig {
         }
     }
 
+    /// Looks whether the file that kind writes to takes its entries. kind empties the file before it fills it, so it must
+    /// not be the one who finds out.
+    ///
+    /// # Errors
+    /// The file, or one beside it, can't be written, or there is no room.
+    pub fn takes_entries(&self) -> Result<()> {
+        let Some(file) = self.written_by_kind() else {
+            return Ok(());
+        };
+        trial(file).with_context(|| {
+            Problem::new(
+                format!("the kubeconfig {} can't be written", file.display()),
+                "see to its owner and mode, or name another file: KUBECONFIG",
+            )
+        })
+    }
+
+    /// The first file that is there, else the last of the list:
+    /// <https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/kubeconfig/internal/kubeconfig/paths.go#L60>.
+    fn written_by_kind(&self) -> Option<&Path> {
+        let present = self.files.iter().find(|file| file.is_file());
+        present.or(self.files.last()).map(PathBuf::as_path)
+    }
+
     /// What must be given back later.
     pub fn original(&self) -> Result<Original> {
         let mut original = Original {
@@ -166,6 +191,23 @@ impl Kubeconfig {
         }
         Ok(None)
     }
+}
+
+/// Bytes that kind's entries of one cluster take at most: three certificates and a key, 5.7 KB as kind 0.33 writes them.
+const ENTRIES: u64 = 16 * 1024;
+
+/// Writes as much as the file will have, to a file without a name beside it.
+fn trial(file: &Path) -> io::Result<()> {
+    let size = match fs::OpenOptions::new().append(true).open(file) {
+        Ok(present) => present.metadata()?.len(),
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let mut folders = file.ancestors().skip(1);
+    let folder = folders.find(|folder| folder.is_dir());
+    let mut nameless = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    io::copy(&mut io::repeat(0).take(size + ENTRIES), &mut nameless)?;
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<Option<Content>> {
@@ -266,6 +308,32 @@ mod tests {
             BEFORE.replace(" # chosen", "")
         );
         assert!(!folder.path().join("config.lock").exists());
+    }
+
+    #[test]
+    fn a_kubeconfig_that_can_not_be_written_is_found_out_before_kind_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (absent, present) = (
+            folder.path().join("x/absent"),
+            folder.path().join("present"),
+        );
+        let list = |files: &[&Path]| {
+            let list = std::env::join_paths(files).unwrap();
+            Kubeconfig::locate(list.to_str(), Path::new("/nowhere"))
+        };
+        list(&[&absent]).takes_entries().unwrap();
+        assert_eq!(list(&[&present, &absent]).written_by_kind(), Some(&*absent));
+        fs::write(&present, BEFORE).unwrap();
+        assert_eq!(
+            list(&[&absent, &present]).written_by_kind(),
+            Some(&*present)
+        );
+        list(&[&present]).takes_entries().unwrap();
+        assert_eq!(fs::read_to_string(&present).unwrap(), BEFORE);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // Whoever runs this, root too, can't write to a folder as if it were a file.
+        let error = list(&[folder.path()]).takes_entries().unwrap_err();
+        assert!(error.downcast_ref::<Problem>().is_some(), "{error:#}");
     }
 
     #[test]

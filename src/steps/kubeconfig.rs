@@ -64,6 +64,7 @@ impl Step for OriginalKubeconfig {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        ctx.kubeconfig.takes_entries()?;
         let original = serde_json::to_vec(&ctx.kubeconfig.original()?)?;
         self.write(ctx, original).await
     }
