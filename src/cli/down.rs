@@ -94,7 +94,9 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     // First: what docker keeps is taken away only if it is what the registry still has, and a run that is killed
     // later could not tell any more.
     let all = earlier.iter().chain([&spec]);
-    login::forget(&login::logins(&session.ctx, all).await, printer).await;
+    let forgotten = login::forget(&login::logins(&session.ctx, all).await)
+        .await
+        .whole();
     let progress = &session.progress;
     let ended = async {
         let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {
@@ -107,11 +109,17 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     let ended = ended.await;
     progress.end();
     match ended {
+        // Whoever was not logged out can't be later: what it was compared with is gone. So this must not be overlooked.
         Ok(outcome) => {
             show(shared, &shared.name, printer, outcome);
-            Ok(Exit::Done)
+            forgotten.map(|_| Exit::Done)
         }
-        Err(error) => session.failed(error, "not everything is removed; `kindreg down` goes on"),
+        Err(error) => {
+            if let Err(earlier) = &forgotten {
+                ui::failure(printer, earlier);
+            }
+            session.failed(error, "not everything is removed; `kindreg down` goes on")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `kindreg login` and `kindreg logout`.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::{Shared, status};
 use crate::credentials::RegistryCredentials;
 use crate::engine::Lock;
 use crate::lock::ContainerLock;
+use crate::login::LoginError;
 use crate::problem::{Exit, Problem};
 use crate::rotation::rotate;
 use crate::spec::{Registry, Spec};
@@ -109,7 +110,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
 pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
     let spec = asked(&session, shared).await?;
-    let domains = forget(&logins(&session.ctx, [&spec]).await, printer).await;
+    let domains = forget(&logins(&session.ctx, [&spec]).await).await.whole()?;
     if shared.json {
         printer.out(&json!({"cluster": spec.cluster, "logouts": domains}).to_string());
     } else if domains.is_empty() {
@@ -143,35 +144,54 @@ pub(super) async fn logins(
 }
 
 /// Logs out of names that earlier settings had and today's do not: nothing answers there any more.
-pub(super) async fn forget_earlier(ctx: &Ctx, spec: &Spec, earlier: &[Spec], printer: Printer) {
+///
+/// # Errors
+/// Docker is still logged in to one of them.
+pub(super) async fn forget_earlier(ctx: &Ctx, spec: &Spec, earlier: &[Spec]) -> Result<()> {
     if earlier.is_empty() {
-        return;
+        return Ok(());
     }
     let mut left = logins(ctx, earlier).await;
     let today: Vec<String> = spec.registries.iter().flat_map(Registry::domains).collect();
     left.retain(|(domain, _)| !today.contains(domain));
-    forget(&left, printer).await;
+    forget(&left).await.whole().map(drop)
 }
 
-/// Logs out; what can't be forgotten is told, and is no failure.
-pub(super) async fn forget(
-    logins: &[(String, Vec<RegistryCredentials>)],
-    printer: Printer,
-) -> Vec<String> {
+/// What docker was logged out of, what it was not, and the first reason.
+pub(super) struct Forgotten {
+    domains: Vec<String>,
+    kept: Vec<String>,
+    why: Option<LoginError>,
+}
+
+impl Forgotten {
+    /// The domains, where nothing failed.
+    pub(super) fn whole(self) -> Result<Vec<String>> {
+        let Some(why) = self.why else {
+            return Ok(self.domains);
+        };
+        let by_hand = self.kept.iter().map(|kept| format!("docker logout {kept}"));
+        let by_hand: Vec<String> = by_hand.collect();
+        Err(Error::from(why).context(Problem::new(
+            format!("docker may still be logged in to {}", self.kept.join(", ")),
+            format!("log it out by hand: {}", by_hand.join("; ")),
+        )))
+    }
+}
+
+/// Logs out of all that can be.
+pub(super) async fn forget(logins: &[(String, Vec<RegistryCredentials>)]) -> Forgotten {
     let config = docker_config();
-    let mut forgotten = Vec::new();
+    let (mut domains, mut kept, mut why) = (Vec::new(), Vec::new(), None);
     for (domain, ours) in logins {
         match config.erase_ours(domain, ours).await {
-            Ok(true) => forgotten.push(domain.clone()),
+            Ok(true) => domains.push(domain.clone()),
             Ok(false) => {}
             Err(error) => {
-                let warning = printer.styled("warning:", "1;33");
-                printer.say(&format!(
-                    "{warning} docker was not logged out of {domain}: {error}"
-                ));
-                break;
+                kept.push(domain.clone());
+                why.get_or_insert(error);
             }
         }
     }
-    forgotten
+    Forgotten { domains, kept, why }
 }

@@ -135,7 +135,7 @@ async fn attempt(
     })
     .await?;
     progress.end();
-    login::forget_earlier(&ctx, &spec, &earlier, printer).await;
+    login::forget_earlier(&ctx, &spec, &earlier).await?;
     let nodes = steps::nodes(&*session.docker, &spec).await?.len();
     show(shared, printer, &spec, nodes, arguments.verify(), outcome)
 }

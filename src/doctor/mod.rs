@@ -23,11 +23,13 @@ fn is_full(error: &Error) -> bool {
 /// What to do next about an error, where that is known.
 #[must_use]
 pub fn hint(error: &Error) -> Option<String> {
+    let problem = error.downcast_ref::<Problem>().map(Problem::hint);
     if is_full(error) {
-        return Some(MAKE_ROOM.to_owned());
+        let then = problem.map_or(String::new(), |hint| format!("; then {hint}"));
+        return Some(format!("{MAKE_ROOM}{then}"));
     }
-    if let Some(problem) = error.downcast_ref::<Problem>() {
-        return Some(problem.hint().to_owned());
+    if let Some(hint) = problem {
+        return Some(hint.to_owned());
     }
     if let Some(error) = error.downcast_ref::<DockerError>() {
         return Some(docker(error));
@@ -121,9 +123,13 @@ mod tests {
             cause: "mkdir /var/lib/registry/docker: no space left on device".to_owned(),
         };
         let pushed = Error::from(pushed).context(Problem::not_ready("no push", "see its log"));
-        for error in [kind.into(), home.into(), pushed] {
+        for error in [kind.into(), home.into()] {
             assert_eq!(hint(&error).as_deref(), Some(MAKE_ROOM), "{error:#}");
         }
+        assert_eq!(
+            hint(&pushed),
+            Some(format!("{MAKE_ROOM}; then see its log"))
+        );
         let other: Error = Problem::new("else", "do this").into();
         assert_eq!(hint(&other).as_deref(), Some("do this"));
     }
