@@ -92,11 +92,16 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
         .says(&format!("docker login {domain}"));
     scene.is_as_before();
 
-    up(&robot)
-        .args(&["--yes"])
-        .run()
-        .exits(0)
-        .prints("Ready: 3 nodes");
+    // At a terminal it asks instead, and shows no password.
+    let password = user("robot").password().expose_secret().to_owned();
+    let typed = [
+        ("Go on? [y/N]", "y"),
+        (&*format!("User of {domain}:"), "robot"),
+        (&format!("Password of robot at {domain}:"), &password),
+    ];
+    let said = up(&nobody).at_a_terminal(&typed).run().exits(0);
+    assert!(!said.to_string().contains(&password), "{said}");
+    said.prints("Ready: 3 nodes");
     scene.has_nodes(3);
     all_nodes_have(&scene, &company, "robot");
     all_nodes_find_it(&scene, &company);
@@ -337,7 +342,9 @@ fn alone_it_is_enough_for_a_cluster() {
         said.took.as_secs_f64()
     );
     docker(&["start", company.container]);
-    scene.verify().run().exits(0);
+    let said = scene.verify().args(&["--json"]).run().exits(0);
+    let table: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(table["nodes"][0]["pull"], "answered", "{table:#}");
     let said = scene.verify().args(&["--strict"]).run().exits(0);
     assert!(!said.stdout.contains("refuses"), "{said}");
     scene.down().run().exits(0);

@@ -21,6 +21,7 @@ mod canary;
 mod certificates;
 mod change;
 mod clients;
+mod disk;
 mod drift;
 mod engine;
 mod external;

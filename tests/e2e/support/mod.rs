@@ -11,6 +11,6 @@ mod world;
 pub(crate) use machine::{Machine, concerns_us};
 pub(crate) use pod::Pod;
 pub(crate) use program::{Call, Ended};
-pub(crate) use scene::{Kubeconfig, Scene, scratch};
+pub(crate) use scene::{Kubeconfig, OTHER, Scene, scratch};
 pub(crate) use token::{BearerRegistry, TokenServer};
 pub(crate) use world::*;

@@ -2,13 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 /// Longest time that one run may take: several times what the slowest takes.
@@ -18,14 +21,26 @@ const LIMIT: Duration = Duration::from_secs(420);
 #[derive(Debug)]
 pub(crate) struct Call {
     command: Command,
+    answers: Vec<Answer>,
 }
+
+/// What is asked at the terminal, and what is typed then.
+type Answer = (String, String);
 
 impl Call {
     /// A call with these arguments, and nothing in the environment.
     pub(crate) fn new(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kindreg"));
         command.env_clear().args(arguments);
-        Self { command }
+        let answers = Vec::new();
+        Self { command, answers }
+    }
+
+    /// Runs it at a terminal, where these questions get these answers.
+    pub(crate) fn at_a_terminal(mut self, answers: &[(&str, &str)]) -> Self {
+        let owned = |(question, answer): &(&str, &str)| ((*question).into(), (*answer).into());
+        self.answers = answers.iter().map(owned).collect();
+        self
     }
 
     /// Adds arguments.
@@ -59,8 +74,14 @@ impl Call {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let terminal = (!self.answers.is_empty()).then(|| {
+            let (ours, theirs) = terminal();
+            self.command.stdin(theirs.try_clone().unwrap());
+            self.command.stderr(theirs);
+            ours
+        });
         let mut child = self.command.spawn().expect("kindreg can be run");
-        let (mut stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let mut stdout = child.stdout.take().unwrap();
         let (product, stdout_end) = channel();
         spawn(move || {
             let mut text = String::new();
@@ -68,10 +89,16 @@ impl Call {
             product.send(text).ok();
         });
         let (lines, conversation) = channel();
-        spawn(move || {
-            let read = BufReader::new(stderr).lines().map_while(Result::ok);
-            read.for_each(|line| drop(lines.send(line)));
-        });
+        if let Some(terminal) = terminal {
+            let answers = std::mem::take(&mut self.answers);
+            spawn(move || type_answers(terminal, answers, &lines));
+        } else {
+            let stderr = child.stderr.take().unwrap();
+            spawn(move || {
+                let read = BufReader::new(stderr).lines().map_while(Result::ok);
+                read.for_each(|line| drop(lines.send(line)));
+            });
+        }
         let arguments = self.command.get_args().map(OsStr::to_string_lossy);
         let words: Vec<_> = std::iter::once("kindreg".into()).chain(arguments).collect();
         Running {
@@ -82,6 +109,45 @@ impl Call {
             conversation,
             said: Vec::new(),
         }
+    }
+}
+
+/// A terminal of the system's own making: the end that types, and the program's.
+fn terminal() -> (File, File) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let theirs = open(name.as_c_str(), flags, Mode::empty()).unwrap();
+    (ours.into(), theirs.into())
+}
+
+/// Passes on the lines that are shown, and types an answer where its question is.
+fn type_answers(mut terminal: File, answers: Vec<Answer>, lines: &Sender<String>) {
+    let mut answers = answers.into_iter().peekable();
+    let (mut shown, mut asked, mut piece) = (Vec::new(), Vec::new(), [0; 4096]);
+    // Once nobody has the other end any more this fails.
+    while let Ok(read @ 1..) = terminal.read(&mut piece) {
+        shown.extend_from_slice(&piece[..read]);
+        asked.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&asked);
+        if let Some((_, answer)) = answers.next_if(|(question, _)| text.contains(question)) {
+            asked.clear();
+            writeln!(terminal, "{answer}").ok();
+        }
+        while let Some(end) = shown.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = shown.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            lines.send(line.trim_end().to_owned()).ok();
+        }
+    }
+    lines
+        .send(String::from_utf8_lossy(&shown).into_owned())
+        .ok();
+    let unasked: Vec<Answer> = answers.collect();
+    if !unasked.is_empty() {
+        lines.send(format!("nobody asked: {unasked:?}")).ok();
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Kubeconfig {
 const HOST_CERTS: &str = "/etc/docker/certs.d";
 
 /// The other context of a user that has one.
-const OTHER: &str = "apiVersion: v1
+pub(crate) const OTHER: &str = "apiVersion: v1
 kind: Config
 clusters:
 - name: other
