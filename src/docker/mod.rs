@@ -151,6 +151,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// State now.
     pub state: ContainerState,
+    /// The network that it was made for, whether it is on it or not: a name, or `none`, `host`, `default`.
+    pub made_for: String,
     /// Networks it is on: name to aliases.
     pub networks: BTreeMap<String, Vec<String>>,
     /// Published ports; empty while it does not run.

@@ -38,12 +38,15 @@ impl Nodes {
         node.networks.contains_key(&self.network())
     }
 
-    /// A cluster is ours if its control plane is on our network; without one, if all its nodes are.
+    /// A cluster is ours if its control plane is of our network; without one, if all its nodes are.
     fn refuse_foreign(&self, found: &[Container]) -> Result<()> {
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
+        // One that was taken off it is. And one that is only just made, which Docker 20.10 shows on no network yet.
+        let is_of_ours =
+            |node: &Container| node.made_for == self.network() || self.is_connected(node);
         let ours = match found.iter().find(|node| node.name == control_plane) {
-            Some(node) => self.is_connected(node),
-            None => found.iter().all(|node| self.is_connected(node)),
+            Some(node) => is_of_ours(node),
+            None => found.iter().all(is_of_ours),
         };
         if ours {
             return Ok(());

@@ -283,6 +283,10 @@ async fn networks(ground: Ground<'_>) {
         .await
         .unwrap();
     let member = docker.container(&container.name).await.unwrap().unwrap();
+    assert_eq!(member.made_for, one.name);
+    let listed = docker.containers(LABEL, ground.prefix).await.unwrap();
+    let listed = listed.iter().find(|listed| listed.id == member.id).unwrap();
+    assert_eq!(listed.made_for, one.name);
     for name in [&one.name, &longer.name] {
         assert_eq!(
             member.networks.get(name).map(Vec::as_slice),

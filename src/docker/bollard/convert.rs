@@ -79,6 +79,10 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
         image: config.image.unwrap_or_default(),
         labels: map(config.labels),
         state: container_state(&status, state.exit_code.unwrap_or_default()),
+        made_for: answer
+            .host_config
+            .and_then(|config| config.network_mode)
+            .unwrap_or_default(),
         networks: networks(settings.networks, &id),
         ports: published(
             settings
@@ -125,6 +129,10 @@ pub(super) fn listed(answer: ContainerSummary) -> Container {
         image: answer.image.unwrap_or_default(),
         labels: map(answer.labels),
         state: container_state(&status, code),
+        made_for: answer
+            .host_config
+            .and_then(|config| config.network_mode)
+            .unwrap_or_default(),
         networks: networks(answer.network_settings.unwrap_or_default().networks, &id),
         ports: published(answer.ports.into_iter().flatten().filter_map(|port| {
             (port.typ == Some(PortSummaryTypeEnum::TCP)).then_some(PublishedPort {

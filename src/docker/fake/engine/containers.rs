@@ -39,6 +39,10 @@ impl Engine {
             image: container.spec.image.clone(),
             labels: container.spec.labels.clone(),
             state: container.state.clone(),
+            made_for: match &container.spec.network {
+                NetworkMode::None => "none".to_owned(),
+                NetworkMode::Named { name, .. } => name.clone(),
+            },
             networks: container.networks.clone(),
             ports: container.ports.clone(),
         })
