@@ -1,7 +1,7 @@
 //! The plan: what `up` makes, as one literal list. The table of contents of the program.
 
 use crate::render;
-use crate::spec::{Registry, Spec};
+use crate::spec::{Registry, RegistryName, Spec};
 use crate::step::{Lane, Plan, Stage, Step};
 use crate::steps;
 
@@ -90,6 +90,8 @@ fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
             folders,
         }));
     }
+    let logins = retired_logins(&spec(), earlier).into_iter();
+    lane.extend(logins.map(|login| step(steps::Retired(step(login)))));
     let wanted = steps::password_domains(&spec());
     let mut domains: Vec<String> = earlier.iter().flat_map(steps::password_domains).collect();
     domains.retain(|domain| !wanted.contains(domain));
@@ -116,6 +118,18 @@ fn retired_host_trust(spec: &Spec, earlier: &[Spec]) -> impl Iterator<Item = ste
         })
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Credentials of earlier Specs in the volumes of registries that need none any more. Others' are written over.
+fn retired_logins(spec: &Spec, earlier: &[Spec]) -> Vec<steps::UpstreamCredentials> {
+    let needless = spec.ours().filter(|one| one.upstream_login().is_none());
+    let needless: Vec<&RegistryName> = needless.map(|one| &one.name).collect();
+    let all = earlier.iter().flat_map(|old| {
+        let logins = old.ours();
+        logins.filter_map(|one| steps::UpstreamCredentials::of(old, one))
+    });
+    all.filter(|login| needless.contains(&&login.registry.name))
+        .collect()
 }
 
 /// The proof alone, for `verify`.
@@ -172,6 +186,7 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
             ca,
         }));
     }
+    lane.extend(steps::UpstreamCredentials::of(&spec(), &registry()).map(step));
     if registry().asks_password() {
         // Before it serves: distribution makes a user of its own where it finds none.
         lane.push(step(steps::Credentials {

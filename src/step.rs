@@ -133,6 +133,8 @@ pub struct Ctx {
     pub own_credentials: Option<RegistryCredentials>,
     /// The user's credentials for registries that kindreg does not run, so far as they are at hand.
     pub external_credentials: BTreeMap<RegistryName, RegistryCredentials>,
+    /// The user's credentials for the registries that caches are caches of, by the cache, so far as variables hold them.
+    pub upstream_credentials: BTreeMap<RegistryName, RegistryCredentials>,
     /// Tells what is done; nobody listens unless asked to.
     pub trace: Trace,
     notes: Notes,
@@ -161,6 +163,7 @@ impl Ctx {
             proof_images: Arc::default(),
             own_credentials: None,
             external_credentials: BTreeMap::new(),
+            upstream_credentials: BTreeMap::new(),
             trace: Trace::default(),
             notes,
         }

@@ -114,6 +114,7 @@ pub async fn guess(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<
             data: Data::Discard,
             mirror_of: None,
             upstream_ca: None,
+            upstream_variables: None,
             auth: Auth::default(),
         };
         if !registries.contains(&registry) {

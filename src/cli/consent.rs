@@ -46,6 +46,17 @@ fn questions(spec: &Spec, before: Option<&Spec>) -> Vec<Question> {
                 otherwise: OTHERWISE,
             });
         }
+        if let Some((upstream, names)) = registry.upstream_login()
+            && !old.is_some_and(|old| sends_as(old, registry))
+        {
+            all.push(Question {
+                what: format!(
+                    "{upstream} will be sent ${} and ${} by image {}, and whoever reaches {domain} can pull what they may",
+                    names.username, names.password, registry.image
+                ),
+                otherwise: OTHERWISE,
+            });
+        }
         let choice = Choice::of(registry);
         let same = old.is_some_and(|old| Choice::of(old) == choice);
         let harmless = choice.is_some_and(|choice| choice.is_harmless());
@@ -79,6 +90,13 @@ fn foreign_upstream<'a>(registry: &'a Registry, old: Option<&Registry>) -> Optio
         .upstream()
         .filter(|upstream| !is_private(&upstream.host));
     upstream.filter(|_| registry.upstream_ca.is_some() && !same)
+}
+
+/// Whether two caches send the same variables to the same registry, which shows the same CA, by the same program.
+fn sends_as(one: &Registry, other: &Registry) -> bool {
+    one.upstream_login() == other.upstream_login()
+        && one.upstream_ca == other.upstream_ca
+        && one.image == other.image
 }
 
 /// What an external registry's settings decide for the user: whom nodes trust, where they find it, and what they send.
@@ -135,4 +153,59 @@ fn handed(spec: &Spec, registry: &Registry, external: &External) -> String {
         )),
     }
     parts.join(", and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::file;
+
+    const CACHE: &str = "[registry.cache]\nport = 5002\nmirror_of = \"nexus.internal:8443\"\n";
+    const LOGIN: &str = "upstream_username_env = \"U\"\nupstream_password_env = \"P\"\n";
+
+    fn spec(text: &str) -> Spec {
+        let mut nothing = |_: &str| Err("it is not there".to_owned());
+        let request = file::parse(text, "kindreg.toml", &mut nothing).unwrap();
+        let resolved = request.resolve(&mut |_| panic!("no port is auto"));
+        resolved.unwrap()
+    }
+
+    fn asked(text: &str, before: Option<&str>) -> Vec<String> {
+        let before = before.map(spec);
+        let all = questions(&spec(text), before.as_ref());
+        all.into_iter().map(|question| question.what).collect()
+    }
+
+    #[test]
+    fn no_variable_is_sent_to_an_upstream_unasked() {
+        let (without, with) = (CACHE.to_owned(), format!("{CACHE}{LOGIN}"));
+        assert_eq!(asked(&without, None), [""; 0]);
+        let question = "nexus.internal:8443 will be sent $U and $P by image registry:3, and whoever reaches \
+                        cache.test:5002 can pull what they may";
+        assert_eq!(asked(&with, None), [question]);
+        assert_eq!(asked(&with, Some(&without)), [question], "they are new");
+        assert_eq!(asked(&with, Some(&with)), [""; 0], "once is enough");
+        assert_eq!(asked(&without, Some(&with)), [""; 0]);
+        for (old, new) in [
+            ("nexus.internal:8443", "evil.internal"),
+            ("\"U\"", "\"HOME\""),
+            ("\"P\"", "\"AWS_SECRET_ACCESS_KEY\""),
+            ("port = 5002", "port = 5002\nimage = \"evil/registry:3\""),
+        ] {
+            let changed = with.replace(old, new);
+            assert_eq!(asked(&changed, Some(&with)).len(), 1, "{new}");
+            assert_eq!(asked(&changed, Some(&changed)), [""; 0], "{new}");
+        }
+    }
+
+    #[test]
+    fn another_ca_is_another_one_who_is_sent_them() {
+        let with = spec(&format!("{CACHE}{LOGIN}"));
+        let mut other = with.clone();
+        let names = crate::pki::Names::new(["nexus.internal"], []);
+        let now = time::OffsetDateTime::now_utc();
+        let ca = crate::pki::issue("evil", &names, now).unwrap().ca_pem;
+        other.registries[0].upstream_ca = Some(ca.try_into().unwrap());
+        assert_eq!(questions(&other, Some(&with)).len(), 1);
+    }
 }

@@ -13,7 +13,7 @@ use crate::login::{DockerConfig, Wallet, missing};
 use crate::problem::Problem;
 use crate::spec::{RegistryName, Spec};
 use crate::step::{Ctx, Stopped};
-use crate::steps::{self, Held};
+use crate::steps::{self, Held, UpstreamCredentials};
 use crate::ui::Printer;
 
 /// A password of one's own, for the registries that kindreg runs.
@@ -82,12 +82,42 @@ pub(super) fn at_hand(spec: &Spec) -> Result<Credentials> {
     Ok(all)
 }
 
+/// What variables hold for the registries that caches are caches of.
+fn for_upstreams(spec: &Spec) -> Result<Credentials> {
+    let mut all = BTreeMap::new();
+    for registry in &spec.registries {
+        if let Some(found) = wallet().upstream(registry)? {
+            all.insert(registry.name.clone(), found);
+        }
+    }
+    Ok(all)
+}
+
+/// Gives steps all that can be had without asking a helper or the user.
+///
+/// # Errors
+/// Of two variables one is not set, they hold what no credentials are, or docker's config can't be read.
+pub(super) fn take_along(ctx: &mut Ctx, spec: &Spec) -> Result<()> {
+    ctx.external_credentials = at_hand(spec)?;
+    ctx.upstream_credentials = for_upstreams(spec)?;
+    Ok(())
+}
+
 /// Finds what neither the user has at hand nor the nodes hold: by a helper, or by a question.
 ///
 /// # Errors
-/// There is nothing, or a helper fails.
+/// There is nothing, also for the upstream of a cache, or a helper fails.
 pub(super) async fn complete(ctx: &mut Ctx, spec: &Spec, printer: Printer) -> Result<()> {
-    ctx.external_credentials = at_hand(spec)?;
+    take_along(ctx, spec)?;
+    // Before anybody is asked anything, and before anything is made.
+    for login in spec
+        .ours()
+        .filter_map(|one| UpstreamCredentials::of(spec, one))
+    {
+        if let Some(problem) = login.lacking(ctx).await? {
+            return Err(problem.into());
+        }
+    }
     for (registry, held) in steps::lacking(ctx, spec).await? {
         let mut found = wallet().fetch(registry).await?;
         if found.is_none()

@@ -2,15 +2,17 @@
 
 use anyhow::Result;
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::request::Flags;
+use crate::credentials::RegistryCredentials;
 use crate::layout::{self, Layout};
 use crate::plan;
 use crate::ports::Ports;
 use crate::problem::Exit;
-use crate::registry::distribution;
+use crate::registry::{distribution, upstream};
 use crate::render;
 use crate::spec::request::Request;
 use crate::spec::{HostTrust, Registry, Spec};
@@ -78,6 +80,7 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
             to: format!("settings of container {}", container.name),
             content: serde_json::to_string_pretty(&container)?,
         });
+        all.extend(upstream_config(registry, &container.name)?);
     }
     all.push(Text {
         name: "kind.yaml".to_owned(),
@@ -106,6 +109,25 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
         )?);
     }
     Ok(all)
+}
+
+/// The settings of a cache that logs in to its upstream; variables' names stand for what they hold.
+fn upstream_config(registry: &Registry, container: &str) -> Result<Option<Text>> {
+    let Some((of, names)) = registry.upstream_login() else {
+        return Ok(None);
+    };
+    let [user, password] = [&names.username, &names.password].map(|name| format!("${name}"));
+    let login = RegistryCredentials::given(user, password)?;
+    let content = upstream::config(registry, of, &login)?;
+    Ok(Some(Text {
+        name: format!("{container}-{}", distribution::CONFIG),
+        to: format!(
+            "{}/{} of container {container}",
+            layout::SECRET,
+            distribution::CONFIG
+        ),
+        content: content.expose_secret().to_owned(),
+    }))
 }
 
 /// The CA for the engine's host and the nodes, and containerd's folders.

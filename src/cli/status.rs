@@ -32,7 +32,7 @@ pub(super) async fn run(shared: &Shared, request: Request, printer: Printer) -> 
     let request = request.filled_from(&asked.current);
     let mut ports = Ports::offline(&request);
     let wanted = request.resolve(&mut |name| ports.free(name))?;
-    session.ctx.external_credentials = credentials::at_hand(&wanted)?;
+    credentials::take_along(&mut session.ctx, &wanted)?;
     let report = report(&session.ctx, &asked, &wanted).await?;
     if shared.json {
         printer.out(&serde_json::to_string(&report)?);

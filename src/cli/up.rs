@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::Shared;
 use super::consent;
-use super::credentials::{OwnPassword, at_hand, complete};
+use super::credentials::{OwnPassword, complete, take_along};
 use super::login;
 use super::request::Flags;
 use super::session::{Session, support};
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
     /// Go on without asking: trust names outside .test, .localhost, .internal and .local on the engine's host, and what
-    /// kindreg.toml says of external registries and of upstream CAs
+    /// kindreg.toml says of external registries, of upstream CAs and of credentials for upstreams
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
     /// Say what would be done, and do nothing
@@ -122,7 +122,7 @@ async fn attempt(
         .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
     let plan = plan(&spec, &earlier, arguments.verify());
     if arguments.dry_run {
-        ctx.external_credentials = at_hand(&spec)?;
+        take_along(&mut ctx, &spec)?;
         return show_preview(shared, printer, engine::preview(&plan, &ctx).await?);
     }
     if !arguments.yes {

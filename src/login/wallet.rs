@@ -1,5 +1,5 @@
-//! The user's credentials for registries that kindreg does not run: from variables that `kindreg.toml` names, else from
-//! docker's config and its helpers. Asks nobody at a terminal.
+//! The user's credentials for registries that kindreg does not run: from variables that `kindreg.toml` names, else (but
+//! for those that a cache stands before) from docker's config and its helpers. Asks nobody at a terminal.
 
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,8 +31,12 @@ impl Wallet<'_> {
     /// # Errors
     /// One of both variables is not set, docker's config can't be read, or no node could hold what is there.
     pub fn at_hand(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
-        if let Some(found) = self.variables(registry)? {
-            return Ok(Some(found));
+        let external = registry.external();
+        if let Some(names) = external.and_then(|external| external.variables.as_ref()) {
+            let login = format!("or none and log in: docker login {}", registry.domain());
+            if let Some(found) = self.variables(names, &registry.domain(), &login)? {
+                return taken(found, registry).map(Some);
+            }
         }
         for key in keys(registry) {
             match self.config.without_helper(&key)? {
@@ -63,28 +67,43 @@ impl Wallet<'_> {
         Ok(None)
     }
 
-    fn variables(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
-        let external = registry.external();
-        let Some(Variables { username, password }) =
-            external.and_then(|external| external.variables.as_ref())
-        else {
+    /// What variables hold for the registry that this one is a cache of; `None` where they are not set, or none is named.
+    ///
+    /// # Errors
+    /// One of both is not set, or they hold what no credentials are.
+    pub fn upstream(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
+        let Some((upstream, names)) = registry.upstream_login() else {
             return Ok(None);
         };
+        let kept = "or none where the cache has them already";
+        let found = self.variables(names, &upstream.to_string(), kept)?;
+        let given = found.map(|(user, secret)| {
+            RegistryCredentials::given(user, secret).with_context(|| {
+                Problem::usage(
+                    format!("what is set for {upstream} are no credentials"),
+                    format!("set others: {} and {}", names.username, names.password),
+                )
+            })
+        });
+        given.transpose()
+    }
+
+    /// What two variables hold for the registry of this name; `None` where neither is set.
+    fn variables(
+        &self,
+        Variables { username, password }: &Variables,
+        domain: &str,
+        otherwise: &str,
+    ) -> Result<Option<(String, SecretString)>> {
         let value = |name: &str| (self.variable)(name).filter(|value| !value.is_empty());
         match (value(username.as_str()), value(password.as_str())) {
             (None, None) => Ok(None),
-            (Some(user), Some(secret)) => taken((user, secret.into()), registry).map(Some),
+            (Some(user), Some(secret)) => Ok(Some((user, secret.into()))),
             (found, _) => {
                 let unset = if found.is_some() { password } else { username };
                 Err(Problem::usage(
-                    format!(
-                        "{unset} is not set, by which {} gets its credentials",
-                        registry.domain()
-                    ),
-                    format!(
-                        "set both {username} and {password}, or none and log in: docker login {}",
-                        registry.domain()
-                    ),
+                    format!("{unset} is not set, by which {domain} gets its credentials"),
+                    format!("set both {username} and {password}, {otherwise}"),
                 )
                 .into())
             }

@@ -28,7 +28,7 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
         name: layout.registry(&registry.name),
         image: registry.image.to_string(),
         entrypoint: Vec::new(),
-        command: Vec::new(),
+        command: command(registry),
         environment: environment(registry),
         labels: layout.registry_labels(&registry.name),
         mounts: vec![
@@ -52,6 +52,14 @@ pub fn container(spec: &Spec, registry: &Registry) -> ContainerSpec {
     let hash = fingerprint(&container);
     container.labels.insert(layout::LABEL_SPEC.to_owned(), hash);
     container
+}
+
+/// Which settings it starts with: the image's own, or ours where they hold a password. Whether the image's entry point is
+/// distribution or a script around it, it takes this: <https://github.com/distribution/distribution-library-image>.
+fn command(registry: &Registry) -> Vec<String> {
+    let file = || format!("{}/{CONFIG}", layout::SECRET);
+    let login = registry.upstream_login();
+    login.map_or_else(Vec::new, |_| vec!["serve".to_owned(), file()])
 }
 
 /// Settings by environment, which both major versions read over whatever file their image brings:
@@ -82,7 +90,7 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
     }
     // Which makes it a pull-through cache, and refuses pushes (405):
     // https://distribution.github.io/distribution/recipes/mirror/
-    if let Some(upstream) = registry.upstream() {
+    if let (Some(upstream), None) = (registry.upstream(), registry.upstream_login()) {
         all.extend([set("PROXY_REMOTEURL", &upstream.url())]);
     }
     if registry.upstream_ca.is_some() {
@@ -144,6 +152,10 @@ pub const KEY: &str = "tls.key";
 pub const HTPASSWD: &str = "htpasswd";
 /// File of users and their passwords in the secret volume, for us; distribution never reads it.
 pub const CREDENTIALS: &str = "credentials.json";
+
+/// File of settings in the secret volume, where they hold the credentials for the registry that this one is a cache of
+/// ([`super::upstream`]); read at start only.
+pub const CONFIG: &str = "config.yml";
 
 /// Folder of [`UPSTREAM_CA`] in the secret volume.
 const UPSTREAM: &str = "upstream";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mistake::{Given, Mistake, Source};
 use super::reader::{Reader, Section};
 use super::request::{PortRequest, RegistryRequest, Request};
-use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
+use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName, Variables};
 
 mod external;
 
@@ -30,6 +30,8 @@ pub const REGISTRY: &[&str] = &[
     "keep_data",
     "mirror_of",
     "upstream_ca",
+    "upstream_username_env",
+    "upstream_password_env",
     "auth",
     "address",
     "ca",
@@ -237,7 +239,30 @@ fn registry(
         reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
     }
     request.upstream_ca = external::authorities(reader, section, "upstream_ca", load);
+    request.upstream_variables = upstream_variables(reader, section, &request);
     request
+}
+
+/// The variables with the credentials for the registry that this one is a cache of.
+fn upstream_variables(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    request: &RegistryRequest,
+) -> Option<Variables> {
+    let keys = ["upstream_username_env", "upstream_password_env"];
+    let of = request.mirror_of.as_ref().map(|of| &of.value);
+    // What is said of a mirror_of that can't be read is enough, and so it is beside an external back end.
+    let is_cache =
+        matches!(of, Some(MirrorOf::Registry(_))) || (of.is_none() && section.has("mirror_of"));
+    if !request.is_ours() {
+        return None;
+    }
+    if !is_cache {
+        let advice = "it goes with a mirror_of that names a registry";
+        reader.refuse(section, &keys, advice);
+        return None;
+    }
+    external::variables(reader, section, keys)
 }
 
 fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {

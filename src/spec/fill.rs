@@ -55,6 +55,7 @@ impl RegistryRequest {
             data: old.data,
             mirror_of: old.mirror_of.as_ref().map(kept),
             upstream_ca: old.upstream_ca.as_ref().map(kept),
+            upstream_variables: old.upstream_variables.clone(),
             auth: if self.auth == Auth::default() {
                 old.auth
             } else {

@@ -90,6 +90,9 @@ pub struct Registry {
     /// CA of the registry that it is a cache of, where that is not a public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_ca: Option<Authorities>,
+    /// The names of the variables that hold user and password for that registry; never what they hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_variables: Option<Variables>,
     /// Who may use it.
     #[serde(default)]
     pub auth: Auth,
@@ -183,6 +186,13 @@ impl Registry {
             Some(MirrorOf::Registry(upstream)) => Some(upstream),
             Some(MirrorOf::Every) | None => None,
         }
+    }
+
+    /// The registry that it is a pull-through cache of, and the variables that hold its credentials there; `None` where
+    /// it has none.
+    #[must_use]
+    pub fn upstream_login(&self) -> Option<(&Upstream, &Variables)> {
+        self.upstream().zip(self.upstream_variables.as_ref())
     }
 
     /// Whether images can be pushed to it. distribution refuses that where it is a cache.
@@ -337,6 +347,7 @@ mod tests {
             data: Data::Discard,
             mirror_of: None,
             upstream_ca: None,
+            upstream_variables: None,
             auth: Auth::default(),
         }
     }

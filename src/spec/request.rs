@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::mistake::{Given, Mistake, Source};
 use super::{
     Auth, Authorities, Backend, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef,
-    Invalid, KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Workers,
+    Invalid, KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Variables, Workers,
 };
 
 /// What is asked of one cluster.
@@ -52,6 +52,8 @@ pub struct RegistryRequest {
     pub mirror_of: Option<Given<MirrorOf>>,
     /// CA of the registry that it is a cache of.
     pub upstream_ca: Option<Given<Authorities>>,
+    /// Variables that hold user and password for that registry.
+    pub upstream_variables: Option<Variables>,
     /// Who may use it.
     pub auth: Auth,
 }
@@ -123,6 +125,7 @@ impl RegistryRequest {
             data: Data::Discard,
             mirror_of: None,
             upstream_ca: None,
+            upstream_variables: None,
             auth: Auth::default(),
         }
     }
@@ -318,6 +321,7 @@ impl Request {
                     data: asked.data,
                     mirror_of: asked.mirror_of.as_ref().map(|of| of.value.clone()),
                     upstream_ca: asked.upstream_ca.as_ref().map(|ca| ca.value.clone()),
+                    upstream_variables: asked.upstream_variables.clone(),
                     auth: asked.auth,
                 })
             })

@@ -90,6 +90,7 @@ fn what_init_has_commented_out_is_right_too() {
     };
     assert_eq!(main.names.len(), 1);
     assert!(cache.mirror_of.is_some() && cache.upstream_ca.is_some());
+    assert!(cache.upstream_variables.is_some());
     assert!(every.mirror_of.is_some());
     for key in file::CLUSTER.iter().chain(file::REGISTRY) {
         assert!(text.contains(&format!("\n{key} = ")), "init shows {key}");
@@ -120,6 +121,8 @@ fn every_key_reaches_the_spec() {
         port = "auto"
         mirror_of = "nexus.example:8443"
         upstream_ca = "company.pem"
+        upstream_username_env = "NEXUS_USR"
+        upstream_password_env = "NEXUS_PSW"
         [registry.any]
         port = "auto"
         mirror_of = "*"
@@ -153,6 +156,13 @@ fn every_key_reaches_the_spec() {
     assert_eq!(hub_url, "https://registry-1.docker.io");
     assert_eq!(company_url, "https://nexus.example:8443");
     assert_eq!(company.upstream_ca.as_ref().unwrap().pem(), COMPANY);
+    let logins = [main, hub, company, any].map(Registry::upstream_login);
+    let [None, None, Some((upstream, names)), None] = logins else {
+        panic!("one login: {logins:?}")
+    };
+    assert_eq!(upstream.to_string(), "nexus.example:8443");
+    let names = [names.username.as_str(), names.password.as_str()];
+    assert_eq!(names, ["NEXUS_USR", "NEXUS_PSW"]);
     let folders = [main, hub, company, any].map(Registry::mirror_folder);
     let folders = folders.map(Option::unwrap_or_default);
     assert_eq!(folders, ["", "docker.io", "nexus.example:8443", "_default"]);
@@ -247,8 +257,8 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         ("[registry.a]\nhost_trust = true", "it belongs in [cluster]"),
         (
             "[registry.a]\nzzzzzz = 1",
-            "there are host, port, backend, image, names, keep_data, mirror_of, upstream_ca, auth, address, ca, \
-             username_env, password_env, proof",
+            "there are host, port, backend, image, names, keep_data, mirror_of, upstream_ca, \
+             upstream_username_env, upstream_password_env, auth, address, ca, username_env, password_env, proof",
         ),
         (
             "[registry]\nhost = \"a.test\"",
@@ -358,6 +368,53 @@ fn a_ca_of_an_upstream_is_certificates_and_nothing_else() {
     }
     let absent = parse(text).unwrap_err().join("\n");
     assert!(absent.contains("ca.pem: it is not there"), "{absent}");
+}
+
+#[test]
+fn credentials_for_an_upstream_are_two_variables_of_a_cache() {
+    let user = "upstream_username_env = \"A\"";
+    let both = format!("{user}\nupstream_password_env = \"B\"");
+    let out = |line: u32, key: &str| {
+        format!("kindreg.toml:{line}:1: `upstream_{key}_env` is out of place in [registry.a]")
+    };
+    let cache = "mirror_of = \"quay.io\"";
+    let external = "backend = \"external\"\nhost = \"x.test\"";
+    let no_name = "\"hunter-2\" is no name of a variable";
+    for (settings, said) in [
+        (both.clone(), vec![out(2, "username"), out(3, "password")]),
+        (user.to_owned(), vec![out(2, "username")]),
+        (
+            format!("mirror_of = \"*\"\n{both}"),
+            vec![out(3, "username"), out(4, "password")],
+        ),
+        (
+            format!("{external}\n{both}"),
+            vec![out(4, "username"), out(5, "password")],
+        ),
+        (format!("{cache}\n{user}"), vec![out(3, "username")]),
+        (
+            format!("{cache}\nupstream_password_env = \"hunter-2\""),
+            vec![out(3, "password"), format!("kindreg.toml:3:25: {no_name}")],
+        ),
+        (
+            format!("{cache}\nupstream_username_env = 1\nupstream_password_env = \"hunter-2\""),
+            vec![
+                "kindreg.toml:3:25: `upstream_username_env` takes a string".to_owned(),
+                format!("kindreg.toml:4:25: {no_name}"),
+            ],
+        ),
+        // Whether it is a cache nobody can say.
+        (
+            format!("mirror_of = \"A\"\n{both}"),
+            vec!["kindreg.toml:2:13: ".to_owned()],
+        ),
+    ] {
+        let found = parse(&format!("[registry.a]\n{settings}\n")).unwrap_err();
+        assert_eq!(found.len(), said.len(), "{settings}: {found:#?}");
+        for (found, said) in found.iter().zip(said) {
+            assert!(found.starts_with(&said), "{settings}: {found}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ const RIGHT: &str = include_str!("data/two.toml");
 const KIND: &str = include_str!("data/merged.yaml");
 
 /// Bits of TOML, and of what we take, in any order.
-const BITS: [&str; 50] = [
+const BITS: [&str; 52] = [
     "[cluster]",
     "[registry.main]",
     "[registry.b]",
@@ -26,6 +26,8 @@ const BITS: [&str; 50] = [
     "names",
     "mirror_of",
     "upstream_ca",
+    "upstream_username_env",
+    "upstream_password_env",
     "kind_config",
     "host_trust",
     "keep_data",

@@ -85,6 +85,9 @@ fn the_file_takes_no_hostile_value_in_any_field() {
         refused(&format!(
             "{external}host = \"a.test\"\nusername_env = \"A\"\npassword_env = {text}\n"
         ));
+        refused(&format!(
+            "[registry.r]\nmirror_of = \"a.test\"\nupstream_username_env = \"A\"\nupstream_password_env = {text}\n"
+        ));
         refused(&format!("[registry.{text}]\nhost = \"a.test\"\n"));
         refused(&format!("{text} = 1\n"));
         refused(&format!("[cluster]\n{text} = 1\n"));
@@ -155,6 +158,7 @@ fn a_label_of_the_engine_is_no_way_in_either() {
             "/registries/0/host",
             "/registries/0/image",
             "/registries/0/upstream_ca",
+            "/registries/0/upstream_variables",
             "/registries/0/port",
             "/registries/0/data",
             "/host_trust",
@@ -174,11 +178,13 @@ fn a_label_of_the_engine_is_no_way_in_either() {
         let of = serde_json::from_value::<Spec>(with("/registries/0/mirror_of", value.into()));
         assert_eq!(of.is_ok(), value == EVERY, "{value:?}");
         let variables = serde_json::json!({"username": "A", "password": value});
-        let pointer = "/registries/1/backend/external/variables";
-        assert!(
-            serde_json::from_value::<Spec>(with(pointer, variables)).is_err(),
-            "{value:?}"
-        );
+        for pointer in [
+            "/registries/0/upstream_variables",
+            "/registries/1/backend/external/variables",
+        ] {
+            let spec = serde_json::from_value::<Spec>(with(pointer, variables.clone()));
+            assert!(spec.is_err(), "{pointer}: {value:?}");
+        }
         let names = serde_json::json!([value]);
         assert!(
             serde_json::from_value::<Spec>(with("/registries/0/names", names)).is_err(),

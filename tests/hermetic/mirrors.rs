@@ -1,13 +1,20 @@
 //! Mirrors against the fakes: whom nodes and caches believe, what is planted and removed, and how hosts.toml reads.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
 use kindreg::archive;
-use kindreg::engine::Outcome;
+use kindreg::credentials::RegistryCredentials;
+use kindreg::docker::{ContainerState, Docker};
+use kindreg::engine::{Event, Outcome};
+use kindreg::login::{DockerConfig, Wallet};
 use kindreg::oci::proof::{Architecture, proof_image};
+use kindreg::problem::{Exit, Problem};
 use kindreg::registry::distribution;
 use kindreg::render::{Hosts, check_hosts_toml, mirror_hosts_toml};
-use kindreg::steps::REMOVE_PROOF;
+use kindreg::spec::Spec;
+use kindreg::steps::{REMOVE_PROOF, UpstreamCredentials, asked};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -164,4 +171,237 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
         check_hosts_toml(&format!("ca = \"/x\"\n{text}")).is_err(),
         "a CA of nobody's"
     );
+}
+
+const CONFIG: &str = "/kindreg/secret/config.yml";
+const CREDENTIALS: &str = "credentials for upstream.test:5000 in registry cache";
+
+fn login(user: &str, password: &str) -> RegistryCredentials {
+    RegistryCredentials::given(user, password.to_owned()).unwrap()
+}
+
+/// What a cache sends whom: URL, user, password.
+fn sent(world: &World) -> [String; 3] {
+    let settings: Value = serde_yaml::from_str(&text(world, CACHE, CONFIG)).unwrap();
+    ["remoteurl", "username", "password"]
+        .map(|key| settings["proxy"][key].as_str().unwrap().to_owned())
+}
+
+/// Titles of what an `up` did.
+async fn done(world: &World) -> (anyhow::Result<Outcome>, Vec<String>) {
+    let titles = Mutex::new(Vec::new());
+    let hear = |event| {
+        if let Event::Done { step, .. } = event {
+            titles.lock().unwrap().push(step);
+        }
+    };
+    let outcome = world.up_with(&world.ctx(), &hear).await;
+    (outcome, titles.into_inner().unwrap())
+}
+
+/// What keeps an `up` from its work before it begins.
+async fn lacks(world: &World) -> Option<Problem> {
+    let login = UpstreamCredentials::of(&world.spec, &world.spec.registries[1]).unwrap();
+    login.lacking(&world.ctx()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_cache_has_its_upstream_s_password_and_nothing_shows_it() {
+    let world = World::with_mirrors();
+    world.up().await.unwrap();
+    let [url, user, password] = sent(&world);
+    assert_eq!(url, "https://upstream.test:5000");
+    assert_eq!((&*user, &*password), ("robot$me", "up: 'stream'"));
+    assert_eq!(world.docker.files(CACHE).mode(CONFIG), Some(0o600));
+    let mut seen = format!(
+        "{:?} {:?} {:?}",
+        world.docker.journal(),
+        world.docker.call_log(),
+        asked(&*world.docker, &world.spec.cluster).await.unwrap()
+    );
+    for name in ["kindreg-c", CACHE, "kindreg-c-any", NODE] {
+        let found = world.docker.container(name).await.unwrap();
+        write!(seen, "{found:?}").unwrap();
+    }
+    for registry in &world.spec.registries {
+        let wanted = distribution::container(&world.spec, registry);
+        write!(seen, "{wanted:?}").unwrap();
+    }
+    let basic = login(&user, &password).basic();
+    for secret in [&*password, basic.expose_secret()] {
+        assert!(!seen.contains(secret), "{seen}");
+    }
+    assert!(seen.contains("NEXUS_PSW"), "names may be seen");
+    for name in [NODE, "kindreg-c-any", "kindreg-c-registry"] {
+        let files = world.docker.files(name);
+        for path in files.all("/").into_keys() {
+            let content = files.read(&path).unwrap_or_default();
+            let content = String::from_utf8_lossy(&content);
+            assert!(!content.contains(&*password), "{name}: {path}");
+        }
+    }
+    world.down().await.unwrap();
+    assert_eq!(world.left().await, Vec::<String>::new());
+}
+
+#[test]
+fn only_a_cache_with_a_password_starts_with_a_file() {
+    let mut spec = spec_with_mirrors();
+    let made = |spec: &Spec, nth: usize| distribution::container(spec, &spec.registries[nth]);
+    let cache = made(&spec, 1);
+    assert_eq!(cache.command, ["serve", CONFIG]);
+    // The URL stands beside the password, which no other one may be sent.
+    assert!(!cache.environment.contains_key("REGISTRY_PROXY_REMOTEURL"));
+    for nth in [0, 2] {
+        assert!(made(&spec, nth).command.is_empty());
+    }
+    spec.registries[1].upstream_variables = None;
+    let plain = made(&spec, 1);
+    assert!(plain.command.is_empty());
+    let url = &plain.environment["REGISTRY_PROXY_REMOTEURL"];
+    assert_eq!(url, "https://upstream.test:5000");
+    assert_ne!(plain.labels, cache.labels);
+}
+
+#[tokio::test]
+async fn what_a_cache_holds_is_enough_and_what_is_set_counts_more() {
+    let mut world = World::with_mirrors();
+    world.up().await.unwrap();
+    let before = sent(&world);
+    world.upstream = None;
+    assert_eq!(lacks(&world).await, None);
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+    // Its container is lost, and with it what could be looked at; the volume is there.
+    world.docker.remove(CACHE).await.unwrap();
+    assert_eq!(lacks(&world).await, None);
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(sent(&world), before);
+
+    world.upstream = Some(login("robot$me", "new"));
+    let (outcome, titles) = done(&world).await;
+    assert_eq!(outcome.unwrap(), Outcome::Changed);
+    let serves = "registry cache.test:5002 at 127.0.0.1:5002";
+    assert_eq!(titles, [CREDENTIALS, serves], "that and no more");
+    assert_eq!(sent(&world)[2], "new");
+    world.upstream = None;
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+
+    // Somebody's editor was there.
+    let files = world.docker.files(CACHE);
+    let edited = text(&world, CACHE, CONFIG).replace("inmemory", "redis");
+    files.write(CONFIG, 0o600, edited).unwrap();
+    assert_eq!(done(&world).await.1, [CREDENTIALS, serves]);
+    assert!(text(&world, CACHE, CONFIG).contains("inmemory"));
+    files.write(CONFIG, 0o600, "nonsense").unwrap();
+    let problem = lacks(&world).await.unwrap();
+    assert!(problem.hint().contains("set both NEXUS_USR and NEXUS_PSW"));
+}
+
+#[tokio::test]
+async fn without_a_password_nothing_is_made() {
+    let mut world = World::with_mirrors();
+    world.upstream = None;
+    let problem = lacks(&world).await.unwrap();
+    assert_eq!(
+        problem.to_string(),
+        "there are no credentials for upstream.test:5000, which registry cache is a cache of"
+    );
+    assert_eq!(problem.exit(), Exit::Usage);
+    let hint = problem.hint();
+    assert!(
+        hint.contains("set both NEXUS_USR and NEXUS_PSW") && hint.contains("kindreg up --name c"),
+        "{hint}"
+    );
+    // Who goes on all the same fails, and leaves nothing.
+    let error = world.up().await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Problem>(), Some(&problem));
+    assert_eq!(world.left().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn another_upstream_is_never_sent_what_the_first_one_was() {
+    let mut world = World::with_mirrors();
+    world.up().await.unwrap();
+    let before = sent(&world);
+    world.spec.registries[1].mirror_of = Some("other.test".parse().unwrap());
+    world.upstream = None;
+    assert!(lacks(&world).await.is_some());
+    let error = world.up().await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("there are no credentials for other.test"),
+        "{error:#}"
+    );
+    assert_eq!(sent(&world), before, "it is as it was");
+    let state = world.docker.container(CACHE).await.unwrap().unwrap().state;
+    assert_ne!(state, ContainerState::Running);
+
+    world.upstream = Some(login("they", "theirs"));
+    assert_eq!(world.up().await.unwrap(), Outcome::Changed);
+    assert_eq!(sent(&world), ["https://other.test", "they", "theirs"]);
+    assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_password_that_is_needed_no_more_does_not_stay() {
+    for of in [Some("upstream.test:5000"), Some("*"), None] {
+        let mut world = World::with_mirrors();
+        world.up().await.unwrap();
+        let cache = &mut world.spec.registries[1];
+        cache.upstream_variables = None;
+        cache.mirror_of = of.map(|of| of.parse().unwrap());
+        if of != Some("upstream.test:5000") {
+            cache.upstream_ca = None;
+        }
+        if of == Some("*") {
+            // There is one already.
+            world.spec.registries[2].mirror_of = None;
+        }
+        let (outcome, titles) = done(&world).await;
+        assert_eq!(outcome.unwrap(), Outcome::Changed);
+        assert!(
+            titles.contains(&format!("removal: {CREDENTIALS}")),
+            "{titles:#?}"
+        );
+        assert_eq!(text(&world, CACHE, CONFIG), "");
+        assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
+    }
+}
+
+#[test]
+fn variables_for_an_upstream_are_both_set_or_none_is() {
+    let registry = &spec_with_mirrors().registries[1];
+    let home = tempfile::tempdir().unwrap();
+    let found = |variable: &dyn Fn(&str) -> Option<String>| {
+        let config = DockerConfig::of(home.path(), None);
+        Wallet { variable, config }.upstream(registry)
+    };
+    assert_eq!(found(&|_| None).unwrap(), None);
+    assert_eq!(found(&|_| Some(String::new())).unwrap(), None);
+    let both = found(&|name| Some(format!("{name}'s")));
+    assert_eq!(both.unwrap(), Some(login("NEXUS_USR's", "NEXUS_PSW's")));
+    for (set, unset) in [("NEXUS_USR", "NEXUS_PSW"), ("NEXUS_PSW", "NEXUS_USR")] {
+        let error = found(&|name| (name == set).then(|| "hunter2".to_owned())).unwrap_err();
+        let said = format!(
+            "{error:#} {}",
+            error.downcast_ref::<Problem>().unwrap().hint()
+        );
+        assert!(
+            said.starts_with(&format!("{unset} is not set, by which upstream.test:5000")),
+            "{said}"
+        );
+        assert!(said.contains("set both NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
+    }
+    let error = found(&|_| Some("hunter2\nx".to_owned())).unwrap_err();
+    let said = format!("{error:#} {error:?}");
+    assert!(
+        said.contains("no credentials") && !said.contains("hunter2"),
+        "{said}"
+    );
+    // What is no such cache has none.
+    let plain = &spec_with_mirrors().registries[2];
+    let wallet = Wallet {
+        variable: &|_| Some("x".to_owned()),
+        config: DockerConfig::of(home.path(), None),
+    };
+    assert_eq!(wallet.upstream(plain).unwrap(), None);
 }

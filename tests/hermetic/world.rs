@@ -14,7 +14,9 @@ use kindreg::kubeconfig::Kubeconfig;
 use kindreg::lock::ContainerLock;
 use kindreg::pki;
 use kindreg::plan::{Verify, plan, undo_plan};
-use kindreg::spec::{Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Workers};
+use kindreg::spec::{
+    Auth, Backend, ControlPlanes, Data, HostTrust, Port, Registry, Spec, Variables, Workers,
+};
 use kindreg::step::Ctx;
 use kindreg::steps::{
     FORGET_HOSTS, HAND_OVER, INSTALL, KEEP_HOSTS, RECONFIGURE, REMOVE, REMOVE_PROOF, RENAME, REVOKE,
@@ -38,6 +40,8 @@ pub(crate) struct World {
     pub(crate) home: tempfile::TempDir,
     /// What the user has at hand for registries that kindreg does not run.
     pub(crate) external: Option<RegistryCredentials>,
+    /// What variables hold for the registry that the cache is a cache of.
+    pub(crate) upstream: Option<RegistryCredentials>,
 }
 
 /// A Spec of one control plane and two workers.
@@ -58,13 +62,14 @@ pub(crate) fn spec() -> Spec {
             data: Data::Discard,
             mirror_of: None,
             upstream_ca: None,
+            upstream_variables: None,
             auth: Auth::default(),
         }],
         host_trust: HostTrust::Install,
     }
 }
 
-/// One node, and besides that registry a cache of one with a CA of its own, and a mirror of all registries.
+/// One node, and besides that registry a cache of one with a CA of its own that asks for a password, and a mirror of all registries.
 pub(crate) fn spec_with_mirrors() -> Spec {
     let mut spec = spec();
     let names = pki::Names::new(["upstream.test"], []);
@@ -82,6 +87,10 @@ pub(crate) fn spec_with_mirrors() -> Spec {
     mirror("any", 5003, "*");
     spec.workers = Workers::new(0).unwrap();
     spec.registries[1].upstream_ca = Some(upstream.ca_pem.try_into().unwrap());
+    spec.registries[1].upstream_variables = Some(Variables {
+        username: "NEXUS_USR".parse().unwrap(),
+        password: "NEXUS_PSW".parse().unwrap(),
+    });
     spec
 }
 
@@ -217,14 +226,16 @@ impl World {
             spec,
             home: tempfile::tempdir().unwrap(),
             external: None,
+            upstream: None,
         }
     }
 
     /// The same, where other registries are mirrored too.
     pub(crate) fn with_mirrors() -> Self {
-        let spec = spec_with_mirrors();
+        let login = RegistryCredentials::given("robot$me", "up: 'stream'".to_owned());
         Self {
-            spec,
+            spec: spec_with_mirrors(),
+            upstream: Some(login.unwrap()),
             ..Self::new()
         }
     }
@@ -240,6 +251,11 @@ impl World {
             let found = self.external.clone();
             let found = found.map(|found| (registry.name.clone(), found));
             ctx.external_credentials.extend(found);
+        }
+        for registry in &self.spec.registries {
+            let found = registry.upstream_login().and(self.upstream.clone());
+            let found = found.map(|found| (registry.name.clone(), found));
+            ctx.upstream_credentials.extend(found);
         }
         ctx
     }

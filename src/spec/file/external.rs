@@ -11,7 +11,14 @@ use crate::spec::request::{PortRequest, RegistryRequest};
 use crate::spec::{Authorities, Backend, External, Invalid, Port, Variables};
 
 /// Keys that mean nothing where somebody else runs the registry.
-const OF_OURS: &[&str] = &["image", "keep_data", "mirror_of", "upstream_ca"];
+const OF_OURS: &[&str] = &[
+    "image",
+    "keep_data",
+    "mirror_of",
+    "upstream_ca",
+    "upstream_username_env",
+    "upstream_password_env",
+];
 /// Keys that mean something only there.
 const OF_EXTERNALS: &[&str] = &["address", "ca", "username_env", "password_env", "proof"];
 const GOES_WITH: &str =
@@ -75,13 +82,17 @@ pub(super) fn backend(
     request.backend = Backend::External(External {
         address: reader.text(section, "address").map(|given| given.value),
         ca: authorities(reader, section, "ca", load).map(|given| given.value),
-        variables: variables(reader, section),
+        variables: variables(reader, section, ["username_env", "password_env"]),
         proof: reader.text(section, "proof").map(|given| given.value),
     });
 }
 
-fn variables(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Variables> {
-    let keys = ["username_env", "password_env"];
+/// The variables that two keys name: that of the user, and that of the password.
+pub(super) fn variables(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    keys: [&str; 2],
+) -> Option<Variables> {
     let [username, password] = keys.map(|key| reader.text(section, key));
     let [has_username, has_password] = keys.map(|key| section.has(key));
     if has_username != has_password {
