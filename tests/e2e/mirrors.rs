@@ -1,10 +1,11 @@
 //! Mirrors on the real thing: a cache of a registry with a private CA, and a registry that is asked for everything.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use kindreg::credentials::RegistryCredentials;
 use kindreg::oci::proof::proof_image;
 use kindreg::pki::{Names, issue};
 use secrecy::ExposeSecret;
@@ -13,13 +14,19 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::support::{
-    Call, Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, nodes,
+    Call, Kubeconfig, Pod, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, nodes,
     run_with, scratch, sh, write_in,
 };
 
 const CACHE: &str = "cache.test:5731";
 const ANY: &str = "any.test:5732";
 const UPSTREAM: &str = "upstream.test:5739";
+/// A cache of [`GUARDED`], which asks for a password.
+const LOGGED_IN: &str = "cache.test:5741";
+const GUARDED: &str = "upstream.test:5749";
+const USER: &str = "robot$e2e";
+/// YAML, shells and HTTP would each read something else into it.
+const PASSWORD: &str = "it's \"theirs\": 50% > #hunter2?";
 /// Whatever a pull takes, on a busy machine and with a node's back-off.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -27,13 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn nodes_pull_through_a_cache_and_from_the_registry_for_everything() {
     let scene = Scene::new("e2e-mirrors", 5730, Kubeconfig::Absent);
-    let place = Place::new();
+    let place = Place::new(&scene);
     // The network comes first, as the upstream is to be on it before a cache of it starts.
     place.asks("");
     place.up(&scene).run().exits(0);
     scene.has_nodes(2);
-    let upstream = Upstream::start(&scene, &place);
-    push("localhost:5739/team/app:1");
+    let upstream = Upstream::start(&scene, &place, None);
+    push("localhost:5739/team/app:1", None);
     place.asks(&mirrors(UPSTREAM));
     place.up(&scene).run().exits(0).prints(&format!(
         "Ready: 2 nodes of cluster e2e-mirrors pulled from {}, {CACHE}, {ANY} over verified TLS",
@@ -52,21 +59,130 @@ fn nodes_pull_through_a_cache_and_from_the_registry_for_everything() {
     scene.is_as_before();
 }
 
-/// A folder with what is asked.
-struct Place(TempDir);
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
+    let scene = Scene::new("e2e-mirror-auth", 5740, Kubeconfig::Absent);
+    let place = Place::new(&scene);
+    place.asks("");
+    place.up(&scene).run().exits(0);
+    let login = RegistryCredentials::given(USER, PASSWORD.to_owned()).unwrap();
+    let upstream = Upstream::start(&scene, &place, Some(&login));
+    let docker_config = logged_in(&login);
+    for tag in [1, 2] {
+        let reference = format!("localhost:5749/team/app:{tag}");
+        push(&reference, Some(docker_config.path()));
+    }
+    let up = |password: &str| {
+        let call = place.up(&scene);
+        call.env("E2E_USR", USER).env("E2E_PSW", password)
+    };
+
+    place.asks(&guarded(LOGIN));
+    up(PASSWORD)
+        .run()
+        .exits(2)
+        .says(&format!("{GUARDED} will be sent $E2E_USR and $E2E_PSW"));
+    place
+        .up(&scene)
+        .args(&["--yes"])
+        .run()
+        .exits(2)
+        .says(&format!("there are no credentials for {GUARDED}"))
+        .says("set both E2E_USR and E2E_PSW");
+    let made = docker_lines(&["ps", "-aq", "--filter", "name=mirror-auth-cache"]);
+    assert_eq!(made, Vec::<String>::new(), "nothing was made");
+
+    let first = up(PASSWORD).args(&["--yes", "-vvv"]).run().exits(0);
+    assert!(!first.to_string().contains("hunter2"), "{first}");
+    place.up(&scene).run().exits(0).prints("Nothing to do");
+    // Nodes themselves have no password for it, so what they pull came through the cache; and what it has, it keeps.
+    let image = [format!("{GUARDED}/team/app:1")];
+    every_node_runs(&scene, &image);
+    assert_eq!(repositories(&scene, LOGGED_IN), ["team/app"]);
+    upstream.stops();
+    every_node_runs(&scene, &image);
+    upstream.starts();
+    nothing_shows(&login);
+
+    up("wrong").run().exits(0).says("others are given");
+    let pod = Pod {
+        namespace: "default",
+        name: "refused".to_owned(),
+        account: "default",
+        node: "worker",
+        image: format!("{GUARDED}/team/app:2"),
+    };
+    pod.is_refused(&scene, "Failed to pull image");
+    up(PASSWORD).run().exits(0).says("others are given");
+    every_node_runs(&scene, &[format!("{GUARDED}/team/app:2")]);
+
+    place.asks(&guarded(""));
+    place.up(&scene).run().exits(0).says("removal: credentials");
+    let file = "kindreg-e2e-mirror-auth-cache:/kindreg/secret/config.yml";
+    let content = format!("docker cp {file} - | tar -xO | wc -c");
+    assert_eq!(attempt("sh", &["-c", &content]).good().trim(), "0");
+    drop(upstream);
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
+
+/// The two keys with the variables.
+const LOGIN: &str = "upstream_username_env = \"E2E_USR\"\nupstream_password_env = \"E2E_PSW\"\n";
+
+fn guarded(login: &str) -> String {
+    format!(
+        "[registry.cache]\nport = 5741\nmirror_of = \"{GUARDED}\"\nupstream_ca = \"upstream.pem\"\n{login}"
+    )
+}
+
+/// A docker config that may push to the upstream.
+fn logged_in(login: &RegistryCredentials) -> TempDir {
+    let folder = scratch();
+    let config = json!({"auths": {"localhost:5749": {"auth": login.basic().expose_secret()}}});
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+/// Neither a container's settings or log nor a command line has the password.
+#[track_caller]
+fn nothing_shows(login: &RegistryCredentials) {
+    let containers = docker_lines(&["ps", "-aq"]);
+    let containers: Vec<&str> = containers.iter().map(String::as_str).collect();
+    let seen = [
+        attempt("docker", &[&["inspect"], &*containers].concat()).good(),
+        attempt("docker", &["logs", "kindreg-e2e-mirror-auth-cache"]).all(),
+        attempt("sh", &["-c", "cat /proc/[0-9]*/cmdline"]).stdout,
+    ];
+    for (nth, seen) in seen.iter().enumerate() {
+        for secret in ["hunter2", login.basic().expose_secret()] {
+            assert!(!seen.contains(secret), "place {nth} shows it");
+        }
+    }
+}
+
+/// A folder with what is asked, and the port of the registry of every scene.
+struct Place {
+    folder: TempDir,
+    port: u16,
+}
 
 impl Place {
-    fn new() -> Self {
-        Self(scratch())
+    fn new(scene: &Scene) -> Self {
+        Self {
+            folder: scratch(),
+            port: scene.port,
+        }
     }
 
     fn file(&self) -> PathBuf {
-        self.0.path().join("kindreg.toml")
+        self.folder.path().join("kindreg.toml")
     }
 
     /// The registry of every scene, and these.
     fn asks(&self, more: &str) {
-        let text = format!("[cluster]\nworkers = 1\n[registry.registry]\nport = 5730\n{more}");
+        let port = self.port;
+        let text = format!("[cluster]\nworkers = 1\n[registry.registry]\nport = {port}\n{more}");
         fs::write(self.file(), text).unwrap();
     }
 
@@ -92,29 +208,43 @@ struct Upstream {
 }
 
 impl Upstream {
+    /// Starts it nine ports after the scene's own; with a user it asks everybody for a password.
     #[track_caller]
-    fn start(scene: &Scene, place: &Place) -> Self {
+    fn start(scene: &Scene, place: &Place, user: Option<&RegistryCredentials>) -> Self {
         let container = format!("{}-upstream", scene.cluster);
+        let port = scene.port + 9;
         let names = Names::new(["upstream.test"], []);
         let identity = issue("somebody else's", &names, OffsetDateTime::now_utc()).unwrap();
-        fs::write(place.0.path().join("upstream.pem"), &identity.ca_pem).unwrap();
+        fs::write(place.folder.path().join("upstream.pem"), &identity.ca_pem).unwrap();
         let tls = scratch();
         fs::write(tls.path().join("tls.crt"), &identity.leaf_pem).unwrap();
         fs::write(tls.path().join("tls.key"), identity.key_pem.expose_secret()).unwrap();
+        let mut settings = vec![
+            format!("REGISTRY_HTTP_ADDR=:{port}"),
+            "REGISTRY_HTTP_DEBUG_ADDR=".to_owned(),
+            "REGISTRY_HTTP_TLS_CERTIFICATE=/tls/tls.crt".to_owned(),
+            "REGISTRY_HTTP_TLS_KEY=/tls/tls.key".to_owned(),
+        ];
+        if let Some(user) = user {
+            let hash = bcrypt::hash(user.password().expose_secret(), 4).unwrap();
+            let line = format!("{}:{hash}\n", user.user());
+            fs::write(tls.path().join("htpasswd"), line).unwrap();
+            settings.extend([
+                "REGISTRY_AUTH=htpasswd".to_owned(),
+                "REGISTRY_AUTH_HTPASSWD_REALM=upstream".to_owned(),
+                "REGISTRY_AUTH_HTPASSWD_PATH=/tls/htpasswd".to_owned(),
+            ]);
+        }
         let network = format!("--network=kindreg-{}", scene.cluster);
-        docker(&[
-            "create",
-            "--name",
-            &container,
-            &network,
-            "--network-alias=upstream.test",
-            "--publish=127.0.0.1:5739:5739",
-            "--env=REGISTRY_HTTP_ADDR=:5739",
-            "--env=REGISTRY_HTTP_DEBUG_ADDR=",
-            "--env=REGISTRY_HTTP_TLS_CERTIFICATE=/tls/tls.crt",
-            "--env=REGISTRY_HTTP_TLS_KEY=/tls/tls.key",
-            &std::env::var("KINDREG_REGISTRY_IMAGE").unwrap(),
-        ]);
+        let publish = format!("--publish=127.0.0.1:{port}:{port}");
+        let alias = "--network-alias=upstream.test";
+        let mut arguments = vec!["create", "--name", &container, &network, alias, &publish];
+        for setting in &settings {
+            arguments.extend(["--env", setting]);
+        }
+        let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
+        arguments.push(&image);
+        docker(&arguments);
         let files = format!("{}/.", tls.path().display());
         docker(&["cp", &files, &format!("{container}:/tls")]);
         let upstream = Self { container };
@@ -139,15 +269,18 @@ impl Drop for Upstream {
     }
 }
 
-/// A new image, in the registry that this reference names and no longer in the engine.
+/// A new image, in the registry that this reference names and no longer in the engine; with a docker config of one's own
+/// where that asks for a password.
 #[track_caller]
-fn push(reference: &str) {
+fn push(reference: &str, config: Option<&Path>) {
     let architecture = docker(&["info", "--format", "{{.Architecture}}"]);
     let nonce = format!("{reference} {:?}", SystemTime::now());
     let architecture = architecture.trim().parse().unwrap();
     let image = proof_image(architecture, reference, nonce.as_bytes()).unwrap();
     run_with("docker", &["load"], &image.archive).good();
-    docker(&["push", reference]);
+    let config = config.map(|folder| format!("--config={}", folder.display()));
+    let config: Vec<&str> = config.as_deref().into_iter().collect();
+    docker(&[&*config, &["push", reference]].concat());
     docker(&["image", "rm", reference]);
 }
 
@@ -234,7 +367,7 @@ fn the_cache_answers_without_its_upstream(scene: &Scene, upstream: &Upstream) {
 
 #[track_caller]
 fn the_upstream_answers_without_its_cache(scene: &Scene, place: &Place) {
-    push("localhost:5739/team/app:2");
+    push("localhost:5739/team/app:2", None);
     docker(&["stop", "-t", "2", "kindreg-e2e-mirrors-cache"]);
     every_node_runs(scene, &[format!("{UPSTREAM}/team/app:2")]);
     place
@@ -247,8 +380,8 @@ fn the_upstream_answers_without_its_cache(scene: &Scene, place: &Place) {
 /// By short names, by names of registries that do not exist, and by its own.
 #[track_caller]
 fn one_registry_answers_for_all_others(scene: &Scene) {
-    push("localhost:5732/library/e2e-short:1");
-    push("localhost:5732/far/app:1");
+    push("localhost:5732/library/e2e-short:1", None);
+    push("localhost:5732/far/app:1", None);
     let images = [
         "e2e-short:1",
         "docker.io/library/e2e-short:1",
