@@ -1,7 +1,7 @@
 //! The plan: what `up` makes, as one literal list. The table of contents of the program.
 
 use crate::render;
-use crate::spec::{Registry, RegistryName, Spec};
+use crate::spec::{Registry, Spec};
 use crate::step::{Lane, Plan, Stage, Step};
 use crate::steps;
 
@@ -31,7 +31,8 @@ pub fn plan(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             ]]),
             // kind is started here, and is at work until `Cluster`.
             stage(
-                std::iter::once(vec![step(steps::Nodes { spec: whole() })]).chain(each(registry)),
+                std::iter::once(vec![step(steps::Nodes { spec: whole() })])
+                    .chain(spec.ours().map(|one| registry(spec, earlier, one))),
             ),
             stage(
                 std::iter::once(node_trust(spec))
@@ -90,8 +91,6 @@ fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
             folders,
         }));
     }
-    let logins = retired_logins(&spec(), earlier).into_iter();
-    lane.extend(logins.map(|login| step(steps::Retired(step(login)))));
     let wanted = steps::password_domains(&spec());
     let mut domains: Vec<String> = earlier.iter().flat_map(steps::password_domains).collect();
     domains.retain(|domain| !wanted.contains(domain));
@@ -120,18 +119,6 @@ fn retired_host_trust(spec: &Spec, earlier: &[Spec]) -> impl Iterator<Item = ste
         .into_iter()
 }
 
-/// Credentials of earlier Specs in the volumes of registries that need none any more. Others' are written over.
-fn retired_logins(spec: &Spec, earlier: &[Spec]) -> Vec<steps::UpstreamCredentials> {
-    let needless = spec.ours().filter(|one| one.upstream_login().is_none());
-    let needless: Vec<&RegistryName> = needless.map(|one| &one.name).collect();
-    let all = earlier.iter().flat_map(|old| {
-        let logins = old.ours();
-        logins.filter_map(|one| steps::UpstreamCredentials::of(old, one))
-    });
-    all.filter(|login| needless.contains(&&login.registry.name))
-        .collect()
-}
-
 /// The proof alone, for `verify`.
 #[must_use]
 pub fn proof_only(spec: &Spec, registry: &Registry) -> (steps::ProofImage, steps::Proof) {
@@ -158,7 +145,8 @@ fn images(spec: &Spec) -> Vec<Lane> {
         .collect()
 }
 
-fn registry(spec: &Spec, registry: &Registry) -> Lane {
+fn registry(spec: &Spec, earlier: &[Spec], registry: &Registry) -> Lane {
+    let retired = retired_login(earlier, registry);
     let (spec, cluster, registry) = (
         || spec.clone(),
         || spec.cluster.clone(),
@@ -179,6 +167,8 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
             registry: registry(),
         }),
     ];
+    // Before it serves: what it sends to nobody any more, another image must not find either.
+    lane.extend(retired.map(|login| step(steps::Retired(step(login)))));
     if let Some(ca) = registry().upstream_ca {
         lane.push(step(steps::UpstreamTrust {
             cluster: cluster(),
@@ -199,6 +189,17 @@ fn registry(spec: &Spec, registry: &Registry) -> Lane {
         registry: registry(),
     }));
     lane
+}
+
+/// Credentials that earlier settings left with a registry that needs none any more. Others' are written over.
+fn retired_login(earlier: &[Spec], registry: &Registry) -> Option<steps::UpstreamCredentials> {
+    let same = |old: &&Registry| old.name == registry.name;
+    let mut left = earlier.iter().filter_map(|spec| {
+        let old = spec.ours().find(same)?;
+        steps::UpstreamCredentials::of(spec, old)
+    });
+    // They have one file, so that one of several stands for all.
+    left.next().filter(|_| registry.upstream_login().is_none())
 }
 
 fn node_hosts(spec: &Spec) -> Option<steps::NodeHosts> {

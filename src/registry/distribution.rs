@@ -90,6 +90,7 @@ fn environment(registry: &Registry) -> BTreeMap<String, String> {
     }
     // Which makes it a pull-through cache, and refuses pushes (405):
     // https://distribution.github.io/distribution/recipes/mirror/
+    // Where it logs in there, the URL stands beside the password, in a file.
     if let (Some(upstream), None) = (registry.upstream(), registry.upstream_login()) {
         all.extend([set("PROXY_REMOTEURL", &upstream.url())]);
     }
