@@ -196,8 +196,9 @@ impl Kubeconfig {
 /// Bytes that kind's entries of one cluster take at most: three certificates and a key, 5.7 KB as kind 0.33 writes them.
 const ENTRIES: u64 = 16 * 1024;
 
-/// Writes as much as the file will have, to a file without a name beside it.
+/// Writes as much as the file will have, to a file without a name beside it; beside what it links to, if it does.
 fn trial(file: &Path) -> io::Result<()> {
+    let file = &fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let size = match fs::OpenOptions::new().append(true).open(file) {
         Ok(present) => present.metadata()?.len(),
         Err(error) if error.kind() == ErrorKind::NotFound => 0,

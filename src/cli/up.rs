@@ -135,9 +135,10 @@ async fn attempt(
     })
     .await?;
     progress.end();
-    login::forget_earlier(&ctx, &spec, &earlier).await?;
+    let forgotten = login::forget_earlier(&ctx, &spec, &earlier).await;
     let nodes = steps::nodes(&*session.docker, &spec).await?.len();
-    show(shared, printer, &spec, nodes, arguments.verify(), outcome)
+    show(shared, printer, &spec, nodes, arguments.verify(), outcome)?;
+    forgotten
 }
 
 /// What `up` can't change.
