@@ -175,7 +175,14 @@ openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 9 -
 fn a_stopped_registry_keeps_its_data(scene: &Scene) {
     walk::an_image_of_the_users_own_runs(scene);
     docker(&["stop", "-t", "2", &scene.registry()]);
-    scene.verify().run().exits(1);
+    scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("connection refused")
+        .says(
+            "hint: if the registry is stopped, this starts it again: kindreg up --name e2e-trust",
+        );
     scene
         .up(&["--workers", "2"])
         .run()
