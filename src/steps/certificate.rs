@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
-use super::identity;
+use super::{identity, put_secret, take_secret_back};
 use crate::archive::Archive;
 use crate::layout::{self, Layout};
 use crate::pki::{self, Identity};
@@ -46,18 +46,13 @@ impl Certificate {
             pki::RENEW_BEFORE,
         )
     }
+}
 
-    async fn write(&self, ctx: &Ctx, ca: String, leaf: String, key: String) -> Result<()> {
-        let archive = Archive::new()
-            .file(distribution::CA, 0o644, ca)
-            .file(distribution::LEAF, 0o644, leaf)
-            .file(distribution::KEY, 0o600, key)
-            .into_bytes()?;
-        Ok(ctx
-            .docker
-            .upload(&self.container(), layout::SECRET, archive)
-            .await?)
-    }
+fn archive(ca: String, leaf: String, key: String) -> Archive {
+    Archive::new()
+        .file(distribution::CA, 0o644, ca)
+        .file(distribution::LEAF, 0o644, leaf)
+        .file(distribution::KEY, 0o600, key)
 }
 
 #[async_trait]
@@ -81,21 +76,13 @@ impl Step for Certificate {
         ctx.docker.stop(&self.container(), GRACE).await?;
         let names = layout::names(&self.spec, &self.registry);
         let identity = pki::issue(&self.container(), &names, OffsetDateTime::now_utc())?;
-        self.write(
-            ctx,
-            identity.ca_pem,
-            identity.leaf_pem,
-            identity.key_pem.expose_secret().to_owned(),
-        )
-        .await?;
-        Ok(())
+        let key = identity.key_pem.expose_secret().to_owned();
+        let archive = archive(identity.ca_pem, identity.leaf_pem, key);
+        put_secret(ctx, &self.spec.cluster, &self.registry, archive).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if ctx.docker.container(&self.container()).await?.is_some() {
-            self.write(ctx, String::new(), String::new(), String::new())
-                .await?;
-        }
-        Ok(())
+        let empty = archive(String::new(), String::new(), String::new());
+        take_secret_back(ctx, &self.spec.cluster, &self.registry, empty).await
     }
 }

@@ -4,10 +4,9 @@ use anyhow::Result;
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
-use super::{put_secret, secret};
+use super::{put_secret, secret, take_secret_back};
 use crate::archive::Archive;
 use crate::credentials::{RegistryCredentials, Stored, USER_A};
-use crate::layout::Layout;
 use crate::registry::distribution;
 use crate::spec::{ClusterName, Registry};
 use crate::step::{Ctx, State, Step};
@@ -33,23 +32,18 @@ pub async fn stored(
 }
 
 impl Credentials {
-    fn container(&self) -> String {
-        Layout::of(&self.cluster).registry(&self.registry.name)
-    }
-
     /// Whether the user gave other credentials than those that are stored.
     fn is_replaced(ctx: &Ctx, stored: &Stored) -> bool {
         ctx.own_credentials
             .as_ref()
             .is_some_and(|own| *own != stored.current)
     }
+}
 
-    async fn write(&self, ctx: &Ctx, htpasswd: String, json: String) -> Result<()> {
-        let files = Archive::new()
-            .file(distribution::CREDENTIALS, 0o600, json)
-            .file(distribution::HTPASSWD, 0o600, htpasswd);
-        put_secret(ctx, &self.cluster, &self.registry, files).await
-    }
+fn archive(htpasswd: String, json: String) -> Archive {
+    Archive::new()
+        .file(distribution::CREDENTIALS, 0o600, json)
+        .file(distribution::HTPASSWD, 0o600, htpasswd)
 }
 
 #[async_trait]
@@ -94,13 +88,12 @@ impl Step for Credentials {
             (None, None) => Stored::new(RegistryCredentials::generate(USER_A)?),
         };
         let json = stored.to_json().expose_secret().to_owned();
-        self.write(ctx, stored.htpasswd()?, json).await
+        let archive = archive(stored.htpasswd()?, json);
+        put_secret(ctx, &self.cluster, &self.registry, archive).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if ctx.docker.container(&self.container()).await?.is_some() {
-            self.write(ctx, String::new(), String::new()).await?;
-        }
-        Ok(())
+        let empty = archive(String::new(), String::new());
+        take_secret_back(ctx, &self.cluster, &self.registry, empty).await
     }
 }

@@ -169,6 +169,20 @@ async fn put_secret(
     Ok(ctx.docker.upload(&container, layout::SECRET, files).await?)
 }
 
+/// Puts emptied files into a registry's secret volume, if it has a container: an archive can't delete.
+async fn take_secret_back(
+    ctx: &Ctx,
+    cluster: &ClusterName,
+    registry: &Registry,
+    empty: Archive,
+) -> Result<()> {
+    let container = Layout::of(cluster).registry(&registry.name);
+    match ctx.docker.container(&container).await? {
+        Some(_) => put_secret(ctx, cluster, registry, empty).await,
+        None => Ok(()),
+    }
+}
+
 /// What the registry shows the world, as its secret volume holds it; `None` while there is nothing whole.
 pub(crate) async fn identity(
     ctx: &Ctx,

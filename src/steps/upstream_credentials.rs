@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
 use super::certificate::GRACE;
-use super::{put_secret, secret};
+use super::{put_secret, secret, take_secret_back};
 use crate::archive::Archive;
 use crate::credentials::RegistryCredentials;
 use crate::layout::Layout;
@@ -47,17 +47,15 @@ impl UpstreamCredentials {
     /// # Errors
     /// The engine does not answer.
     pub async fn lacking(&self, ctx: &Ctx) -> Result<Option<Problem>> {
+        if self.given(ctx).is_some() {
+            return Ok(None);
+        }
         let volume = Layout::of(&self.cluster).secret_volume(&self.registry.name);
         let has = match secret(ctx, &self.cluster, &self.registry).await? {
-            _ if self.given(ctx).is_some() => true,
             Some(files) => self.held(files.get(distribution::CONFIG)).is_some(),
             None => ctx.docker.volume(&volume).await?.is_some(),
         };
         Ok((!has).then(|| self.missing()))
-    }
-
-    fn container(&self) -> String {
-        Layout::of(&self.cluster).registry(&self.registry.name)
     }
 
     fn given<'a>(&self, ctx: &'a Ctx) -> Option<&'a RegistryCredentials> {
@@ -83,11 +81,10 @@ impl UpstreamCredentials {
             ),
         )
     }
+}
 
-    async fn write(&self, ctx: &Ctx, text: &str) -> Result<()> {
-        let files = Archive::new().file(distribution::CONFIG, 0o600, text.to_owned());
-        put_secret(ctx, &self.cluster, &self.registry, files).await
-    }
+fn archive(text: &str) -> Archive {
+    Archive::new().file(distribution::CONFIG, 0o600, text.to_owned())
 }
 
 #[async_trait]
@@ -127,14 +124,13 @@ impl Step for UpstreamCredentials {
         };
         let text = upstream::config(&self.registry, &self.upstream, login)?;
         // It reads its settings at start only, so it must not run on with others.
-        ctx.docker.stop(&self.container(), GRACE).await?;
-        self.write(ctx, text.expose_secret()).await
+        let container = Layout::of(&self.cluster).registry(&self.registry.name);
+        ctx.docker.stop(&container, GRACE).await?;
+        let archive = archive(text.expose_secret());
+        put_secret(ctx, &self.cluster, &self.registry, archive).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if ctx.docker.container(&self.container()).await?.is_some() {
-            self.write(ctx, "").await?;
-        }
-        Ok(())
+        take_secret_back(ctx, &self.cluster, &self.registry, archive("")).await
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use super::certificate::GRACE;
-use super::{put_secret, secret};
+use super::{put_secret, secret, take_secret_back};
 use crate::archive::Archive;
 use crate::layout::Layout;
 use crate::registry::distribution;
@@ -22,15 +22,8 @@ pub struct UpstreamTrust {
     pub ca: Authorities,
 }
 
-impl UpstreamTrust {
-    fn container(&self) -> String {
-        Layout::of(&self.cluster).registry(&self.registry.name)
-    }
-
-    async fn write(&self, ctx: &Ctx, ca: &str) -> Result<()> {
-        let files = Archive::new().file(distribution::UPSTREAM_CA, 0o644, ca.to_owned());
-        put_secret(ctx, &self.cluster, &self.registry, files).await
-    }
+fn archive(ca: &str) -> Archive {
+    Archive::new().file(distribution::UPSTREAM_CA, 0o644, ca.to_owned())
 }
 
 #[async_trait]
@@ -52,14 +45,12 @@ impl Step for UpstreamTrust {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         // It reads CAs at start only, so it must not run on without this one.
-        ctx.docker.stop(&self.container(), GRACE).await?;
-        self.write(ctx, self.ca.pem()).await
+        let container = Layout::of(&self.cluster).registry(&self.registry.name);
+        ctx.docker.stop(&container, GRACE).await?;
+        put_secret(ctx, &self.cluster, &self.registry, archive(self.ca.pem())).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if ctx.docker.container(&self.container()).await?.is_some() {
-            self.write(ctx, "").await?;
-        }
-        Ok(())
+        take_secret_back(ctx, &self.cluster, &self.registry, archive("")).await
     }
 }
