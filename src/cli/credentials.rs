@@ -11,7 +11,7 @@ use crate::credentials::{RegistryCredentials, USER_A};
 use crate::docker::address;
 use crate::login::{DockerConfig, Wallet, missing};
 use crate::problem::Problem;
-use crate::spec::{RegistryName, Spec};
+use crate::spec::{Registry, RegistryName, Spec};
 use crate::step::{Ctx, Stopped};
 use crate::steps::{self, Held, UpstreamCredentials};
 use crate::ui::Printer;
@@ -73,24 +73,20 @@ type Credentials = BTreeMap<RegistryName, RegistryCredentials>;
 
 /// What the user has for external registries, without asking a helper or the user.
 pub(super) fn at_hand(spec: &Spec) -> Result<Credentials> {
-    let mut all = BTreeMap::new();
-    for registry in spec.externals().filter(|one| one.asks_password()) {
-        if let Some(found) = wallet().at_hand(registry)? {
-            all.insert(registry.name.clone(), found);
-        }
-    }
-    Ok(all)
+    let asking = spec.externals().filter(|one| one.asks_password());
+    gathered(asking, |registry| wallet().at_hand(registry))
 }
 
-/// What variables hold for the registries that caches are caches of.
-fn for_upstreams(spec: &Spec) -> Result<Credentials> {
-    let mut all = BTreeMap::new();
-    for registry in &spec.registries {
-        if let Some(found) = wallet().upstream(registry)? {
-            all.insert(registry.name.clone(), found);
-        }
-    }
-    Ok(all)
+/// Those that are found, by the registry's name.
+fn gathered<'a>(
+    registries: impl IntoIterator<Item = &'a Registry>,
+    find: impl Fn(&Registry) -> Result<Option<RegistryCredentials>>,
+) -> Result<Credentials> {
+    let found = registries.into_iter().filter_map(|registry| {
+        let named = |found| (registry.name.clone(), found);
+        find(registry).map(|found| found.map(named)).transpose()
+    });
+    found.collect()
 }
 
 /// Gives steps all that can be had without asking a helper or the user.
@@ -99,7 +95,7 @@ fn for_upstreams(spec: &Spec) -> Result<Credentials> {
 /// Of two variables one is not set, they hold what no credentials are, or docker's config can't be read.
 pub(super) fn take_along(ctx: &mut Ctx, spec: &Spec) -> Result<()> {
     ctx.external_credentials = at_hand(spec)?;
-    ctx.upstream_credentials = for_upstreams(spec)?;
+    ctx.upstream_credentials = gathered(&spec.registries, |one| wallet().upstream(one))?;
     Ok(())
 }
 

@@ -94,9 +94,7 @@ async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result
     // First: what docker keeps is taken away only if it is what the registry still has, and a run that is killed
     // later could not tell any more.
     let all = earlier.iter().chain([&spec]);
-    let forgotten = login::forget(&login::logins(&session.ctx, all).await)
-        .await
-        .whole();
+    let forgotten = login::forget(&login::logins(&session.ctx, all).await).await;
     let progress = &session.progress;
     let ended = async {
         let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {

@@ -10,7 +10,6 @@ use super::{Shared, status};
 use crate::credentials::RegistryCredentials;
 use crate::engine::Lock;
 use crate::lock::ContainerLock;
-use crate::login::LoginError;
 use crate::problem::{Exit, Problem};
 use crate::rotation::rotate;
 use crate::spec::{Registry, Spec};
@@ -110,7 +109,7 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
 pub(super) async fn logout(shared: &Shared, _: &LogoutArguments, printer: Printer) -> Result<Exit> {
     let session = Session::open(shared, printer).await?;
     let spec = asked(&session, shared).await?;
-    let domains = forget(&logins(&session.ctx, [&spec]).await).await.whole()?;
+    let domains = forget(&logins(&session.ctx, [&spec]).await).await?;
     if shared.json {
         printer.out(&json!({"cluster": spec.cluster, "logouts": domains}).to_string());
     } else if domains.is_empty() {
@@ -154,33 +153,14 @@ pub(super) async fn forget_earlier(ctx: &Ctx, spec: &Spec, earlier: &[Spec]) -> 
     let mut left = logins(ctx, earlier).await;
     let today: Vec<String> = spec.registries.iter().flat_map(Registry::domains).collect();
     left.retain(|(domain, _)| !today.contains(domain));
-    forget(&left).await.whole().map(drop)
+    forget(&left).await.map(drop)
 }
 
-/// What docker was logged out of, what it was not, and the first reason.
-pub(super) struct Forgotten {
-    domains: Vec<String>,
-    kept: Vec<String>,
-    why: Option<LoginError>,
-}
-
-impl Forgotten {
-    /// The domains, where nothing failed.
-    pub(super) fn whole(self) -> Result<Vec<String>> {
-        let Some(why) = self.why else {
-            return Ok(self.domains);
-        };
-        let by_hand = self.kept.iter().map(|kept| format!("docker logout {kept}"));
-        let by_hand: Vec<String> = by_hand.collect();
-        Err(Error::from(why).context(Problem::new(
-            format!("docker may still be logged in to {}", self.kept.join(", ")),
-            format!("log it out by hand: {}", by_hand.join("; ")),
-        )))
-    }
-}
-
-/// Logs out of all that can be.
-pub(super) async fn forget(logins: &[(String, Vec<RegistryCredentials>)]) -> Forgotten {
+/// Logs out of all that can be, and gives what that was.
+///
+/// # Errors
+/// Docker may still be logged in to some.
+pub(super) async fn forget(logins: &[(String, Vec<RegistryCredentials>)]) -> Result<Vec<String>> {
     let config = docker_config();
     let (mut domains, mut kept, mut why) = (Vec::new(), Vec::new(), None);
     for (domain, ours) in logins {
@@ -188,10 +168,18 @@ pub(super) async fn forget(logins: &[(String, Vec<RegistryCredentials>)]) -> For
             Ok(true) => domains.push(domain.clone()),
             Ok(false) => {}
             Err(error) => {
-                kept.push(domain.clone());
+                kept.push(domain.as_str());
                 why.get_or_insert(error);
             }
         }
     }
-    Forgotten { domains, kept, why }
+    let Some(why) = why else {
+        return Ok(domains);
+    };
+    let by_hand = kept.iter().map(|kept| format!("docker logout {kept}"));
+    let by_hand: Vec<String> = by_hand.collect();
+    Err(Error::from(why).context(Problem::new(
+        format!("docker may still be logged in to {}", kept.join(", ")),
+        format!("log it out by hand: {}", by_hand.join("; ")),
+    )))
 }
