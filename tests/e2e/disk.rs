@@ -42,9 +42,17 @@ impl Drop for Mounted {
     }
 }
 
-/// Takes all the room that is left.
+/// All the room that was left in a folder; given back when it is dropped.
+struct Filled(PathBuf);
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}
+
 #[track_caller]
-fn fill(folder: &Path) {
+fn fill(folder: &Path) -> Filled {
     let file = folder.join("kindreg-e2e-fill");
     let written = attempt(
         "dd",
@@ -55,6 +63,7 @@ fn fill(folder: &Path) {
         "{}",
         written.all()
     );
+    Filled(file)
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn a_full_home_loses_no_settings() {
         call.env("DOCKER_CONFIG", place.path())
             .env("KUBECONFIG", &kubeconfig)
     };
-    fill(place.path());
+    let full = fill(place.path());
 
     // kind would empty the kubeconfig, and could not fill it again.
     call(&["up", "--port", "5962"])
@@ -134,10 +143,10 @@ fn a_full_home_loses_no_settings() {
         .says("hint: make room");
     assert_eq!(fs::read_to_string(&kubeconfig).unwrap(), OTHER);
 
-    fs::remove_file(place.path().join("kindreg-e2e-fill")).unwrap();
+    drop(full);
     scene.is_as_before();
     call(&["up", "--port", "5962"]).run().exits(0);
-    fill(place.path());
+    let full = fill(place.path());
     let before = fs::read_to_string(&kubeconfig).unwrap();
     call(&["login"])
         .run()
@@ -148,7 +157,7 @@ fn a_full_home_loses_no_settings() {
     assert_eq!(fs::read_to_string(&kubeconfig).unwrap(), before);
 
     // Each file mounted by itself can't be replaced, and is written in place.
-    fs::remove_file(place.path().join("kindreg-e2e-fill")).unwrap();
+    drop(full);
     let inode = |file: &Path| fs::metadata(file).unwrap().ino();
     let (one, other) = (Mounted::itself(&config), Mounted::itself(&kubeconfig));
     let inodes = (inode(&config), inode(&kubeconfig));
@@ -157,7 +166,7 @@ fn a_full_home_loses_no_settings() {
     assert!(login.contains(&scene.local_domain()), "{login}");
 
     // All else is removed, and who keeps the login has to know of it.
-    fill(place.path());
+    let _full = fill(place.path());
     call(&["down"])
         .run()
         .exits(1)
