@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use crate::docker::{
@@ -114,7 +114,7 @@ impl ContainerLock {
 #[async_trait]
 impl Lock for ContainerLock {
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>> {
-        let holder = nonce();
+        let holder = nonce().context("no random numbers are available")?;
         let spec = self.container(ctx, &holder).await?;
         let begun = Instant::now();
         let mut idle: Option<(String, Instant)> = None;

@@ -1,15 +1,23 @@
-//! Texts that occur once. Not secrets: nothing may be guarded by one.
+//! Text that occurs once. Not a secret: nothing may be guarded by one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+/// Returns 32 random hexadecimal digits.
+///
+/// # Errors
+/// The system has no random numbers to give.
+pub(crate) fn nonce() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
 
-use sha2::{Digest, Sha256};
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// 32 hexadecimal digits that no other call gives, in this process or another one of this machine.
-#[must_use]
-pub(crate) fn nonce() -> String {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let seed = format!("{:?} {} {call}", SystemTime::now(), std::process::id());
-    hex::encode(&Sha256::digest(seed)[..16])
+    #[test]
+    fn two_nonces_differ_and_are_32_hexadecimal_digits() {
+        let [one, other] = [nonce().unwrap(), nonce().unwrap()];
+        assert_ne!(one, other);
+        assert!(one.len() == 32 && one.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    }
 }

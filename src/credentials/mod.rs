@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn nothing_prints_a_password() {
         let own = RegistryCredentials::new("me", "hunter2".to_owned()).unwrap();
-        let shown = format!("{own:?} {:?}", Stored::new(own.clone()));
+        let shown = format!("{own:?} {:?}", Stored::new(own.clone()).unwrap());
         assert!(
             shown.contains("me") && !shown.contains("hunter2"),
             "{shown}"

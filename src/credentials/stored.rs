@@ -19,13 +19,12 @@ pub struct Stored {
 
 impl Stored {
     /// A first user.
-    #[must_use]
-    pub fn new(current: RegistryCredentials) -> Self {
-        Self {
-            serial: nonce(),
+    pub fn new(current: RegistryCredentials) -> Result<Self, CredentialsError> {
+        Ok(Self {
+            serial: nonce()?,
             current,
             retiring: None,
-        }
+        })
     }
 
     /// A new user beside this one, who is let in for as long as others still have it.
@@ -35,7 +34,7 @@ impl Stored {
         } else {
             USER_A
         };
-        let mut next = Self::new(RegistryCredentials::generate(user)?);
+        let mut next = Self::new(RegistryCredentials::generate(user)?)?;
         next.retiring = Some(self.current);
         Ok(next)
     }
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_rotation_lets_both_in_and_then_the_new_one_alone() {
-        let first = Stored::new(RegistryCredentials::generate(USER_A).unwrap());
+        let first = Stored::new(RegistryCredentials::generate(USER_A).unwrap()).unwrap();
         let htpasswd = first.htpasswd().unwrap();
         assert!(
             htpasswd.starts_with("kindreg-a:$2y$04$"),
@@ -123,6 +122,7 @@ mod tests {
     #[test]
     fn it_reads_back_and_never_quotes_what_it_can_not_read() {
         let both = Stored::new(RegistryCredentials::generate(USER_A).unwrap())
+            .unwrap()
             .rotated()
             .unwrap();
         let json = both.to_json();

@@ -84,8 +84,8 @@ impl Step for Credentials {
             .filter(|stored| !Self::is_replaced(ctx, stored));
         let stored = match (kept, &ctx.own_credentials) {
             (Some(kept), _) => kept,
-            (None, Some(own)) => Stored::new(own.clone()),
-            (None, None) => Stored::new(RegistryCredentials::generate(USER_A)?),
+            (None, Some(own)) => Stored::new(own.clone())?,
+            (None, None) => Stored::new(RegistryCredentials::generate(USER_A)?)?,
         };
         let json = stored.to_json().expose_secret().to_owned();
         let archive = archive(stored.htpasswd()?, json);

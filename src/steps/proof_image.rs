@@ -181,7 +181,8 @@ impl Step for ProofImage {
                 )
             })?;
         let reference = self.pushed_as();
-        let image = proof_image(architecture, &reference, nonce().as_bytes())?;
+        let nonce = nonce().context("no random numbers are available")?;
+        let image = proof_image(architecture, &reference, nonce.as_bytes())?;
         if !self.registry.takes_pushes() {
             return self.put_into_store(ctx, image).await;
         }
