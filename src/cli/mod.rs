@@ -11,7 +11,7 @@ use crate::problem::Exit;
 use crate::spec::ClusterName;
 use crate::spec::request::Request;
 use crate::trace::{Detail, Trace};
-use crate::ui::{self, Conversation, Printer, Progress};
+use crate::ui::{self, OutputMode, Printer, Progress};
 
 mod consent;
 mod credentials;
@@ -118,10 +118,10 @@ enum EventsAs {
 impl Shared {
     fn printer(&self) -> Printer {
         Printer::new(match (self.quiet, self.events) {
-            (_, EventsAs::Json) => Conversation::Json,
-            (true, EventsAs::Text) => Conversation::Quiet,
-            (false, EventsAs::Text) if self.verbose > 0 => Conversation::Lines,
-            (false, EventsAs::Text) => Conversation::Bars,
+            (_, EventsAs::Json) => OutputMode::Json,
+            (true, EventsAs::Text) => OutputMode::Quiet,
+            (false, EventsAs::Text) if self.verbose > 0 => OutputMode::Lines,
+            (false, EventsAs::Text) => OutputMode::Bars,
         })
     }
 

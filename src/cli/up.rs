@@ -109,7 +109,7 @@ async fn attempt(
 ) -> Result<()> {
     let (printer, progress) = (session.printer, &session.progress);
     for warning in spec.warnings() {
-        printer.say(&format!("{} {warning}", printer.styled("warning:", "1;33")));
+        printer.warn(warning);
     }
     if asked.is_none() {
         support(&session.docker.info().await?)?;

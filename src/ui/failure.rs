@@ -1,38 +1,47 @@
-//! A failure as it is shown: error, causes, hint.
+//! Prints a failure: the error, its causes, and a hint.
 
 use anyhow::Error;
 use serde_json::json;
 
-use super::{Conversation, Printer};
+use super::{OutputMode, Printer, style};
 use crate::doctor;
 
-/// Shows an error with its causes and what to do next.
+/// Prints an error, its causes, and what to do next.
 pub fn failure(printer: Printer, error: &Error) {
     let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     let hint = doctor::hint(error);
-    if printer.conversation() == Conversation::Json {
+    if printer.mode() == OutputMode::Json {
         let line =
             json!({"event": "error", "error": error.to_string(), "causes": causes, "hint": hint});
         return printer.complain(&line.to_string());
     }
-    printer.complain(&format!("{} {error}", printer.styled("error:", "1;31")));
+    printer.complain(&format!(
+        "{} {error}",
+        printer.styled("error:", style::ERROR)
+    ));
     for cause in causes {
         // A node's message may have several lines; each stays under its heading.
         let text = cause.replace('\n', "\n             ");
-        printer.complain(&format!("  {} {text}", printer.styled("caused by:", "33")));
+        printer.complain(&format!(
+            "  {} {text}",
+            printer.styled("caused by:", style::CAUSE)
+        ));
     }
     if let Some(hint) = hint {
-        printer.complain(&format!("  {} {hint}", printer.styled("hint:", "1;36")));
+        printer.complain(&format!(
+            "  {} {hint}",
+            printer.styled("hint:", style::HINT)
+        ));
     }
 }
 
-/// Says that Ctrl-C ended the run, and what is left.
+/// Prints that Ctrl-C ended the run, and what is left.
 pub fn interrupted(printer: Printer, left: &str) {
-    if printer.conversation() == Conversation::Json {
+    if printer.mode() == OutputMode::Json {
         return printer.complain(&json!({"event": "interrupted", "left": left}).to_string());
     }
     printer.complain(&format!(
         "{} {left}",
-        printer.styled("interrupted:", "1;33")
+        printer.styled("interrupted:", style::WARNING)
     ));
 }

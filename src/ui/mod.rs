@@ -1,4 +1,4 @@
-//! All that a person or a program gets to see. stdout is the product, stderr the conversation.
+//! Everything that kindreg prints: results on stdout; progress, questions and errors on stderr.
 //!
 //! Nothing outside this folder prints. Nothing here decides.
 
@@ -6,7 +6,8 @@ mod failure;
 mod printer;
 mod progress;
 mod prompt;
+mod style;
 
 pub use failure::{failure, interrupted};
-pub use printer::{Conversation, Printer};
+pub use printer::{OutputMode, Printer};
 pub use progress::Progress;

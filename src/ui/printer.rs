@@ -1,78 +1,96 @@
-//! Decides once where text goes and how it looks.
+//! Decides once where output goes and how it looks.
 
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
-/// How the conversation on stderr is led.
+use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
+use serde_json::json;
+
+use super::style;
+
+/// The form in which progress and messages are printed on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conversation {
-    /// Bars on a terminal.
+pub enum OutputMode {
+    /// Progress bars; for terminals.
     Bars,
-    /// A line an event.
+    /// One line per event.
     Lines,
-    /// A JSON object an event (NDJSON).
+    /// One JSON object per event (NDJSON).
     Json,
     /// Errors only.
     Quiet,
 }
 
-/// Writes to stdout and stderr. A closed pipe is no failure: whoever closed it has seen enough.
+/// Writes to stdout and stderr. A closed pipe is not an error: its reader has seen enough.
 #[derive(Debug, Clone, Copy)]
 pub struct Printer {
-    conversation: Conversation,
+    mode: OutputMode,
     colour: bool,
 }
 
 impl Printer {
-    /// A printer that leads the conversation as asked; `Bars` become `Lines` where stderr is no terminal.
+    /// Creates a printer. `Bars` become `Lines` if stderr is not a terminal.
     #[must_use]
-    pub fn new(conversation: Conversation) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let conversation = match conversation {
-            Conversation::Bars if !terminal => Conversation::Lines,
+    pub fn new(mode: OutputMode) -> Self {
+        let stderr = std::io::stderr();
+        let mode = match mode {
+            OutputMode::Bars if !stderr.is_terminal() => OutputMode::Lines,
             other => other,
         };
-        // https://no-color.org
-        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self {
-            conversation,
-            colour,
-        }
+        // Asked here instead of at each write, because bars are not written through a stream of ours. It obeys
+        // NO_COLOR, CLICOLOR_FORCE, CLICOLOR and TERM: https://bixense.com/clicolors
+        let colour = AutoStream::choice(&stderr) != ColorChoice::Never;
+        Self { mode, colour }
     }
 
-    /// How the conversation is led.
+    /// Returns the output mode, with `Bars` only if stderr is a terminal.
     #[must_use]
-    pub const fn conversation(self) -> Conversation {
-        self.conversation
+    pub const fn mode(self) -> OutputMode {
+        self.mode
     }
 
-    /// A line of the product.
+    /// Prints a line of the result on stdout.
     pub fn out(self, line: &str) {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 
-    /// A line of the conversation.
+    /// Prints a line on stderr, unless the output is quiet.
     pub fn say(self, line: &str) {
-        if self.conversation != Conversation::Quiet {
+        if self.mode != OutputMode::Quiet {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 
-    /// A line that even a quiet conversation has.
+    /// Prints a line on stderr, quiet or not.
     pub fn complain(self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
-    /// Text in an ANSI style (`1;31`), where colours are wanted.
+    /// Prints a warning on stderr, unless the output is quiet.
+    pub fn warn(self, warning: impl Display) {
+        self.say(&self.warning(&warning.to_string()));
+    }
+
+    fn warning(self, warning: &str) -> String {
+        if self.mode == OutputMode::Json {
+            json!({"event": "warning", "text": warning}).to_string()
+        } else {
+            format!("{} {warning}", self.styled("warning:", style::WARNING))
+        }
+    }
+
+    /// Returns the text in a style, or unchanged if stderr gets no colour.
     #[must_use]
-    pub fn styled(self, text: &str, style: &str) -> String {
+    pub(super) fn styled(self, text: &str, style: Style) -> String {
         if self.colour {
-            format!("\x1b[{style}m{text}\x1b[0m")
+            format!("{style}{text}{style:#}")
         } else {
             text.to_owned()
         }
     }
 
-    /// Asks a question on the terminal; anything but `y` or `yes` is a no, and so is having no terminal.
+    /// Asks a yes-or-no question on the terminal. Without a terminal, and for anything but `y` or `yes`, the answer is no.
     #[must_use]
     pub fn ask(self, question: &str) -> bool {
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
@@ -82,5 +100,29 @@ impl Printer {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).is_ok()
             && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(mode: OutputMode, colour: bool) -> String {
+        Printer { mode, colour }.warning("look out")
+    }
+
+    #[test]
+    fn a_warning_is_text_for_people_and_an_event_for_programs() {
+        assert_eq!(warning(OutputMode::Lines, false), "warning: look out");
+        assert_eq!(
+            warning(OutputMode::Bars, true),
+            "\u{1b}[1m\u{1b}[33mwarning:\u{1b}[0m look out"
+        );
+        for colour in [false, true] {
+            assert_eq!(
+                warning(OutputMode::Json, colour),
+                r#"{"event":"warning","text":"look out"}"#
+            );
+        }
     }
 }

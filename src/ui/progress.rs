@@ -1,4 +1,4 @@
-//! Draws the engine's events: bars on a terminal, plain lines in a pipe, NDJSON for a program.
+//! Prints the engine's events: bars on a terminal, plain lines in a pipe, NDJSON for a program.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Conversation, Printer};
+use super::{OutputMode, Printer, style};
 use crate::engine::Event;
 
-/// Takes events from several lanes at once.
+/// Prints events; several lanes may send them at once.
 #[derive(Debug)]
 pub struct Progress {
     printer: Printer,
@@ -23,7 +23,7 @@ fn seconds(time: Duration) -> String {
 }
 
 impl Progress {
-    /// A drawing that leads the printer's conversation.
+    /// Prints events in the printer's output mode.
     #[must_use]
     pub fn new(printer: Printer) -> Self {
         Self {
@@ -33,29 +33,29 @@ impl Progress {
         }
     }
 
-    /// Draws one event.
+    /// Prints one event.
     pub fn draw(&self, event: &Event) {
-        match self.printer.conversation() {
-            Conversation::Quiet => {}
-            Conversation::Json => self.printer.say(&as_json(event).to_string()),
-            Conversation::Lines => {
+        match self.printer.mode() {
+            OutputMode::Quiet => {}
+            OutputMode::Json => self.printer.say(&as_json(event).to_string()),
+            OutputMode::Lines => {
                 if let Some(line) = self.line(event) {
                     self.printer.say(&line);
                 }
             }
-            Conversation::Bars => self.bar(event),
+            OutputMode::Bars => self.bar(event),
         }
     }
 
-    /// Draws a line of what is done (`-v`, with which there are no bars).
+    /// Prints a line of the trace (`-v`, which has no bars).
     pub fn told(&self, text: &str) {
-        self.printer.say(&match self.printer.conversation() {
-            Conversation::Json => json!({"event": "trace", "text": text}).to_string(),
-            _ => format!("  {} {text}", self.printer.styled("·", "2")),
+        self.printer.say(&match self.printer.mode() {
+            OutputMode::Json => json!({"event": "trace", "text": text}).to_string(),
+            _ => format!("  {} {text}", self.printer.styled("·", style::DIM)),
         });
     }
 
-    /// Takes the bars away, so that what follows is plain text.
+    /// Removes the bars, so that plain text can follow.
     pub fn end(&self) {
         for (_, bar) in self
             .active
@@ -67,7 +67,7 @@ impl Progress {
         }
     }
 
-    /// The line that an event leaves; a beginning leaves one only where there is a drift to tell.
+    /// Returns the line that an event prints; `Started` prints one only if there is a drift to show.
     fn line(&self, event: &Event) -> Option<String> {
         let sign = |text, style| self.printer.styled(text, style);
         Some(match event {
@@ -75,17 +75,24 @@ impl Progress {
             Event::Started {
                 step,
                 drift: Some(why),
-            } => format!("  {} {step}: {why}", sign("~", "33")),
+            } => format!("  {} {step}: {why}", sign("~", style::DRIFT)),
             Event::Started { drift: None, .. } | Event::Undoing { .. } => return None,
             Event::Done { step, took } => {
-                format!("  {} {step} ({})", sign("✓", "32"), seconds(*took))
+                format!("  {} {step} ({})", sign("✓", style::DONE), seconds(*took))
             }
-            Event::Failed { step } => format!("  {} {step}", sign("✗", "31")),
+            Event::Failed { step } => format!("  {} {step}", sign("✗", style::FAILED)),
             Event::Undone { step, took } => {
-                format!("  {} removed: {step} ({})", sign("-", "36"), seconds(*took))
+                format!(
+                    "  {} removed: {step} ({})",
+                    sign("-", style::REMOVED),
+                    seconds(*took)
+                )
             }
             Event::UndoFailed { step, error } => {
-                format!("  {} not removed: {step}: {error}", sign("✗", "31"))
+                format!(
+                    "  {} not removed: {step}: {error}",
+                    sign("✗", style::FAILED)
+                )
             }
         })
     }
@@ -114,13 +121,13 @@ impl Progress {
             Event::Note(_) => {}
         }
         if let Some(line) = self.line(event) {
-            // Above the bars; the terminal was tested, so a failure is a terminal that went away.
+            // Above the bars. stderr was a terminal at the start, so an error means that the terminal is gone.
             let _ = self.bars.println(line);
         }
     }
 }
 
-/// An event as a program reads it. Part of the program's interface; times in seconds.
+/// Returns an event as `--events json` prints it, with times in seconds. Programs depend on this format.
 fn as_json(event: &Event) -> Value {
     match event {
         Event::Note(text) => json!({"event": "note", "text": text}),

@@ -1,4 +1,4 @@
-//! Questions about credentials, on a terminal alone. What is typed as a password is not shown.
+//! Asks for credentials, only on a terminal. A typed password is not shown.
 
 use std::io::{IsTerminal, Write};
 
@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::Printer;
 
 impl Printer {
-    /// Asks for user and password of a registry; `None` without a terminal, for an empty answer, and once stopped.
+    /// Asks for the user and password of a registry. Returns `None` without a terminal, for an empty answer, and after
+    /// `stop`.
     pub async fn ask_credentials(
         self,
         domain: &str,
@@ -23,13 +24,14 @@ impl Printer {
             let _hidden = Hidden::begin();
             line(&format!("Password of {user} at {domain}: "), stop).await
         };
-        // The line's end was not shown either.
+        // The typed end of line was not shown either.
         let _ = writeln!(std::io::stderr());
         Some((user, password?.into()))
     }
 }
 
-/// A line that is typed. It is read beside the runtime, which an unanswered question would keep from ending.
+/// Reads a typed line. A thread of its own reads it, because an unanswered question would keep the runtime from
+/// shutting down.
 async fn line(question: &str, stop: &CancellationToken) -> Option<String> {
     let _ = write!(std::io::stderr(), "{question}");
     let (answer, typed) = tokio::sync::oneshot::channel();
@@ -44,7 +46,7 @@ async fn line(question: &str, stop: &CancellationToken) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The terminal without its echo, until dropped.
+/// Turns the terminal's echo off until dropped.
 struct Hidden(Option<Termios>);
 
 impl Hidden {
@@ -54,7 +56,7 @@ impl Hidden {
         };
         let mut hidden = before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
-        // `Now`: what was typed ahead stays.
+        // `Now` keeps what was typed ahead.
         match tcsetattr(std::io::stdin(), OptionalActions::Now, &hidden) {
             Ok(()) => Self(Some(before)),
             Err(_) => Self(None),

@@ -9,6 +9,7 @@
 mod archive;
 mod auth;
 mod cli;
+mod colour;
 mod config;
 mod contract;
 mod engine;
