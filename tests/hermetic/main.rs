@@ -28,6 +28,7 @@ mod pki;
 mod ports;
 mod proof;
 mod schema;
+mod schema_agrees;
 mod snapshot;
 mod status;
 mod verbose;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::parse;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../templates/kindreg.schema.json")).unwrap()
 });
 static PATTERNS: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
@@ -118,7 +118,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// A document as both sides see it.
-fn document(text: &str) -> Value {
+pub(crate) fn document(text: &str) -> Value {
     serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap()
 }
 
