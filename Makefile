@@ -10,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build install up down test unit e2e soak lint bench deny clean bed
+.PHONY: help build dist install up down test unit e2e soak lint bench deny clean bed
 
 KINDREG := target/release/kindreg
 PREFIX ?= $(HOME)/.local
@@ -21,6 +21,9 @@ help:  ## print the common uses
 
 build:  ## build the program
 	cargo build --release --locked
+
+dist:  ## build the program as it is published (target/dist/kindreg); takes three times as long
+	cargo build --profile dist --locked
 
 install: build  ## install the program into PREFIX/bin
 	install -D $(KINDREG) $(DESTDIR)$(PREFIX)/bin/kindreg
