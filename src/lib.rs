@@ -10,6 +10,8 @@
 //! - the ports are [`docker`], [`kind`] and [`kube`], each with a fake beside the real thing, and a [`trace`] around it
 //!   for `-v`.
 //!
+//! What the error texts of engines, nodes and registries mean is decided in one place, [`symptoms`].
+//!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!
 //! The walk of `kindreg up`: [`cli`] makes a Spec and connects → [`plan::plan`] → all checks at once; with nothing to
@@ -43,6 +45,7 @@ pub mod spec;
 pub mod step;
 pub mod steps;
 pub mod sweep;
+pub mod symptoms;
 pub mod trace;
 pub mod ui;
 mod user_file;

@@ -20,6 +20,7 @@ use crate::problem::Problem;
 use crate::spec::{ClusterName, Spec};
 use crate::step::Ctx;
 use crate::steps::Passwords;
+use crate::symptoms::{Meaning, shows};
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 const PACE: Duration = Duration::from_millis(150);
@@ -87,7 +88,7 @@ pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
     }
     ctx.kube.put(&collection, secret).await.map_err(|error| {
         let absent =
-            matches!(&error, KubeError::Refused { message, .. } if message.contains("namespaces"));
+            matches!(&error, KubeError::Refused { message, .. } if shows(message, Meaning::NoNamespace));
         let error = anyhow::Error::from(error);
         if absent {
             error.context(Problem::new(

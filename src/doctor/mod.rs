@@ -1,4 +1,6 @@
-//! The catalogue of what goes wrong: for an error that is known, what to do about it. Pure.
+//! For an error that reaches the user: what to do about it, and the exit code. Pure.
+//!
+//! What a text means is decided by [`crate::symptoms`]; here are only the errors that have a type.
 
 use anyhow::Error;
 
@@ -8,16 +10,17 @@ use crate::kind::KindError;
 use crate::kube::KubeError;
 use crate::login::LoginError;
 use crate::problem::{Exit, Problem};
+use crate::symptoms::catalogue::engine::{NAME_TAKEN, PORT_TAKEN};
+use crate::symptoms::catalogue::machine::FULL_DISK;
+use crate::symptoms::{Meaning, shows};
 
-pub mod credentials;
-
-const MAKE_ROOM: &str =
-    "make room: df -h shows which disk is full, docker system df what of it is Docker's";
+pub use crate::symptoms::credentials;
 
 /// Whether a full disk is among the causes: the engine's, a registry's or a node's as they tell it, or the user's.
 fn is_full(error: &Error) -> bool {
-    let says_so = |cause: String| cause.to_lowercase().contains("no space left on device");
-    error.chain().any(|cause| says_so(cause.to_string()))
+    error
+        .chain()
+        .any(|cause| shows(&cause.to_string(), Meaning::FullDisk))
 }
 
 /// What to do next about an error, where that is known.
@@ -26,7 +29,7 @@ pub fn hint(error: &Error) -> Option<String> {
     let problem = error.downcast_ref::<Problem>().map(Problem::hint);
     if is_full(error) {
         let then = problem.map_or(String::new(), |hint| format!("; then {hint}"));
-        return Some(format!("{MAKE_ROOM}{then}"));
+        return Some(format!("{}{then}", FULL_DISK.fix));
     }
     if let Some(hint) = problem {
         return Some(hint.to_owned());
@@ -64,14 +67,12 @@ fn docker(error: &DockerError) -> String {
         DockerError::Denied { .. } => {
             "become a member of the engine's group and log in again: sudo usermod -aG docker \"$USER\""
         }
-        DockerError::NoSpace { .. } => MAKE_ROOM,
-        DockerError::PortTaken { .. } => "choose another port with --port",
+        DockerError::NoSpace { .. } => FULL_DISK.fix,
+        DockerError::PortTaken { .. } => PORT_TAKEN.fix,
         DockerError::Pull { .. } => {
             "check the name and the network, or load the image first: docker load -i FILE"
         }
-        DockerError::NameTaken { .. } => {
-            "another program made it meanwhile; try again, or choose another --name"
-        }
+        DockerError::NameTaken { .. } => NAME_TAKEN.fix,
         DockerError::Gone { .. } => "another program removed it meanwhile; try again",
         DockerError::Other { .. } => "the engine's own log says more: journalctl -u docker",
     };
@@ -124,11 +125,11 @@ mod tests {
         };
         let pushed = Error::from(pushed).context(Problem::not_ready("no push", "see its log"));
         for error in [kind.into(), home.into()] {
-            assert_eq!(hint(&error).as_deref(), Some(MAKE_ROOM), "{error:#}");
+            assert_eq!(hint(&error).as_deref(), Some(FULL_DISK.fix), "{error:#}");
         }
         assert_eq!(
             hint(&pushed),
-            Some(format!("{MAKE_ROOM}; then see its log"))
+            Some(format!("{}; then see its log", FULL_DISK.fix))
         );
         let other: Error = Problem::new("else", "do this").into();
         assert_eq!(hint(&other).as_deref(), Some("do this"));

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Kube, KubeError, Result};
 use crate::docker::{ContainerState, Docker};
+use crate::symptoms::{Meaning, shows};
 use https::Https;
 
 mod exec;
@@ -166,12 +167,11 @@ impl NodeKube {
 }
 
 /// Whether a refusal goes away by itself. An administrator may do everything, once kubeadm has bound the role and an API
-/// server that has just begun has read that; quotas and policies forbid writes in other words:
-/// <https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/handlers/responsewriters/errors.go>.
+/// server that has just begun has read that.
 fn goes_away(method: Method, reason: &str, message: &str) -> bool {
     match reason {
         "ServiceUnavailable" | "TooManyRequests" | "ServerTimeout" | "Timeout" => true,
-        "Forbidden" => method == Method::Get || message.contains("is forbidden: User \""),
+        "Forbidden" => method == Method::Get || shows(message, Meaning::NotYetAllowed),
         _ => false,
     }
 }

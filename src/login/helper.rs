@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::LoginError;
+use crate::symptoms::{Meaning, shows};
 
 /// A keychain may ask its user.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -36,11 +37,8 @@ impl Helper {
     ) -> Result<Option<(String, SecretString)>, LoginError> {
         let (ok, said) = self.call("get", server.to_owned().into()).await?;
         if !ok {
-            // Each helper has its own exit code for it, and these words: the library all are built on.
-            let absent = said
-                .expose_secret()
-                .to_lowercase()
-                .contains("credentials not found");
+            // Each helper has its own exit code for it.
+            let absent = shows(said.expose_secret(), Meaning::NothingStored);
             return if absent {
                 Ok(None)
             } else {
@@ -68,10 +66,7 @@ impl Helper {
 
     pub(super) async fn erase(&self, server: &str) -> Result<(), LoginError> {
         let (ok, said) = self.call("erase", server.to_owned().into()).await?;
-        let absent = said
-            .expose_secret()
-            .to_lowercase()
-            .contains("credentials not found");
+        let absent = shows(said.expose_secret(), Meaning::NothingStored);
         if ok || absent {
             Ok(())
         } else {

@@ -12,10 +12,13 @@ use super::proof_pods::Pods;
 use super::verdict::{Verdict, Verdicts, refusal};
 use super::{below, nodes};
 use crate::docker::Container;
-use crate::doctor::credentials::{Trouble, diagnose};
 use crate::layout;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
+use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST, TIMED_OUT};
+use crate::symptoms::catalogue::registry::NO_CREDENTIALS;
+use crate::symptoms::credentials::{Trouble, diagnose};
+use crate::symptoms::{Meaning, shows};
 
 /// What a node's note says after the registry refused its credentials: they are to be looked for anew.
 const REFUSED: &str = "refused";
@@ -59,9 +62,8 @@ impl ExternalProof {
             .registry
             .external()
             .is_some_and(|external| external.proof.is_some());
-        let denied = ["insufficient_scope", "pull access denied", "403 Forbidden"];
-        let no_password = cause.contains("no basic auth credentials");
-        if !named && !no_password && denied.iter().any(|words| cause.contains(words)) {
+        let no_password = NO_CREDENTIALS.is_in(cause);
+        if !named && !no_password && shows(cause, Meaning::Denied) {
             return "it refuses images that are not there like those that it keeps from this user; name one for the \
                     proof that is there: proof = \"team/base:1\" in kindreg.toml"
                 .to_owned();
@@ -73,22 +75,22 @@ impl ExternalProof {
                 trouble.cause()
             ),
             Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster)),
-            None if cause.contains("x509:") || cause.contains("CA cert") => {
+            None if shows(cause, Meaning::Untrusted) => {
                 "its certificate is not by the CA that nodes trust for it, or not for this name; give its CA: \
                  ca = \"company-ca.pem\" in kindreg.toml"
                     .to_owned()
             }
-            None if cause.contains("no such host") => format!(
+            None if NO_SUCH_HOST.is_in(cause) => format!(
                 "nodes don't resolve {}; give its address: address = \"10.0.0.5\" in kindreg.toml",
                 self.registry.host
             ),
-            None if cause.contains("connection refused") || cause.contains("i/o timeout") => format!(
+            None if CONNECTION_REFUSED.is_in(cause) || TIMED_OUT.is_in(cause) => format!(
                 "nothing answers there; see whether the address and port {} are right: docker exec \
                  {cluster}-control-plane curl -skI {}/v2/",
                 self.registry.port,
                 self.registry.url()
             ),
-            None if cause.contains("not found") => {
+            None if shows(cause, Meaning::NotFound) => {
                 "the image that `proof` names is not there; name one that is".to_owned()
             }
             None => format!(

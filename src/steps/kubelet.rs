@@ -13,6 +13,7 @@ use crate::credentials::auths;
 use crate::layout;
 use crate::problem::Problem;
 use crate::step::Ctx;
+use crate::symptoms::{Meaning, shows};
 
 /// kubelet's file of credentials.
 const FILE: &str = "config.json";
@@ -154,9 +155,8 @@ impl Kubelet<'_> {
     /// A file that is mounted can't be replaced, and writing into it would change somebody's file on the host.
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let cause = error.to_string();
-        let mounted = ["busy", "marked read-only", "Read-only file system"];
         let what = format!("node {} can't be given the registry's password", self.node);
-        if mounted.iter().any(|words| cause.contains(words)) {
+        if shows(&cause, Meaning::MountedFile) {
             return error.context(Problem::new(
                 what,
                 format!(

@@ -12,6 +12,8 @@ use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::spec::ClusterName;
 use crate::step::{Ctx, State, Step};
+use crate::symptoms::catalogue::engine::{NO_ADDRESS_RANGE, POOL_OVERLAPS};
+use crate::symptoms::{Meaning, shows};
 
 /// The network that nodes and registries share.
 #[derive(Debug)]
@@ -69,12 +71,9 @@ impl Step for Network {
             other => other,
         };
         made.map_err(|error| match &error {
-            DockerError::Other { cause, .. } if cause.contains("fully subnetted") || cause.contains("overlaps") => {
-                anyhow::Error::from(error).context(Problem::new(
-                    "the engine has no free address range for another network",
-                    "remove networks that nothing uses (docker network prune), or give the engine more with \
-                     default-address-pools",
-                ))
+            DockerError::Other { cause, .. } if shows(cause, Meaning::NoAddressRange) => {
+                anyhow::Error::from(error)
+                    .context(Problem::new(NO_ADDRESS_RANGE.cause, NO_ADDRESS_RANGE.fix))
             }
             _ => error.into(),
         })
@@ -85,10 +84,9 @@ impl Step for Network {
     }
 }
 
-/// An engine's host without IPv6, in the words that kind looks for too.
+/// Whether it may work without IPv6: the engine's host has none, or the IPv6 subnet belongs to another network.
 fn lacks_ipv6(cause: &str) -> bool {
-    let cause = cause.to_lowercase();
-    cause.contains("ipv6") || cause.contains("ip6tables") || cause.contains("pool overlaps")
+    shows(cause, Meaning::NoIpv6) || POOL_OVERLAPS.is_in(cause)
 }
 
 /// A unique local subnet (RFC 4193) that follows from the name, so that two clusters do not share one.

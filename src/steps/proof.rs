@@ -13,11 +13,13 @@ use super::verdict::{STOPPED, Verdict, Verdicts, refusal};
 use super::{below, node_trust, nodes, stored};
 use crate::archive::Archive;
 use crate::docker::DockerError;
-use crate::doctor::credentials::diagnose;
 use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
+use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST};
+use crate::symptoms::credentials::diagnose;
+use crate::symptoms::{Meaning, shows};
 
 /// The proof on all nodes.
 #[derive(Debug)]
@@ -229,14 +231,11 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
-    } else if cause.contains(STOPPED) {
+    } else if cause == STOPPED {
         format!("this starts it again: {up}")
-    } else if ["x509:", "CA cert", "not found"]
-        .iter()
-        .any(|words| cause.contains(words))
-    {
+    } else if shows(cause, Meaning::Untrusted) || shows(cause, Meaning::NotFound) {
         format!("the node's trust is not what kindreg wrote; this repairs it: {up}")
-    } else if cause.contains("no such host") || cause.contains("connection refused") {
+    } else if NO_SUCH_HOST.is_in(cause) || CONNECTION_REFUSED.is_in(cause) {
         format!("the registry is not reached; this starts and connects it again: {up}")
     } else {
         format!(

@@ -11,7 +11,6 @@ use super::one_shot::Script;
 use super::{nodes, proof, stored};
 use crate::credentials::RegistryCredentials;
 use crate::docker::{ContainerState, DockerError, Mount, MountSource};
-use crate::doctor::credentials::diagnose;
 use crate::layout::{self, Layout};
 use crate::nonce::nonce;
 use crate::oci::proof::{Architecture, ProofImage as ProofArchive, proof_image};
@@ -19,6 +18,8 @@ use crate::problem::Problem;
 use crate::registry::distribution;
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step};
+use crate::symptoms::catalogue::node::CONNECTION_REFUSED;
+use crate::symptoms::credentials::diagnose;
 
 /// Repository of the proof in the registry.
 const REPOSITORY: &str = "kindreg/proof";
@@ -197,7 +198,7 @@ impl Step for ProofImage {
             let cause = error.to_string();
             let hint = match diagnose(&cause) {
                 Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster.as_str())),
-                None if cause.contains("connection refused") => {
+                None if CONNECTION_REFUSED.is_in(&cause) => {
                     format!("if the registry is stopped, this starts it again: kindreg up --name {cluster}")
                 }
                 None => format!(

@@ -13,18 +13,13 @@ use crate::layout;
 use crate::render;
 use crate::spec::{Registry, Spec};
 use crate::step::Ctx;
+use crate::symptoms::{Meaning, shows};
 
 const PACE: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-/// What is mended by waiting only for as long as a machine takes to get up.
-const UNREACHED: [&str; 4] = [
-    "no such host",
-    "connection refused",
-    "no route to host",
-    "i/o timeout",
-];
-/// How long somebody else's registry may be out of reach: nobody but them starts it.
+/// How long somebody else's registry may be out of reach, as a machine takes its time to get up: nobody but them starts
+/// it.
 const OUT_OF_REACH: Duration = Duration::from_secs(25);
 
 /// The pods that prove one registry, one a node.
@@ -104,7 +99,7 @@ impl Pods<'_> {
             verdicts = self.verdicts(ctx, &verdicts).await?;
             let late = !self.registry.is_ours() && start.elapsed() > OUT_OF_REACH;
             let is_over = |verdict: &Verdict| match verdict {
-                Verdict::Open(why) => late && UNREACHED.iter().any(|words| why.contains(words)),
+                Verdict::Open(why) => late && shows(why, Meaning::Unreached),
                 Verdict::Proven | Verdict::Refused(_) => true,
             };
             if verdicts.values().all(is_over) {

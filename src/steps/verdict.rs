@@ -4,22 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::doctor::credentials::{Trouble, diagnose};
 use crate::problem::Problem;
 use crate::spec::{External, Registry};
+use crate::symptoms::catalogue::node;
+use crate::symptoms::{Meaning, Waiting, find_in_pull, shows};
 
-/// What no waiting mends, besides what is wrong with credentials: containerd's own words.
-const FINAL: [&str; 3] = ["x509:", "CA cert", "HTTP response to HTTPS client"];
-
-/// Reasons of a container whose image is there:
-/// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/kuberuntime_container.go>.
-const AFTER_PULL: [&str; 5] = [
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "StartError",
-    "CrashLoopBackOff",
-];
 /// What a node's pod came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -50,7 +39,7 @@ impl Verdict {
     /// Whether the node refused for want of a CA.
     #[must_use]
     pub fn lacks_ca(&self) -> bool {
-        matches!(self, Self::Refused(why) if why.contains("x509:"))
+        matches!(self, Self::Refused(why) if node::UNTRUSTED.is_in(why))
     }
 }
 
@@ -96,7 +85,8 @@ pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
         let reason = waiting["reason"].as_str().unwrap_or_default();
         let message = waiting["message"].as_str().unwrap_or_default();
         // Both come after the pull, and only after it.
-        let pulled = AFTER_PULL.contains(&reason) || container["state"]["terminated"].is_object();
+        let pulled =
+            shows(reason, Meaning::NotStarted) || container["state"]["terminated"].is_object();
         let absent = is_absence(message);
         if pulled || (absent && external.proof.is_none()) {
             proven += 1;
@@ -114,23 +104,14 @@ pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
     }
 }
 
-/// Whether a registry said that it has no such image. containerd's word for any 404 is "not found"; the others are
-/// codes of <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>.
+/// Whether a registry said that it has no such image.
 fn is_absence(message: &str) -> bool {
-    let words = [
-        ": not found",
-        "manifest unknown",
-        "MANIFEST_UNKNOWN",
-        "NAME_UNKNOWN",
-    ];
-    words.iter().any(|words| message.contains(words)) && !message.contains("fetch")
+    shows(message, Meaning::Absent)
 }
 
-/// Whether no waiting mends it. A token server may be on its way up, as a registry may.
+/// Whether no waiting mends it.
 fn is_final(message: &str) -> bool {
-    let of_credentials =
-        || diagnose(message).is_some_and(|trouble| trouble != Trouble::TokenServer);
-    FINAL.iter().any(|words| message.contains(words)) || of_credentials()
+    find_in_pull(message).is_some_and(|symptom| symptom.waiting == Waiting::Useless)
 }
 
 /// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no

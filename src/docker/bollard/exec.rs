@@ -13,8 +13,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 use super::Bollard;
-use super::failure::{Call, NOT_RUNNING, QUICK, TICK, says};
+use super::failure::{Call, QUICK, TICK, says};
 use crate::docker::{Attached, ExecOutput, Result};
+use crate::symptoms::Meaning;
 
 type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, Error>> + Send>>;
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
@@ -56,7 +57,7 @@ impl Bollard {
             ..Default::default()
         };
         let stopped = |error| {
-            if says(&error, NOT_RUNNING) {
+            if says(&error, Meaning::NotRunning) {
                 call.gone("running ")
             } else {
                 error

@@ -1,6 +1,6 @@
 //! What bollard's errors mean in our words.
 //!
-//! The engine names most refusals in prose only, so the phrases that decide something are all here.
+//! The engine names most refusals in prose only; what that prose means is decided by [`crate::symptoms`].
 
 use std::error::Error as StdError;
 use std::fs;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use ::bollard::errors::Error;
 
 use crate::docker::{DockerError, Result};
+use crate::symptoms::{Meaning, shows};
 
 /// One call on the engine: what its errors say.
 pub(super) struct Call {
@@ -67,7 +68,7 @@ impl Call {
     /// Anything that went wrong with no words of the engine's.
     pub(super) fn other(&self, cause: impl Into<String>) -> DockerError {
         let (doing, cause) = (self.doing.clone(), cause.into());
-        if cause.contains("no space left on device") {
+        if shows(&cause, Meaning::FullDisk) {
             DockerError::NoSpace { doing, cause }
         } else {
             DockerError::Other { doing, cause }
@@ -155,26 +156,10 @@ pub(super) fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// A refusal with one of these phrases in it.
-pub(super) fn says(error: &DockerError, phrases: &[&str]) -> bool {
-    matches!(error, DockerError::Other { cause, .. } if phrases.iter().any(|phrase| cause.contains(phrase)))
+/// Whether it is a refusal with that meaning.
+pub(super) fn says(error: &DockerError, meaning: Meaning) -> bool {
+    matches!(error, DockerError::Other { cause, .. } if shows(cause, meaning))
 }
-
-/// The name is taken: containers, networks.
-pub(super) const NAME_TAKEN: &[&str] = &["is already in use by container", "already exists"];
-/// The port is: docker's own book-keeping, the kernel's answer to its proxy, Docker 28 on, Docker Desktop.
-pub(super) const PORT_TAKEN: &[&str] = &[
-    "port is already allocated",
-    "address already in use",
-    "failed to bind host port",
-    "Ports are not available",
-];
-/// Somebody else is removing it.
-pub(super) const BEING_REMOVED: &[&str] = &["is already in progress"];
-/// It is connected already.
-pub(super) const CONNECTED: &[&str] = &["already exists in network"];
-/// It does not run.
-pub(super) const NOT_RUNNING: &[&str] = &["is not running"];
 
 #[cfg(test)]
 mod tests {
@@ -227,9 +212,12 @@ mod tests {
             "driver failed programming external connectivity on endpoint x (1): Error starting userland proxy: listen tcp4 127.0.0.1:80: bind: address already in use",
             "failed to set up container networking: driver failed programming external connectivity on endpoint x (1): failed to bind host port 127.0.0.1:80/tcp: address already in use",
         ] {
-            assert!(says(&refused(500, message), PORT_TAKEN), "{message}");
+            assert!(
+                says(&refused(500, message), Meaning::PortTaken),
+                "{message}"
+            );
         }
-        assert!(!says(&refused(500, "boom"), PORT_TAKEN));
+        assert!(!says(&refused(500, "boom"), Meaning::PortTaken));
     }
 
     #[test]

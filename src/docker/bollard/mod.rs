@@ -23,10 +23,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use tokio::time::{Instant, sleep};
 
-use self::failure::{
-    BEING_REMOVED, CONNECTED, Call, NAME_TAKEN, PORT_TAKEN, QUICK, TICK, optional, says,
-};
+use self::failure::{Call, QUICK, TICK, optional, says};
 use crate::credentials::RegistryCredentials;
+use crate::symptoms::{Meaning, shows};
 
 use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
@@ -247,7 +246,7 @@ impl Docker for Bollard {
         loop {
             let removal = self.api.remove_container(name, Some(options.clone()));
             match optional(call.quick(removal).await) {
-                Err(error) if says(&error, BEING_REMOVED) && Instant::now() < deadline => {
+                Err(error) if says(&error, Meaning::BeingRemoved) && Instant::now() < deadline => {
                     sleep(TICK).await;
                 }
                 outcome => return outcome.map(drop),
@@ -345,7 +344,7 @@ impl Docker for Bollard {
             endpoint_config: Some(convert::endpoint(aliases)),
         };
         match call.quick(self.api.connect_network(network, request)).await {
-            Err(error) if says(&error, CONNECTED) => Ok(()),
+            Err(error) if says(&error, Meaning::Connected) => Ok(()),
             outcome => outcome,
         }
     }
@@ -394,7 +393,7 @@ impl Docker for Bollard {
 }
 
 fn name_taken(error: DockerError, name: &str) -> DockerError {
-    if says(&error, NAME_TAKEN) {
+    if says(&error, Meaning::NameTaken) {
         DockerError::NameTaken {
             name: name.to_owned(),
         }
@@ -405,7 +404,7 @@ fn name_taken(error: DockerError, name: &str) -> DockerError {
 
 fn port_taken(error: DockerError) -> DockerError {
     match error {
-        DockerError::Other { cause, .. } if PORT_TAKEN.iter().any(|it| cause.contains(it)) => {
+        DockerError::Other { cause, .. } if shows(&cause, Meaning::PortTaken) => {
             DockerError::PortTaken { cause }
         }
         error => error,

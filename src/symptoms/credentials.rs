@@ -2,6 +2,8 @@
 //!
 //! All of these come after TLS was verified, or the words would be of x509: trust is not what is to be mended.
 
+use super::{Meaning, find_in_pull};
+
 /// What is wrong with credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -19,92 +21,13 @@ pub enum Trouble {
     Helper,
 }
 
-/// The words by which each is known, the more special ones first.
-///
-/// From the sources: containerd `core/remotes/docker/{auth,authorizer}`, docker `cli/config/credentials`, distribution
-/// `registry/api/errcode`, `registry/auth/htpasswd`; the end-to-end tests have most of them said.
-const WORDS: &[(Trouble, &[&str])] = &[
-    (Trouble::Helper, &["docker-credential-"]),
-    (
-        Trouble::Realm,
-        &[
-            "no realm specified",
-            "invalid token auth challenge realm",
-            "unable to decode token response",
-            "did not include a token in the response",
-            "no scope specified for token auth challenge",
-            // crane, which takes no private address for one.
-            "invalid realm in www-authenticate",
-        ],
-    ),
-    (
-        Trouble::Forbidden,
-        &[
-            "403 Forbidden",
-            "requested access to the resource is denied",
-            "insufficient_scope",
-        ],
-    ),
-    (
-        Trouble::None,
-        &["no basic auth credentials", "basic credential not found"],
-    ),
-    (
-        Trouble::Wrong,
-        &[
-            "401 Unauthorized",
-            "incorrect username or password",
-            "unauthorized: authentication required",
-            "UNAUTHORIZED: authentication required",
-            "authorization failed",
-            "invalid username/password",
-            // Docker asks a registry on loopback again over HTTP, and shows that answer.
-            "login attempt to http://",
-        ],
-    ),
-];
-
-/// Words about asking for a token. docker and oras give the URL alone.
-const ASKS_TOKEN: &[&str] = &["fetch oauth token", "fetch anonymous token", "/token?"];
-
-/// What something says that is no token server. (One that wants another verb is asked again.)
-const NO_TOKENS: &[&str] = &["404 Not Found", "405 Method Not Allowed", "404: ", "405: "];
-
-/// Words about a way that leads nowhere, or to something out of order.
-const NO_ANSWER: &[&str] = &[
-    "no such host",
-    "connection refused",
-    "i/o timeout",
-    "network is unreachable",
-    "Client.Timeout",
-    "x509:",
-    "500 Internal Server Error",
-    "502 Bad Gateway",
-    "503 Service Unavailable",
-    "504 Gateway Timeout",
-];
-
 /// What is wrong with credentials; `None` where the words are about something else.
 #[must_use]
 pub fn diagnose(said: &str) -> Option<Trouble> {
-    let any = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    if any(ASKS_TOKEN) {
-        if any(NO_ANSWER) {
-            return Some(Trouble::TokenServer);
-        }
-        if any(NO_TOKENS) {
-            return Some(Trouble::Realm);
-        }
-        // Who has nothing to show asks all the same, as some registries let everybody pull.
-        if any(&["fetch anonymous token"]) && any(&["401 Unauthorized", "403 Forbidden"]) {
-            return Some(Trouble::None);
-        }
+    match find_in_pull(said)?.meaning {
+        Meaning::Credentials(trouble) => Some(trouble),
+        _ => None,
     }
-    if any(&["x509:"]) {
-        return None;
-    }
-    let found = WORDS.iter().find(|(_, words)| any(words));
-    found.map(|(trouble, _)| *trouble)
 }
 
 impl Trouble {
@@ -127,38 +50,40 @@ impl Trouble {
         }
     }
 
-    /// What to type next, for a cluster of that name.
+    /// What to type next, with `CLUSTER` for the cluster's name.
     #[must_use]
-    pub fn next(self, cluster: &str) -> String {
+    pub const fn fix(self) -> &'static str {
         match self {
-            Self::None => format!(
-                "nodes get it by: kindreg up --name {cluster}; docker by: kindreg login --name {cluster}; \
-                 another cluster by: kindreg secret --name {cluster} --dry-run"
-            ),
-            Self::Wrong => format!(
-                "hand out today's password again: kindreg up --name {cluster}, kindreg login --name {cluster}, and \
-                 kindreg secret --name {cluster} where there are secrets; kubelet remembers an old one for five \
+            Self::None => {
+                "nodes get it by: kindreg up --name CLUSTER; docker by: kindreg login --name CLUSTER; another cluster \
+                 by: kindreg secret --name CLUSTER --dry-run"
+            }
+            Self::Wrong => {
+                "hand out today's password again: kindreg up --name CLUSTER, kindreg login --name CLUSTER, and \
+                 kindreg secret --name CLUSTER where there are secrets; kubelet remembers an old one for five \
                  minutes: docker exec NODE systemctl restart kubelet"
-            ),
+            }
             Self::Forbidden => {
-                "ask who runs the registry for the right, or log in as another user: docker login HOST".to_owned()
+                "ask who runs the registry for the right, or log in as another user: docker login HOST"
             }
             Self::Realm => {
                 "see where it sends to: curl -sI https://HOST/v2/ | grep -i www-authenticate; the realm there is to \
                  be the URL of a token server (Nexus: Docker Bearer Token Realm, and the base URL)"
-                    .to_owned()
             }
             Self::TokenServer => {
                 "see where the registry sends to: curl -sI https://HOST/v2/ | grep -i www-authenticate; nodes must \
                  resolve that name and trust its CA as well"
-                    .to_owned()
             }
             Self::Helper => {
-                "install the helper, or take credsStore or credHelpers out of ~/.docker/config.json, and log in \
-                 again"
-                    .to_owned()
+                "install the helper, or take credsStore or credHelpers out of ~/.docker/config.json, and log in again"
             }
         }
+    }
+
+    /// What to type next, for a cluster of that name.
+    #[must_use]
+    pub fn next(self, cluster: &str) -> String {
+        self.fix().replace("CLUSTER", cluster)
     }
 }
 
@@ -241,8 +166,14 @@ mod tests {
 
     #[test]
     fn each_trouble_has_its_own_cause_and_command() {
-        let all = WORDS.iter().map(|(trouble, _)| *trouble);
-        let all: Vec<Trouble> = all.chain([Trouble::TokenServer]).collect();
+        let all = [
+            Trouble::None,
+            Trouble::Wrong,
+            Trouble::Forbidden,
+            Trouble::Realm,
+            Trouble::TokenServer,
+            Trouble::Helper,
+        ];
         for (place, trouble) in all.iter().enumerate() {
             let rest = &all[place + 1..];
             assert!(rest.iter().all(|other| other.cause() != trouble.cause()));
