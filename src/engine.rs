@@ -1,4 +1,5 @@
-//! Runs a plan: preview, up, down. The only code that knows order, concurrency, dry runs, roll-back and Ctrl-C.
+//! Runs a plan: preview, up, down, survey. The only code that knows order, concurrency, dry runs, roll-back and
+//! cancellation.
 //!
 //! It prints nothing: it emits [`Event`]s, and `ui` draws them.
 
@@ -8,52 +9,69 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 
-use crate::step::{Ctx, Lane, Leaves, Plan, Stage, State, Step, Stopped};
+use crate::problem::together;
+use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, StepId, Stopped};
 
 /// What happens while a plan runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Something is waited for.
     Note(String),
-    /// A step was begun.
-    Started {
+    /// The user should know something, though nothing failed.
+    Warning(String),
+    /// Something happens to a step.
+    Step {
+        /// The step's identity.
+        id: StepId,
         /// The step's title.
-        step: String,
+        title: String,
+        /// What happens.
+        what: StepEvent,
+    },
+}
+
+/// What happens to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepEvent {
+    /// It was begun.
+    Started {
         /// What it found different, where it repairs.
         drift: Option<String>,
     },
-    /// A step is done.
+    /// It is done.
     Done {
-        /// The step's title.
-        step: String,
         /// Time that it took.
         took: Duration,
     },
-    /// A step failed; roll-back follows unless the wreck is to be kept.
+    /// It failed; roll-back follows unless what was made is to be kept.
     Failed {
-        /// The step's title.
-        step: String,
-    },
-    /// A step's undoing was begun.
-    Undoing {
-        /// The step's title.
-        step: String,
-    },
-    /// A step was undone.
-    Undone {
-        /// The step's title.
-        step: String,
-        /// Time that it took.
-        took: Duration,
-    },
-    /// A step could not be undone.
-    UndoFailed {
-        /// The step's title.
-        step: String,
         /// The chain of causes.
         error: String,
     },
+    /// Its undoing was begun.
+    Undoing,
+    /// It was undone.
+    Undone {
+        /// Time that it took.
+        took: Duration,
+    },
+    /// It could not be undone.
+    UndoFailed {
+        /// The chain of causes.
+        error: String,
+    },
+}
+
+impl Event {
+    fn of(step: &dyn Step, what: StepEvent) -> Self {
+        Self::Step {
+            id: step.id(),
+            title: step.title(),
+            what,
+        }
+    }
 }
 
 /// Takes events, from several lanes at once.
@@ -68,13 +86,22 @@ pub enum Outcome {
     Changed,
 }
 
-/// What becomes of a run's own work when it fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It is undone, newest first.
-    RollBack,
+/// What happens to a run's own work when it fails.
+#[derive(Clone, Copy)]
+pub enum OnFailure<'a> {
+    /// It is undone, newest first; then this plan is brought about, if there is one: what was there before.
+    RollBack(Option<&'a Plan>),
     /// It stays, to be looked at.
     Keep,
+}
+
+impl std::fmt::Debug for OnFailure<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::RollBack(_) => "RollBack",
+            Self::Keep => "Keep",
+        })
+    }
 }
 
 /// The mutex of one cluster, across processes and machines that use the same engine.
@@ -82,6 +109,22 @@ pub enum OnFailure {
 pub trait Lock: Send + Sync {
     /// Waits for it, saying so through `waiting`; held until the value is dropped or released.
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>>;
+}
+
+/// No lock: its caller holds one already.
+#[derive(Debug, Clone, Copy)]
+pub struct AlreadyHeld;
+
+#[async_trait]
+impl Lock for AlreadyHeld {
+    async fn acquire(&self, _: &Ctx) -> Result<Box<dyn Held>> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl Held for AlreadyHeld {
+    async fn release(self: Box<Self>) {}
 }
 
 /// A lock that is held.
@@ -113,45 +156,45 @@ async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
         Err(error) => ctx.trace.failure(&format!("{error:#}")),
     };
     ctx.trace
-        .watch(
-            || format!("check: {}", step.title()),
-            step.check(ctx),
-            outcome,
-        )
+        .watch(|| format!("check: {}", step.id()), step.check(ctx), outcome)
         .await
 }
 
 /// Brings everything to Ready. With nothing to do it makes one round of reads and takes no lock.
 ///
 /// # Errors
-/// The first failure, after its siblings have stopped and this run's own work was undone (see [`OnFailure`]).
+/// All failures of the stage that failed, after its other lanes have stopped and this run's own work was undone (see
+/// [`OnFailure`]). The caller's token is never cancelled by a failure.
 pub async fn up(
     plan: &Plan,
     ctx: &Ctx,
     lock: &dyn Lock,
-    on_failure: OnFailure,
+    on_failure: OnFailure<'_>,
     on: Events<'_>,
 ) -> Result<Outcome> {
     if all_ready(&preview(plan, ctx).await?) {
         return Ok(Outcome::Unchanged);
     }
+    let run = &ctx.stopped_by(ctx.stop.child_token());
     let made = Made::default();
-    run_stage(&plan.images, Place::First, ctx, &made, on).await?;
-    let held = lock.acquire(ctx).await?;
-    let result = up_locked(plan, ctx, &made, on).await;
+    run_stage(&plan.images, Place::First, run, &made, on).await?;
+    let held = lock.acquire(run).await?;
+    let result = up_locked(plan, run, &made, on).await;
     if result.is_err() {
+        // Its waits are to end only with time: what stopped the run must not stop the cleaning up.
+        let cleaning = &ctx.stopped_by(CancellationToken::new());
         match on_failure {
-            OnFailure::RollBack => roll_back(&made, ctx, on).await,
-            OnFailure::Keep => ctx.end_creation().await,
+            OnFailure::RollBack(before) => roll_back(&made, before, cleaning, on).await,
+            OnFailure::Keep => cleaning.end_creation().await,
         }
     }
     held.release().await;
     result
 }
 
-/// Undoes what this run made, newest first. What the first stage made says how to undo the rest, so it stays where
-/// something else did.
-async fn roll_back(made: &Made<'_>, ctx: &Ctx, on: Events<'_>) {
+/// Undoes what this run made, newest first, and brings back what was there before. What the first stage made says how to
+/// undo the rest, so it stays where something else did.
+async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events<'_>) {
     let mut left = false;
     for (place, step) in made.newest_first() {
         if left && place == Place::First {
@@ -162,6 +205,19 @@ async fn roll_back(made: &Made<'_>, ctx: &Ctx, on: Events<'_>) {
     if left {
         on(Event::Note(
             "not everything could be removed; `kindreg down` goes on".to_owned(),
+        ));
+    }
+    let Some(before) = before else {
+        return;
+    };
+    on(Event::Note(
+        "bringing back the previous settings".to_owned(),
+    ));
+    let made = Made::default();
+    if run_stages(before, &ctx.anew(), &made, on).await.is_err() {
+        on(Event::Note(
+            "the previous settings could not be brought back; `kindreg up` with them repairs it"
+                .to_owned(),
         ));
     }
 }
@@ -176,10 +232,46 @@ async fn up_locked<'a>(
     if all_ready(&preview(plan, ctx).await?) {
         return Ok(Outcome::Unchanged);
     }
+    run_stages(plan, ctx, made, on).await?;
+    Ok(Outcome::Changed)
+}
+
+async fn run_stages<'a>(plan: &'a Plan, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
     for (number, stage) in plan.stages.iter().enumerate() {
         run_stage(stage, Place::of(number), ctx, made, on).await?;
     }
-    Ok(Outcome::Changed)
+    Ok(())
+}
+
+/// Runs every stage, also after a failure, and then undoes what it made: for a plan that finds something out. A lane ends
+/// with its first failure; the others go on.
+///
+/// # Errors
+/// All failures together, those of undoing included. What was skipped for want of something that failed is none.
+pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
+    let made = Made::default();
+    let mut errors = Vec::new();
+    for stage in &plan.stages {
+        let lanes = stage.lanes.iter();
+        let lanes = lanes.map(|lane| run_lane(lane, Place::Later, ctx, &made, on));
+        errors.extend(join_all(lanes).await.into_iter().filter_map(Result::err));
+    }
+    let cleaning = &ctx.stopped_by(CancellationToken::new());
+    for (_, step) in made.newest_first() {
+        errors.extend(undo(step, cleaning, on).await);
+    }
+    together(causes(errors)).map_or(Ok(()), Err)
+}
+
+/// Returns the failures that are causes: without those that only follow from others, unless there is nothing else.
+fn causes(mut errors: Vec<Error>) -> Vec<Error> {
+    let follows = |error: &Error| error.is::<Stopped>() || error.is::<Skipped>();
+    if errors.iter().all(follows) {
+        errors.truncate(1);
+    } else {
+        errors.retain(|error| !follows(error));
+    }
+    errors
 }
 
 /// Undoes everything that is there, last first; what is not ours stays, and is reported at the end.
@@ -214,22 +306,7 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
         }
     }
     held.release().await;
-    match collect(errors) {
-        None => Ok(outcome),
-        Some(error) => Err(error),
-    }
-}
-
-/// The first error, with the others' texts under it: none is lost, and the first keeps its type.
-fn collect(errors: Vec<Error>) -> Option<Error> {
-    let mut errors = errors.into_iter();
-    let first = errors.next()?;
-    let rest: Vec<String> = errors.map(|error| format!("{error:#}")).collect();
-    Some(if rest.is_empty() {
-        first
-    } else {
-        first.context(format!("also: {}", rest.join("; ")))
-    })
+    together(causes(errors)).map_or(Ok(outcome), Err)
 }
 
 async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Error>) {
@@ -247,7 +324,7 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
                 outcome = Outcome::Changed;
                 errors.extend(undo(step, ctx, on).await);
             }
-            Err(error) => errors.push(error.context(format!("{} was left alone", step.title()))),
+            Err(error) => errors.push(error.context(format!("left alone: {}", step.title()))),
         }
         if !errors.is_empty() {
             // What it stands on stays with it.
@@ -258,25 +335,18 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
 }
 
 async fn undo(step: &dyn Step, ctx: &Ctx, on: Events<'_>) -> Option<Error> {
-    let title = step.title();
-    on(Event::Undoing {
-        step: title.clone(),
-    });
+    on(Event::of(step, StepEvent::Undoing));
     let start = Instant::now();
     match step.undo(ctx).await {
         Ok(()) => {
-            on(Event::Undone {
-                step: title,
-                took: start.elapsed(),
-            });
+            let took = start.elapsed();
+            on(Event::of(step, StepEvent::Undone { took }));
             None
         }
         Err(error) => {
-            on(Event::UndoFailed {
-                step: title.clone(),
-                error: format!("{error:#}"),
-            });
-            Some(error.context(format!("can't undo: {title}")))
+            let text = format!("{error:#}");
+            on(Event::of(step, StepEvent::UndoFailed { error: text }));
+            Some(error.context(format!("can't undo: {}", step.title())))
         }
     }
 }
@@ -327,28 +397,19 @@ async fn run_stage<'a>(
     made: &Made<'a>,
     on: Events<'_>,
 ) -> Result<()> {
+    // A failure stops the other lanes of the stage, and nothing else.
+    let ctx = &ctx.stopped_by(ctx.stop.child_token());
     let lanes = stage.lanes.iter().map(|lane| async move {
         let result = run_lane(lane, place, ctx, made, on).await;
         if result.is_err() {
-            // The siblings end at their next wait, and are awaited: nothing goes on behind the roll-back's back.
+            // They end at their next wait, and are awaited: nothing goes on behind the roll-back's back.
             ctx.stop.cancel();
         }
         result
     });
-    let mut failures: Vec<Error> = join_all(lanes)
-        .await
-        .into_iter()
-        .filter_map(Result::err)
-        .collect();
-    let cause = failures
-        .iter()
-        .position(|error| !error.is::<Stopped>())
-        .unwrap_or(0);
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(failures.swap_remove(cause))
-    }
+    let results = join_all(lanes).await.into_iter();
+    let errors = results.filter_map(Result::err).collect();
+    together(causes(errors)).map_or(Ok(()), Err)
 }
 
 async fn run_lane<'a>(
@@ -374,21 +435,17 @@ async fn run_lane<'a>(
             // What was there before is not ours to take away, and there is nothing to go back to.
             State::Drifted(why) => Some(why),
         };
-        on(Event::Started {
-            step: step.title(),
-            drift,
-        });
+        on(Event::of(step, StepEvent::Started { drift }));
         let start = Instant::now();
         if let Err(error) = step.apply(ctx).await {
-            if !error.is::<Stopped>() {
-                on(Event::Failed { step: step.title() });
+            if !error.is::<Stopped>() && !error.is::<Skipped>() {
+                let error = format!("{error:#}");
+                on(Event::of(step, StepEvent::Failed { error }));
             }
             return Err(error);
         }
-        on(Event::Done {
-            step: step.title(),
-            took: start.elapsed(),
-        });
+        let took = start.elapsed();
+        on(Event::of(step, StepEvent::Done { took }));
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::spec::{ClusterName, Registry, RegistryName, Spec};
+use sha2::{Digest, Sha256};
+
+use crate::docker::ContainerSpec;
+use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
 
 /// Label of everything that is ours: the cluster's name.
 pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
@@ -12,8 +15,8 @@ pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
 pub const LABEL_SPEC: &str = "dev.kindreg.spec";
 /// Label of everything that is ours: the version that made it.
 pub const LABEL_VERSION: &str = "dev.kindreg.version";
-/// Label of the record: the whole Spec that was asked for, as JSON.
-pub const LABEL_ASKED: &str = "dev.kindreg.asked";
+/// Label of the record: what was asked for first, as JSON.
+pub const LABEL_RECORD: &str = "dev.kindreg.record";
 /// Label of the record: whether kindreg made the cluster (`owned`).
 pub const LABEL_MODE: &str = "dev.kindreg.mode";
 /// kind's own label of a node: the cluster's name.
@@ -30,6 +33,14 @@ pub const HOST_CERTS: &str = "docker/certs.d";
 pub const ORIGINALS: &str = "/kindreg/originals";
 /// Where the registry's certificate and key appear in its container.
 pub const SECRET: &str = "/kindreg/secret";
+/// File of the CA certificate in the secret volume.
+pub const SECRET_CA: &str = "ca.crt";
+/// File of the leaf certificate in the secret volume.
+pub const SECRET_LEAF: &str = "tls.crt";
+/// File of the leaf's key in the secret volume.
+pub const SECRET_KEY: &str = "tls.key";
+/// File of users and their passwords in the secret volume; no back end reads it.
+pub const SECRET_CREDENTIALS: &str = "credentials.json";
 /// Where the registry's data appear in its container.
 pub const DATA: &str = "/var/lib/registry";
 /// containerd's folder in a node, of its configuration and its registries. It is read whole: once for both.
@@ -38,6 +49,8 @@ pub const NODE_CONTAINERD: &str = "/etc/containerd";
 pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
 /// kubelet's folder in a node.
 pub const NODE_KUBELET: &str = "/var/lib/kubelet";
+/// kubelet's file of credentials, below that folder.
+pub const NODE_KUBELET_CONFIG: &str = "config.json";
 /// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
 /// of the cluster came to its end.
 pub const NODE_STATE: &str = "/var/lib/kindreg";
@@ -98,6 +111,12 @@ impl Layout {
     #[must_use]
     pub fn users_writer(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-users-{name}", self.cluster)
+    }
+
+    /// The one-shot container that asks a registry whether it serves. No registry's name has an underscore.
+    #[must_use]
+    pub fn asker(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}_ask", self.cluster)
     }
 
     /// The one-shot container that removes the proof's image from a cache. No registry's name has an underscore.
@@ -183,20 +202,34 @@ impl Layout {
     }
 }
 
+/// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The version that makes it does not count.
+///
+/// It is taken over the settings' JSON: a change of that form makes every user's registry anew.
+///
+/// # Errors
+/// The settings can't be serialised.
+pub fn fingerprint(container: &ContainerSpec) -> Result<String, serde_json::Error> {
+    let mut settings = container.clone();
+    settings.labels.remove(LABEL_VERSION);
+    settings.labels.remove(LABEL_SPEC);
+    Ok(hex::encode(Sha256::digest(serde_json::to_vec(&settings)?)))
+}
+
 /// All nodes of a Spec, the control plane first.
 #[must_use]
 pub fn nodes(spec: &Spec) -> Vec<String> {
-    Layout::of(&spec.cluster).nodes(spec.control_planes.number(), spec.workers.number())
+    let Target::Owned(owned) = &spec.target;
+    let (control_planes, workers) = (owned.control_planes.number(), owned.workers.number());
+    Layout::of(&spec.cluster).nodes(control_planes, workers)
 }
 
 /// Everything that a registry answers to, and so the SANs of its leaf and the constraints of its CA.
 #[must_use]
-pub fn names(spec: &Spec, registry: &Registry) -> crate::pki::Names {
-    let container = Layout::of(&spec.cluster).registry(&registry.name);
-    let hosts = std::iter::once(&registry.host).chain(&registry.names);
+pub fn names(cluster: &ClusterName, registry: &Registry) -> crate::pki::Names {
+    let container = Layout::of(cluster).registry(&registry.name);
     let ours = [container.as_str(), "localhost"];
     crate::pki::Names::new(
-        hosts.map(crate::spec::Host::as_str).chain(ours),
+        registry.hosts().map(crate::spec::Host::as_str).chain(ours),
         [
             std::net::Ipv4Addr::LOCALHOST.into(),
             std::net::Ipv6Addr::LOCALHOST.into(),

@@ -3,50 +3,70 @@
 //!
 //! It is a list of idempotent steps over three ports:
 //!
-//! - a [`spec::Spec`] says what is wanted; everything derivable from it ([`layout`], [`render`]) is computed by pure
-//!   functions before anything happens;
-//! - a [`step::Step`] can check, apply and undo one thing; the [`plan`] is the literal list of them;
-//! - the [`engine`] alone knows order, concurrency, dry run, roll-back and Ctrl-C; it emits events, [`ui`] draws them;
-//! - the ports are [`docker`], [`kind`] and [`kube`], each with a fake beside the real thing, and a [`trace`] around it
-//!   for `-v`.
+//! - a [`spec::Spec`] says what is wanted; everything derivable from it (names, texts) is computed by pure functions
+//!   before anything happens;
+//! - a step can check, apply and undo one thing; a plan is the literal list of them for one use case;
+//! - the engine alone knows order, concurrency, dry run, roll-back and cancellation; it emits [`events::Event`]s;
+//! - an operation of [`ops`] is one use case: options in, a [`report`] out;
+//! - the ports are Docker, kind and Kubernetes, each with a fake beside the real thing.
 //!
 //! What the error texts of engines, nodes and registries mean is decided in one place, [`symptoms`].
 //!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!
-//! The walk of `kindreg up`: [`cli`] makes a Spec and connects → [`plan::plan`] → all checks at once; with nothing to
-//! do that was all → images → lock → record and network → node containers beside certificate and registry → trust of
-//! nodes and of the engine's host while kubeadm works → cluster → `ConfigMap` and proof.
+//! The walk of `kindreg up`: settings → [`ops::up`] → consent → plan → all checks at once; with nothing to do that was all
+//! → images → lock → record and network → node containers beside certificate and registry → trust of nodes and of the
+//! engine's host while kubeadm works → cluster → `ConfigMap` and proof.
 
-pub mod archive;
-pub mod cli;
-pub mod credentials;
-pub mod docker;
-pub mod doctor;
-pub mod engine;
-pub mod kind;
-pub mod kube;
-pub mod kubeconfig;
-pub mod layout;
-pub mod lock;
-pub mod login;
-mod nonce;
-pub mod oci;
-pub mod pki;
-pub mod plan;
-pub mod ports;
-pub mod problem;
-pub mod pull_secret;
-pub mod registry;
-pub mod render;
+pub mod ops;
 pub mod report;
-pub mod rotation;
 pub mod spec;
-pub mod step;
-pub mod steps;
-pub mod sweep;
-pub mod symptoms;
-pub mod trace;
-pub mod ui;
+
+/// What happens while an operation runs.
+pub mod events {
+    pub use crate::engine::{Event, StepEvent};
+    pub use crate::step::StepId;
+}
+
+/// What failed, with what to do next.
+pub mod errors {
+    pub use crate::hints::{exit, hint};
+    pub use crate::problem::{Exit, Problem, Several, find};
+}
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "fakes")]
+pub mod fakes;
+#[cfg(feature = "fakes")]
+#[doc(hidden)]
+pub mod internal;
+
+mod archive;
+mod credentials;
+mod docker;
+mod engine;
+mod hints;
+mod kind;
+mod kube;
+mod kubeconfig;
+mod layout;
+mod lock;
+mod login;
+mod nonce;
+mod observe;
+mod oci;
+mod pki;
+mod plan;
+mod problem;
+mod registry;
+mod render;
+mod step;
+mod steps;
+mod symptoms;
+mod trace;
+#[cfg(feature = "cli")]
+mod ui;
 mod user_file;
-pub mod variables;
+mod variables;
+mod verdict;

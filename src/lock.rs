@@ -60,7 +60,7 @@ impl ContainerLock {
     pub fn of(spec: &Spec) -> Self {
         Self {
             cluster: spec.cluster.clone(),
-            image: spec.node_image.to_string(),
+            image: spec.target.node_image().to_string(),
         }
     }
 
@@ -179,7 +179,7 @@ impl Lock for ContainerLock {
                 )
                 .into());
             }
-            ctx.pause(PACE).await?;
+            ctx.unless_stopped(tokio::time::sleep(PACE)).await?;
         }
     }
 }

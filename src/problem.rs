@@ -85,3 +85,48 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// Several failures of one run, none of which is the cause of another.
+#[derive(Debug)]
+pub struct Several(Vec<anyhow::Error>);
+
+impl Several {
+    /// Returns the failures, in the order of the plan.
+    #[must_use]
+    pub fn failures(&self) -> &[anyhow::Error] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, failure) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; also: " };
+            write!(f, "{separator}{failure:#}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Several {}
+
+/// Returns failures as one error; `None` where there are none.
+#[must_use]
+pub fn together(mut failures: Vec<anyhow::Error>) -> Option<anyhow::Error> {
+    match failures.len() {
+        0 => None,
+        1 => failures.pop(),
+        _ => Some(Several(failures).into()),
+    }
+}
+
+/// Finds a typed cause of an error, or of the first of several that has one.
+#[must_use]
+pub fn find<T: fmt::Display + fmt::Debug + Send + Sync + 'static>(
+    error: &anyhow::Error,
+) -> Option<&T> {
+    match error.downcast_ref::<Several>() {
+        Some(several) => several.0.iter().find_map(find),
+        None => error.downcast_ref(),
+    }
+}

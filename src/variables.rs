@@ -103,9 +103,8 @@ pub fn variables(
         value: value.into(),
     };
     let mut all = vec![variable("HOST", registry.domain())];
-    if registry.is_ours() {
-        all.push(variable("LOCAL_HOST", registry.local_domain()));
-    }
+    let local = registry.local_domain();
+    all.extend(local.map(|local| variable("LOCAL_HOST", local)));
     if let Some(user) = user {
         all.push(variable("USR", user.user().to_owned()));
         let password = match secrets {
@@ -162,7 +161,8 @@ mod tests {
 
     fn text(password: &str, format: Format, secrets: Secrets) -> String {
         let registry: Registry = serde_json::from_value(serde_json::json!({
-            "name": "my-registry", "host": "registry.test", "port": 5001, "image": "registry:3"
+            "name": "my-registry", "host": "registry.test", "port": 5001,
+            "backend": {"distribution": {"image": "registry:3", "serves": {"pushed": {}}}}
         }))
         .unwrap();
         let user = RegistryCredentials::new("me", password.to_owned()).unwrap();

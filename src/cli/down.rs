@@ -2,18 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 
 use super::session::Session;
-use super::{Shared, login};
-use crate::engine::{self, Outcome};
-use crate::lock::ContainerLock;
-use crate::plan::undo_plan;
+use super::{Shared, cluster, json};
+use crate::ops;
 use crate::problem::Exit;
-use crate::report;
+use crate::report::Removed;
 use crate::spec::ClusterName;
-use crate::steps;
-use crate::sweep;
 use crate::ui::{self, Printer};
 
 #[derive(Debug, Args)]
@@ -34,19 +29,18 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
     if !arguments.all {
-        return one(shared, arguments, printer).await;
+        let name = cluster(shared)?;
+        let session = Session::open(shared, printer).await?;
+        return one(&session, shared, arguments, &name).await;
     }
-    let clusters = report::clusters(&*Session::open(shared, printer).await?.docker).await?;
+    let session = Session::open(shared, printer).await?;
+    let clusters = ops::clusters(&session.client).await?;
     if clusters.is_empty() && !shared.json {
-        printer.out("Nothing to do: there is no cluster of kindreg's in this engine.");
+        printer.out("Nothing to do: no kindreg clusters found.");
     }
     let mut failed = None;
     for name in clusters {
-        let shared = Shared {
-            name,
-            ..shared.clone()
-        };
-        match one(&shared, arguments, printer).await {
+        match one(&session, shared, arguments, &name).await {
             Ok(Exit::Done) => {}
             Ok(other) => {
                 if let Some(earlier) = failed {
@@ -65,69 +59,42 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     failed.map_or(Ok(Exit::Done), Err)
 }
 
-async fn one(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let session = Session::open(shared, printer).await?;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    // Without a record the things themselves say what they are.
-    let found = match asked {
-        Some(asked) => Some((asked.current, asked.earlier)),
-        None => sweep::guess(&*session.docker, &shared.name)
-            .await?
-            .map(|spec| (spec, Vec::new())),
-    };
-    let Some((spec, earlier)) = found else {
-        show(shared, &shared.name, printer, Outcome::Unchanged);
-        return Ok(Exit::Done);
-    };
+async fn one(
+    session: &Session,
+    shared: &Shared,
+    arguments: &Arguments,
+    name: &ClusterName,
+) -> Result<Exit> {
+    let printer = session.printer;
     if arguments.dry_run {
-        let things = sweep::list(&*session.docker, &shared.name).await?;
-        let things: Vec<String> = things.iter().map(ToString::to_string).collect();
+        let removals = ops::removals(&session.client, name).await?;
         if shared.json {
-            let product = json!({"cluster": shared.name, "removes": things});
-            printer.out(&product.to_string());
-        } else if !things.is_empty() {
-            printer.out(&things.join("\n"));
+            json(printer, &removals)?;
+        } else if !removals.removes.is_empty() {
+            printer.out(&removals.removes.join("\n"));
         }
         return Ok(Exit::Done);
     }
-    let plan = undo_plan(&spec, &earlier);
-    // First: what docker keeps is taken away only if it is what the registry still has, and a run that is killed
-    // later could not tell any more.
-    let all = earlier.iter().chain([&spec]);
-    let forgotten = login::forget(&login::logins(&session.ctx, all).await).await;
-    let progress = &session.progress;
-    let ended = async {
-        let outcome = engine::down(&plan, &session.ctx, &ContainerLock::of(&spec), &|event| {
-            progress.draw(&event);
-        })
-        .await?;
-        sweep::rest(&*session.docker, &spec).await?;
-        anyhow::Ok(outcome)
-    };
-    let ended = ended.await;
-    progress.end();
+    let ended = ops::down(&session.client, name).await;
+    session.progress.end();
     match ended {
-        // Whoever was not logged out can't be later: what it was compared with is gone. So this must not be overlooked.
-        Ok(outcome) => {
-            show(shared, &shared.name, printer, outcome);
-            forgotten.map(|_| Exit::Done)
+        Ok(finished) => {
+            show(shared, printer, &finished.report)?;
+            finished.failure.map_or(Ok(Exit::Done), Err)
         }
-        Err(error) => {
-            if let Err(earlier) = &forgotten {
-                ui::failure(printer, earlier);
-            }
-            session.failed(error, "not everything is removed; `kindreg down` goes on")
-        }
+        Err(error) => session.failed(error, "not everything is removed; `kindreg down` goes on"),
     }
 }
 
-fn show(shared: &Shared, cluster: &ClusterName, printer: Printer, outcome: Outcome) {
+fn show(shared: &Shared, printer: Printer, removed: &Removed) -> Result<()> {
     if shared.json {
-        let changed = outcome == Outcome::Changed;
-        return printer.out(&json!({"cluster": cluster, "changed": changed}).to_string());
+        return json(printer, removed);
     }
-    printer.out(&match outcome {
-        Outcome::Unchanged => format!("Nothing to do: there is no cluster {cluster} of kindreg's."),
-        Outcome::Changed => format!("Removed: cluster {cluster} and everything that came with it."),
+    let Removed { cluster, changed } = removed;
+    printer.out(&if *changed {
+        format!("Removed: cluster {cluster} and everything that came with it.")
+    } else {
+        format!("Nothing to do: no kindreg cluster named {cluster}.")
     });
+    Ok(())
 }

@@ -6,11 +6,10 @@ use secrecy::ExposeSecret;
 
 use super::request::checked;
 use super::session::Session;
-use super::{Shared, credentials, status};
+use super::{Shared, cluster};
+use crate::ops::{self, EnvOptions, Format, Secrets};
 use crate::problem::Exit;
-use crate::steps;
 use crate::ui::Printer;
-use crate::variables::{Format, Prefix, Secrets, prefix, variables, written};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -45,43 +44,39 @@ enum Form {
     Gitlab,
 }
 
+impl Arguments {
+    fn options(&self, shared: &Shared) -> Result<EnvOptions> {
+        let prefix = self.prefix.as_deref();
+        Ok(EnvOptions {
+            format: match self.format {
+                _ if shared.json => Format::Json,
+                Form::Shell => Format::Shell,
+                Form::Dotenv => Format::Dotenv,
+                Form::Json => Format::Json,
+                Form::Github => Format::Github,
+                Form::Gitlab => Format::Gitlab,
+            },
+            prefix: prefix.map(|it| checked("--prefix", it)).transpose()?,
+            secrets: if self.show_secrets {
+                Secrets::Shown
+            } else {
+                Secrets::Masked
+            },
+        })
+    }
+}
+
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let given = arguments.prefix.as_deref();
-    let given: Option<Prefix> = given.map(|it| checked("--prefix", it)).transpose()?;
-    let mut session = Session::open(shared, printer).await?;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    session.ctx.external_credentials = credentials::at_hand(&spec)?;
-    let secrets = if arguments.show_secrets {
-        Secrets::Shown
-    } else {
-        Secrets::Masked
-    };
-    let mut all = Vec::new();
-    for registry in &spec.registries {
-        let user = steps::credentials_of(&session.ctx, &spec, registry).await?;
-        let prefix = match &given {
-            None => prefix(registry),
-            Some(prefix) if spec.registries.len() == 1 => prefix.clone(),
-            Some(prefix) => prefix.of(registry),
-        };
-        all.extend(variables(&prefix, registry, user.as_ref(), secrets));
-        if let Some(user) = user
-            && arguments.format == Form::Github
-            && secrets == Secrets::Shown
-        {
-            // The runner reads commands from either stream, and shows neither them nor what they mask.
-            printer.complain(&format!("::add-mask::{}", user.password().expose_secret()));
+    let options = arguments.options(shared)?;
+    let name = cluster(shared)?;
+    let session = Session::open(shared, printer).await?;
+    let written = ops::env(&session.client, &name, &options).await?;
+    if arguments.format == Form::Github {
+        // The runner reads commands from either stream, and shows neither them nor what they mask.
+        for password in &written.shown {
+            printer.complain(&format!("::add-mask::{}", password.expose_secret()));
         }
     }
-    let format = match arguments.format {
-        _ if shared.json => Format::Json,
-        Form::Shell => Format::Shell,
-        Form::Dotenv => Format::Dotenv,
-        Form::Json => Format::Json,
-        Form::Github => Format::Github,
-        Form::Gitlab => Format::Gitlab,
-    };
-    printer.out(written(&all, format).expose_secret());
+    printer.out(written.text.expose_secret());
     Ok(Exit::Done)
 }

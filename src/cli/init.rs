@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::{Shared, request};
+use super::Shared;
+use crate::ops::FILE;
 use crate::problem::{Exit, Problem};
 use crate::ui::Printer;
 
@@ -25,7 +26,7 @@ const SCHEMA: &str = include_str!("../../templates/kindreg.schema.json");
     The file says what `kindreg up` does without one; change what you like. The JSON schema is for editors.")]
 pub(super) struct Arguments {
     /// File to write
-    #[arg(value_name = "FILE", default_value = request::FILE)]
+    #[arg(value_name = "FILE", default_value = FILE)]
     file: PathBuf,
     /// Replace a file that is there
     #[arg(long)]
@@ -64,7 +65,7 @@ fn write(arguments: &Arguments) -> Result<()> {
     let mut file = match options.open(&arguments.file) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(Problem::usage(
-                format!("{path} is there already"),
+                format!("{path} exists"),
                 "name another file, or replace it with --force",
             )
             .into());

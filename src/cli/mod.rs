@@ -1,4 +1,4 @@
-//! The command line: arguments → Spec → engine → print. No logic.
+//! The command line: arguments → options of an operation → `ui`. No decisions.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,14 +6,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use self::request::Asks;
+use crate::hints;
 use crate::problem::Exit;
 use crate::spec::ClusterName;
-use crate::spec::request::Request;
 use crate::trace::{Detail, Trace};
 use crate::ui::{self, OutputMode, Printer, Progress};
 
-mod consent;
 mod credentials;
 mod down;
 mod env;
@@ -80,9 +78,6 @@ struct Shared {
         value_name = "CLUSTER"
     )]
     given_name: Option<String>,
-    /// What that comes to, the file included
-    #[arg(skip)]
-    name: ClusterName,
     /// Settings [default: the next kindreg.toml from here up to the repository's root]
     #[arg(long, global = true, env = "KINDREG_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -138,50 +133,41 @@ impl Shared {
     }
 }
 
-/// The user's home folder, where docker and kubectl keep their settings.
-fn home() -> PathBuf {
-    std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))
-}
-
 /// Runs a command line; what failed is shown before this returns.
 pub async fn run(cli: Cli) -> Exit {
     let printer = cli.shared.printer();
     dispatch(cli, printer).await.unwrap_or_else(|error| {
         ui::failure(printer, &error);
-        crate::doctor::exit(&error)
+        hints::exit(&error)
     })
 }
 
 async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
-    let Cli {
-        mut shared,
-        command,
-    } = cli;
-    let request = match &command {
-        // They are about no cluster in particular, and must work beside a file that is wrong.
-        Command::Init(_) | Command::List(_) => Request::default(),
-        Command::Up(arguments) => request::request(&shared, Asks::Wants(&arguments.flags))?,
-        Command::Render(arguments) => request::request(&shared, Asks::Wants(&arguments.flags))?,
-        Command::Status(arguments) => request::request(&shared, Asks::Compares(&arguments.flags))?,
-        Command::Down(_)
-        | Command::Verify(_)
-        | Command::Login(_)
-        | Command::Logout(_)
-        | Command::Secret(_)
-        | Command::Env(_) => request::request(&shared, Asks::Name)?,
-    };
-    shared.name = request.cluster.value.clone();
+    let Cli { shared, command } = cli;
+    let shared = &shared;
     match command {
-        Command::Up(arguments) => up::run(&shared, &arguments, &request, printer).await,
-        Command::Down(arguments) => down::run(&shared, &arguments, printer).await,
-        Command::Status(_) => status::run(&shared, request, printer).await,
-        Command::List(arguments) => list::run(&shared, &arguments, printer).await,
-        Command::Init(arguments) => init::run(&shared, &arguments, printer),
-        Command::Render(arguments) => render::run(&shared, &arguments, &request, printer),
-        Command::Verify(arguments) => verify::run(&shared, &arguments, printer).await,
-        Command::Login(arguments) => login::run(&shared, &arguments, printer).await,
-        Command::Logout(arguments) => login::logout(&shared, &arguments, printer).await,
-        Command::Secret(arguments) => secret::run(&shared, &arguments, printer).await,
-        Command::Env(arguments) => env::run(&shared, &arguments, printer).await,
+        Command::Up(arguments) => up::run(shared, &arguments, printer).await,
+        Command::Down(arguments) => down::run(shared, &arguments, printer).await,
+        Command::Status(arguments) => status::run(shared, &arguments, printer).await,
+        Command::List(_) => list::run(shared, printer).await,
+        Command::Init(arguments) => init::run(shared, &arguments, printer),
+        Command::Render(arguments) => render::run(shared, &arguments, printer),
+        Command::Verify(arguments) => verify::run(shared, &arguments, printer).await,
+        Command::Login(arguments) => login::run(shared, &arguments, printer).await,
+        Command::Logout(_) => login::logout(shared, printer).await,
+        Command::Secret(arguments) => secret::run(shared, &arguments, printer).await,
+        Command::Env(arguments) => env::run(shared, &arguments, printer).await,
     }
+}
+
+/// The name of the cluster that a command is about.
+fn cluster(shared: &Shared) -> Result<ClusterName> {
+    let request = request::request(shared, None, crate::ops::Need::Name)?;
+    Ok(request.cluster.value)
+}
+
+/// Prints a report as JSON on one line.
+fn json(printer: Printer, report: &impl serde::Serialize) -> Result<()> {
+    printer.out(&serde_json::to_string(report)?);
+    Ok(())
 }

@@ -2,15 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
 
 use super::request::{checked, checked_all};
 use super::session::Session;
-use super::{Shared, credentials, status};
-use crate::kube::name::{Namespace, ObjectName};
-use crate::problem::{Exit, Problem};
-use crate::pull_secret::{attach, manifest, namespaces, put};
-use crate::steps;
+use super::{Shared, cluster, json};
+use crate::ops::{self, Namespaces, SecretOptions};
+use crate::problem::Exit;
+use crate::report::MadeSecrets;
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
@@ -56,63 +54,48 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let given = checked_all::<Namespace>("--namespace", &arguments.namespace)?;
-    let name = &checked::<ObjectName>("--secret-name", &arguments.secret_name)?;
-    let accounts: Vec<ObjectName> =
-        checked_all("--patch-serviceaccount", &arguments.patch_serviceaccount)?;
-    let mut session = Session::open(shared, printer).await?;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    session.ctx.external_credentials = credentials::at_hand(&spec)?;
-    let ctx = &session.ctx;
-    let passwords = steps::passwords(ctx, &spec).await?.unwrap_or_default();
-    if passwords.is_empty() {
-        return Err(Problem::not_ready(
-            format!("no registry of cluster {} has a password", spec.cluster),
-            format!("give it one: kindreg up --name {}", spec.cluster),
-        )
-        .into());
-    }
-    let found = if arguments.all_namespaces {
-        namespaces(ctx).await?
-    } else {
-        given
-    };
-    let secrets = found
-        .iter()
-        .map(|namespace| manifest(&spec.cluster, name, namespace, &passwords));
-    if arguments.dry_run {
-        let items: Vec<_> = secrets.collect();
-        let list = match items.as_slice() {
-            [one] => one.clone(),
-            _ => json!({"apiVersion": "v1", "kind": "List", "items": items}),
-        };
-        printer.out(&serde_json::to_string_pretty(&list)?);
-        return Ok(Exit::Done);
-    }
-    for (namespace, secret) in found.iter().zip(secrets) {
-        put(ctx, &secret).await?;
-        for account in &accounts {
-            attach(ctx, namespace, account, name).await?;
-        }
-        if !shared.json {
-            let patched = if accounts.is_empty() {
-                String::new()
+impl Arguments {
+    fn options(&self) -> Result<SecretOptions> {
+        let named = checked_all("--namespace", &self.namespace)?;
+        Ok(SecretOptions {
+            namespaces: if self.all_namespaces {
+                Namespaces::All
             } else {
-                format!(", used by service account {}", texts(&accounts).join(", "))
-            };
-            printer.out(&format!("secret {name} in namespace {namespace}{patched}"));
-        }
+                Namespaces::Named(named)
+            },
+            name: checked("--secret-name", &self.secret_name)?,
+            accounts: checked_all("--patch-serviceaccount", &self.patch_serviceaccount)?,
+        })
     }
-    if shared.json {
-        let product = json!({"cluster": spec.cluster, "secret": name.as_str(), "namespaces": texts(&found),
-                             "serviceAccounts": texts(&accounts)});
-        printer.out(&product.to_string());
-    }
-    Ok(Exit::Done)
 }
 
-fn texts<T: ToString>(names: &[T]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let options = arguments.options()?;
+    let name = cluster(shared)?;
+    let session = Session::open(shared, printer).await?;
+    if arguments.dry_run {
+        let manifests = ops::manifests(&session.client, &name, &options).await?;
+        printer.out(&serde_json::to_string_pretty(&manifests)?);
+        return Ok(Exit::Done);
+    }
+    let made = ops::secret(&session.client, &name, &options).await?;
+    if shared.json {
+        json(printer, &made)?;
+        return Ok(Exit::Done);
+    }
+    let MadeSecrets {
+        secret,
+        namespaces,
+        service_accounts,
+        ..
+    } = made;
+    let used = if service_accounts.is_empty() {
+        String::new()
+    } else {
+        format!(", used by service account {}", service_accounts.join(", "))
+    };
+    for namespace in namespaces {
+        printer.out(&format!("secret {secret} in namespace {namespace}{used}"));
+    }
+    Ok(Exit::Done)
 }

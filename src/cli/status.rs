@@ -3,14 +3,12 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::request::Flags;
+use super::request::{self, Flags};
 use super::session::Session;
-use super::{Shared, credentials};
-use crate::ports::Ports;
-use crate::problem::{Exit, Problem};
-use crate::report::{Condition, NodeReport, RegistryReport, Report, report};
-use crate::spec::request::Request;
-use crate::steps;
+use super::{Shared, json};
+use crate::ops::{self, Need};
+use crate::problem::Exit;
+use crate::report::{Condition, NodeReport, RegistryReport, Report};
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
@@ -22,20 +20,15 @@ use crate::ui::Printer;
     what is there; where they are silent, with what was asked for last. It changes nothing; `kindreg up` repairs.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) flags: Flags,
+    flags: Flags,
 }
 
-pub(super) async fn run(shared: &Shared, request: Request, printer: Printer) -> Result<Exit> {
-    let mut session = Session::open(shared, printer).await?;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    let asked = asked.ok_or_else(|| nothing(shared))?;
-    let request = request.filled_from(&asked.current);
-    let mut ports = Ports::offline(&request);
-    let wanted = request.resolve(&mut |name| ports.free(name))?;
-    credentials::take_along(&mut session.ctx, &wanted)?;
-    let report = report(&session.ctx, &asked, &wanted).await?;
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let request = request::request(shared, Some(&arguments.flags), Need::Comparison)?;
+    let session = Session::open(shared, printer).await?;
+    let report = ops::status(&session.client, request).await?;
     if shared.json {
-        printer.out(&serde_json::to_string(&report)?);
+        json(printer, &report)?;
     } else {
         show(printer, &report);
     }
@@ -43,17 +36,6 @@ pub(super) async fn run(shared: &Shared, request: Request, printer: Printer) -> 
         Condition::Ready => Exit::Done,
         Condition::Drifted | Condition::Missing => Exit::NotReady,
     })
-}
-
-/// There is no such cluster.
-pub(super) fn nothing(shared: &Shared) -> Problem {
-    Problem::not_ready(
-        format!("there is no cluster {} of kindreg's", shared.name),
-        format!(
-            "make it with kindreg up --name {}, or see which there are: kindreg list",
-            shared.name
-        ),
-    )
 }
 
 fn show(printer: Printer, report: &Report) {

@@ -3,23 +3,13 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shared;
-use super::consent;
-use super::credentials::{OwnPassword, complete, take_along};
-use super::login;
-use super::request::Flags;
-use super::session::{Session, support};
-use crate::engine::{self, OnFailure, Outcome};
-use crate::layout::Layout;
-use crate::lock::ContainerLock;
-use crate::plan::{Verify, announced, plan};
-use crate::ports::with_free_ports;
-use crate::problem::{Exit, Problem};
-use crate::report::{Condition, Endpoint, Made, Planned, Preview, Proof, Pull};
-use crate::spec::request::Request;
-use crate::spec::{Registry, Spec};
-use crate::step::{Ctx, State};
-use crate::steps::{self, Asked};
+use super::credentials::PasswordFlags;
+use super::request::{self, Flags};
+use super::session::Session;
+use super::{Shared, json};
+use crate::ops::{self, AfterFailure, Consent, Need, UpOptions, Verify};
+use crate::problem::Exit;
+use crate::report::{Endpoint, Made, Planned, Preview, Pull};
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
@@ -38,7 +28,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) flags: Flags,
     #[command(flatten)]
-    own: OwnPassword,
+    own: PasswordFlags,
     /// End before the proof
     #[arg(long, env = "KINDREG_NO_VERIFY")]
     no_verify: bool,
@@ -63,205 +53,127 @@ impl Arguments {
         }
     }
 
-    const fn on_failure(&self) -> OnFailure {
-        if self.keep_on_failure {
-            OnFailure::Keep
-        } else {
-            OnFailure::RollBack
-        }
+    fn options(&self) -> Result<UpOptions> {
+        Ok(UpOptions {
+            verify: self.verify(),
+            after_failure: if self.keep_on_failure {
+                AfterFailure::Keep
+            } else {
+                AfterFailure::RollBack
+            },
+            consent: if self.yes {
+                Consent::Given
+            } else {
+                Consent::Ask
+            },
+            password: self.own.read()?,
+        })
     }
 }
 
-pub(super) async fn run(
-    shared: &Shared,
-    arguments: &Arguments,
-    request: &Request,
-    printer: Printer,
-) -> Result<Exit> {
-    let own = arguments.own.read()?;
-    let mut session = Session::open(shared, printer).await?;
-    session.ctx.own_credentials = own;
-    let ended = with_free_ports(&session.ctx, request, async |ctx, spec, asked| {
-        attempt(shared, arguments, &session, ctx, spec, asked).await
-    });
-    let ended = ended.await;
+pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let request = request::request(shared, Some(&arguments.flags), Need::Everything)?;
+    let options = arguments.options()?;
+    let session = Session::open(shared, printer).await?;
+    if arguments.dry_run {
+        let preview = ops::preview(&session.client, &request, options.verify).await?;
+        show_preview(shared, printer, &preview)?;
+        return Ok(Exit::Done);
+    }
+    let ended = ops::up(&session.client, &request, &options, &printer).await;
     session.progress.end();
     match ended {
-        Ok(()) => Ok(Exit::Done),
+        Ok(finished) => {
+            show(shared, printer, &finished.report, options.verify)?;
+            finished.failure.map_or(Ok(Exit::Done), Err)
+        }
         Err(error) => session.failed(
             error,
-            match arguments.on_failure() {
-                OnFailure::RollBack => "what this run had made is removed again",
-                OnFailure::Keep => "what this run made was kept; `kindreg down` removes it",
+            match options.after_failure {
+                AfterFailure::RollBack => "rolled back",
+                AfterFailure::Keep => "what this run made was kept; `kindreg down` removes it",
             },
         ),
     }
 }
 
-/// One run, with ports that are free as far as is known.
-async fn attempt(
-    shared: &Shared,
-    arguments: &Arguments,
-    session: &Session,
-    mut ctx: Ctx,
-    spec: Spec,
-    asked: Option<Asked>,
-) -> Result<()> {
-    let (printer, progress) = (session.printer, &session.progress);
-    for warning in spec.warnings() {
-        printer.warn(warning);
-    }
-    if asked.is_none() {
-        support(&session.docker.info().await?)?;
-    }
-    if let Some(asked) = &asked {
-        refuse_another_cluster(&ctx, &spec, asked).await?;
-    }
-    let earlier = asked
-        .as_ref()
-        .map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
-    let plan = plan(&spec, &earlier, arguments.verify());
-    if arguments.dry_run {
-        take_along(&mut ctx, &spec)?;
-        return show_preview(shared, printer, engine::preview(&plan, &ctx).await?);
-    }
-    if !arguments.yes {
-        consent::ask(&spec, asked.as_ref(), printer)?;
-    }
-    complete(&mut ctx, &spec, printer).await?;
-    let lock = ContainerLock::of(&spec);
-    let outcome = engine::up(&plan, &ctx, &lock, arguments.on_failure(), &|event| {
-        progress.draw(&event);
-    })
-    .await?;
-    progress.end();
-    let forgotten = login::forget_earlier(&ctx, &spec, &earlier).await;
-    let nodes = steps::nodes(&*session.docker, &spec).await?.len();
-    show(shared, printer, &spec, nodes, arguments.verify(), outcome)?;
-    forgotten
-}
-
-/// What `up` can't change.
-async fn refuse_another_cluster(ctx: &Ctx, spec: &Spec, asked: &Asked) -> Result<()> {
-    let Some(change) = asked.unchangeable(&*ctx.docker, spec).await? else {
-        return Ok(());
-    };
-    let name = &spec.cluster;
-    let anew = format!("give the same again, or make it anew: kindreg down --name {name}");
-    Err(Problem::new(format!("cluster {name} {change}"), anew).into())
-}
-
-fn show_preview(
-    shared: &Shared,
-    printer: Printer,
-    states: Vec<(&dyn crate::step::Step, State)>,
-) -> Result<()> {
-    let planned = |(step, state): (&dyn crate::step::Step, State)| Planned {
-        step: step.title(),
-        state: Condition::from(&state),
-        why: state.why(),
-    };
-    let steps: Vec<Planned> = states.into_iter().map(planned).collect();
+fn show_preview(shared: &Shared, printer: Printer, preview: &Preview) -> Result<()> {
     if shared.json {
-        printer.out(&serde_json::to_string(&Preview { steps })?);
-        return Ok(());
+        return json(printer, preview);
     }
-    for Planned { step, state, why } in steps {
-        printer.out(&state.line(&step, why.as_deref()));
+    for Planned {
+        step, state, why, ..
+    } in &preview.steps
+    {
+        printer.out(&state.line(step, why.as_deref()));
     }
     Ok(())
 }
 
-fn show(
-    shared: &Shared,
-    printer: Printer,
-    spec: &Spec,
-    nodes: usize,
-    verify: Verify,
-    outcome: Outcome,
-) -> Result<()> {
-    let context = Layout::of(&spec.cluster).context();
+fn show(shared: &Shared, printer: Printer, made: &Made, verify: Verify) -> Result<()> {
     if shared.json {
-        let made = Made {
-            cluster: spec.cluster.to_string(),
-            context,
-            nodes,
-            changed: outcome == Outcome::Changed,
-            registries: spec.registries.iter().map(Endpoint::from).collect(),
-            proof: Proof {
-                nodes: match verify {
-                    Verify::EveryNode => Pull::Proven,
-                    Verify::Nothing => Pull::NotProven,
-                },
-                host: Pull::NotProven,
-            },
-        };
-        printer.out(&serde_json::to_string(&made)?);
-        return Ok(());
+        return json(printer, made);
     }
-    let plural = if nodes == 1 { "" } else { "s" };
-    let domains: Vec<String> = spec.registries.iter().map(Registry::domain).collect();
+    let Made {
+        cluster,
+        nodes,
+        registries,
+        ..
+    } = made;
+    let plural = if *nodes == 1 { "" } else { "s" };
+    let domains: Vec<&str> = registries.iter().map(|one| one.domain.as_str()).collect();
     let domains = domains.join(", ");
-    let all: Vec<&Registry> = spec.registries.iter().collect();
-    let done = story(&all, "pulled from", "had an answer of");
-    printer.out(&match (outcome, verify) {
-        (Outcome::Unchanged, _) => format!(
-            "Nothing to do: cluster {} and {domains} are as they should be.",
-            spec.cluster
+    printer.out(&match (made.changed, verify) {
+        (false, _) => {
+            format!("Nothing to do: cluster {cluster} and {domains} are as they should be.")
+        }
+        (true, Verify::EveryNode) => {
+            let proven = proven(registries);
+            format!("Ready: {nodes} node{plural} of cluster {cluster} {proven} over verified TLS.")
+        }
+        (true, Verify::Nothing) => format!(
+            "Done: cluster {cluster} with {nodes} node{plural} and {domains}; nothing was proven."
         ),
-        (Outcome::Changed, Verify::EveryNode) => {
-            format!(
-                "Ready: {nodes} node{plural} of cluster {} {done} over verified TLS.",
-                spec.cluster
-            )
-        }
-        (Outcome::Changed, Verify::Nothing) => {
-            format!(
-                "Done: cluster {} with {nodes} node{plural} and {domains}; nothing was proven.",
-                spec.cluster
-            )
-        }
     });
-    if outcome == Outcome::Changed
-        && let Some(registry) = announced(spec)
+    if made.changed
+        && let Some(next) = next(made)
     {
-        printer.out(&next(spec, registry, &context));
+        printer.out(&next);
     }
     Ok(())
 }
 
 /// What to type next.
-fn next(spec: &Spec, registry: &Registry, context: &str) -> String {
-    let domain = registry.domain();
-    let down = format!("kindreg down --name {}", spec.cluster);
-    if !registry.is_ours() {
-        return format!(
-            "\nWhat to type next:\n  kubectl --context {context} run demo --image={domain}/IMAGE\n  {down}"
-        );
-    }
-    let local = registry.local_domain();
-    let login = if registry.asks_password() {
-        format!("kindreg login --name {}\n  ", spec.cluster)
+fn next(made: &Made) -> Option<String> {
+    let Made {
+        cluster, context, ..
+    } = made;
+    let announced = made.announced.as_ref()?;
+    let registry = made.registries.iter().find(|one| one.name == *announced)?;
+    let (domain, local) = (&registry.domain, registry.local.as_ref()?);
+    let login = if registry.authenticated {
+        format!("kindreg login --name {cluster}\n  ")
     } else {
         String::new()
     };
-    format!(
+    Some(format!(
         "\nWhat to type next:\n  {login}\
          docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
-         kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  {down}"
-    )
+         kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
+         kindreg down --name {cluster}"
+    ))
 }
 
-/// What nodes do with which registries: of an external one without an image for the proof they have an answer.
-fn story(registries: &[&Registry], pull: &str, answer: &str) -> String {
-    let is_pulled = |registry: &Registry| registry.external().is_none_or(|it| it.proof.is_some());
-    let named = |pulled: bool| {
-        let all = registries.iter().filter(|one| is_pulled(one) == pulled);
-        all.map(|one| one.domain()).collect::<Vec<_>>().join(", ")
+/// What nodes did with which registries: an external one without an image for the proof only had to answer.
+fn proven(registries: &[Endpoint]) -> String {
+    let named = |pull: Pull| {
+        let all = registries.iter().filter(|one| one.proof == pull);
+        let all: Vec<&str> = all.map(|one| one.domain.as_str()).collect();
+        all.join(", ")
     };
-    match (named(true), named(false)) {
-        (pulled, none) if none.is_empty() => format!("{pull} {pulled}"),
-        (none, answered) if none.is_empty() => format!("{answer} {answered}"),
-        (pulled, answered) => format!("{pull} {pulled}, {answer} {answered}"),
+    match (named(Pull::Proven), named(Pull::Answered)) {
+        (pulled, none) if none.is_empty() => format!("pulled from {pulled}"),
+        (none, answered) if none.is_empty() => format!("had an answer of {answered}"),
+        (pulled, answered) => format!("pulled from {pulled}, had an answer of {answered}"),
     }
 }

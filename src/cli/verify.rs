@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Args;
 
 use super::session::Session;
-use super::{Shared, status};
+use super::{Shared, cluster, json};
+use crate::ops::{self, Negative};
 use crate::problem::Exit;
-use crate::report::{Negative, NodeVerification, Pull, WithoutCa, verification};
-use crate::steps;
+use crate::report::{NodeVerification, Pull, WithoutCa};
 use crate::ui::Printer;
 
 #[derive(Debug, Args)]
@@ -33,21 +33,20 @@ impl Arguments {
 }
 
 pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+    let name = cluster(shared)?;
     let session = Session::open(shared, printer).await?;
-    let asked = steps::asked(&*session.docker, &shared.name).await?;
-    let spec = asked.ok_or_else(|| status::nothing(shared))?.current;
-    let (found, failure) = verification(&session.ctx, &spec, arguments.negative()).await?;
+    let finished = ops::verify(&session.client, &name, arguments.negative()).await?;
     session.progress.end();
     if shared.json {
-        printer.out(&serde_json::to_string(&found)?);
+        json(printer, &finished.report)?;
     } else {
-        for node in &found.nodes {
+        for node in &finished.report.nodes {
             printer.out(&line(node));
         }
     }
-    match failure {
+    match finished.failure {
         None => Ok(Exit::Done),
-        Some(error) => session.failed(error, "the proof was not finished"),
+        Some(error) => session.failed(error, "the proof did not finish"),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::credentials::RegistryCredentials;
 
 pub mod address;
 pub mod bollard;
+#[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 pub mod round;
 pub mod traced;

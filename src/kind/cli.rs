@@ -149,19 +149,6 @@ impl KindCli {
 
 #[async_trait]
 impl Kind for KindCli {
-    async fn version(&self) -> Result<String> {
-        let said = self.run("version", &["version"]).await?;
-        // kind v0.33.0 go1.26.8 linux/amd64
-        let version = said
-            .split_whitespace()
-            .nth(1)
-            .and_then(|word| word.strip_prefix('v'));
-        version.map(str::to_owned).ok_or(KindError::Failed {
-            command: "version".into(),
-            output: said,
-        })
-    }
-
     async fn create(
         &self,
         cluster: &str,

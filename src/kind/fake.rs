@@ -82,12 +82,6 @@ struct Node {
 
 #[async_trait]
 impl Kind for FakeKind {
-    async fn version(&self) -> Result<String> {
-        self.docker
-            .enter("kind version")?
-            .settle(Ok("0.33.0".into()))
-    }
-
     async fn create(
         &self,
         cluster: &str,

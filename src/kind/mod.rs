@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 
 pub mod cli;
+#[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 pub mod traced;
 
@@ -61,8 +62,6 @@ pub trait Creation: Send + Sync + std::fmt::Debug {
 /// The kind program.
 #[async_trait]
 pub trait Kind: Send + Sync + std::fmt::Debug {
-    /// Its version, such as `0.33.0`.
-    async fn version(&self) -> Result<String>;
     /// Starts `kind create cluster` with a rendered configuration, on a network that exists.
     async fn create(&self, cluster: &str, network: &str, config: &str)
     -> Result<Box<dyn Creation>>;

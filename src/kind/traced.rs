@@ -27,10 +27,6 @@ impl Traced {
 
 #[async_trait]
 impl Kind for Traced {
-    async fn version(&self) -> Result<String> {
-        let what = || "kind: version".to_owned();
-        self.trace.call(what, self.kind.version()).await
-    }
     async fn create(
         &self,
         cluster: &str,

@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+#[cfg(any(test, feature = "fakes"))]
 pub mod fake;
 pub mod name;
 pub mod node;

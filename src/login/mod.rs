@@ -15,11 +15,11 @@ use crate::user_file;
 use helper::Helper;
 
 mod helper;
+mod sources;
 #[cfg(test)]
 mod tests;
-mod wallet;
 
-pub use wallet::{Wallet, missing};
+pub use sources::{CredentialSources, missing};
 
 /// Why the user could not be logged in or out.
 #[derive(Debug, thiserror::Error)]

@@ -67,8 +67,6 @@ impl fmt::Display for Architecture {
 pub struct ProofImage {
     /// The archive: `manifest.json`, the image's configuration, one uncompressed layer.
     pub archive: Bytes,
-    /// The name it is loaded under.
-    pub reference: String,
     /// Digest of the layer (`sha256:…`), which differs with every nonce.
     pub diff_id: String,
     /// Digest of the configuration (`sha256:…`): the image's id in an engine with the classic store. One with
@@ -147,7 +145,6 @@ pub fn proof_image(
             .file(config_name, 0o644, config.clone())
             .file(layer_name, 0o644, layer.clone())
             .into_bytes()?,
-        reference: reference.to_owned(),
         diff_id: format!("sha256:{diff_id}"),
         config_digest: format!("sha256:{config_digest}"),
         config: config.into(),

@@ -26,7 +26,7 @@ pub struct Identity {
     /// The certificate that the registry shows. The CA's is not appended: who trusts it has it already.
     pub leaf_pem: String,
     /// The leaf's private key, PKCS#8.
-    pub key_pem: SecretString,
+    pub key: SecretString,
 }
 
 /// Makes a CA for exactly these names, and a leaf that it signed. `authority_name` says whose it is where people look
@@ -44,7 +44,7 @@ pub fn issue(
     Ok(Identity {
         ca_pem: ca.pem(),
         leaf_pem: leaf.pem(),
-        key_pem: key.serialize_pem().into(),
+        key: key.serialize_pem().into(),
     })
 }
 

@@ -14,9 +14,13 @@ mod inspect;
 mod issue;
 mod judge;
 
-pub use inspect::{Constraints, Inspection, Role, inspect};
+#[cfg(any(test, feature = "fakes"))]
+pub use inspect::Role;
+pub use inspect::{Inspection, inspect};
 pub use issue::{Identity, issue};
-pub use judge::{Flaw, Part, authorities, certificates_alone, judge};
+#[cfg(any(test, feature = "fakes"))]
+pub use judge::Part;
+pub use judge::{Flaw, authorities, certificates_alone, judge};
 
 /// How long before it ends a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{Broken, broken};
 use crate::layout;
-use crate::spec::{Authorities, MirrorOf, Registry, Upstream};
+use crate::spec::{Cache, Mirrored, Registry, Trust};
 
 const WHAT: &str = "hosts.toml";
 /// File of the upstream's CA beside a cache's own.
@@ -58,7 +58,7 @@ pub struct Hosts {
 /// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
 pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     let url = registry.url();
-    let ca = registry.has_ca().then(|| ca_path(folder));
+    let ca = (registry.trust() != Trust::Public).then(|| ca_path(folder));
     let text = HostsToml {
         url: &url,
         ca: ca.as_deref(),
@@ -74,21 +74,11 @@ pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// containerd's hosts.toml where this registry stands before another one: that is asked last. `None` for a registry that
-/// is no mirror.
-pub fn mirror_hosts_toml(registry: &Registry) -> Result<Option<String>, Broken> {
-    match &registry.mirror_of {
-        None => Ok(None),
-        Some(MirrorOf::Every) => default_hosts_toml(registry).map(Some),
-        Some(MirrorOf::Registry(upstream)) => cache_hosts_toml(registry, upstream).map(Some),
-    }
-}
-
-fn cache_hosts_toml(registry: &Registry, upstream: &Upstream) -> Result<String, Broken> {
-    let folder = upstream.to_string();
-    let (url, server, ca) = (registry.url(), upstream.url(), ca_path(&folder));
-    let has_ca = registry.upstream_ca.is_some();
-    let server_ca = has_ca.then(|| format!("{}/{folder}/{UPSTREAM_CA}", layout::NODE_CERTS));
+/// Returns containerd's hosts.toml where a cache stands before its upstream: that is asked last.
+fn cache_hosts_toml(registry: &Registry, cache: &Cache) -> Result<String, Broken> {
+    let folder = cache.upstream.to_string();
+    let (url, server, ca) = (registry.url(), cache.upstream.url(), ca_path(&folder));
+    let server_ca = cache.ca.is_some().then(|| upstream_ca_path(&folder));
     let text = MirrorToml {
         of: &folder,
         upstream: &server,
@@ -122,13 +112,12 @@ fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// Every file that containerd is to find for a registry, by its path below certs.d. One of somebody else's brings its
-/// own CA, or has none.
-pub fn node_files(registry: &Registry, ca_pem: &str) -> Result<BTreeMap<String, Bytes>, Broken> {
-    let ca_pem = match registry.external() {
-        None => Some(ca_pem),
-        Some(external) => external.ca.as_ref().map(Authorities::pem),
-    };
+/// Returns every file that containerd is to find for a registry, by its path below certs.d. `ca_pem` is the CA that
+/// nodes have to trust for it; `None` where that is a public one.
+pub fn node_files(
+    registry: &Registry,
+    ca_pem: Option<&str>,
+) -> Result<BTreeMap<String, Bytes>, Broken> {
     let mut files = BTreeMap::new();
     let mut folder = |name: &str, hosts: String| {
         files.insert(format!("{name}/hosts.toml"), hosts.into());
@@ -139,14 +128,23 @@ pub fn node_files(registry: &Registry, ca_pem: &str) -> Result<BTreeMap<String, 
     for domain in registry.domains() {
         folder(&domain, hosts_toml(registry, &domain)?);
     }
-    if let (Some(name), Some(hosts)) = (registry.mirror_folder(), mirror_hosts_toml(registry)?) {
-        folder(&name, hosts);
-        if let Some(ca) = &registry.upstream_ca {
-            let ca = ca.pem().to_owned().into();
-            files.insert(format!("{name}/{UPSTREAM_CA}"), ca);
+    let Some(mirrored) = registry.mirrored() else {
+        return Ok(files);
+    };
+    let name = mirrored.folder();
+    match mirrored {
+        Mirrored::Everything => folder(&name, default_hosts_toml(registry)?),
+        Mirrored::Upstream(cache) => {
+            folder(&name, cache_hosts_toml(registry, cache)?);
+            let ca = cache.ca.as_ref().map(|ca| ca.pem().to_owned().into());
+            files.extend(ca.map(|ca| (format!("{name}/{UPSTREAM_CA}"), ca)));
         }
     }
     Ok(files)
+}
+
+fn upstream_ca_path(folder: &str) -> String {
+    format!("{}/{folder}/{UPSTREAM_CA}", layout::NODE_CERTS)
 }
 
 fn ca_path(folder: &str) -> String {

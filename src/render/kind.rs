@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::{Broken, broken};
 use crate::layout;
-use crate::spec::{KindConfig, Spec};
+use crate::spec::{ClusterName, KindConfig, OwnedCluster};
 
 const WHAT: &str = "kind configuration";
 
@@ -21,24 +21,24 @@ struct Plain<'a> {
 }
 
 /// kind's configuration of the cluster.
-pub fn kind_config(spec: &Spec) -> Result<String, Broken> {
+pub fn kind_config(cluster: &ClusterName, owned: &OwnedCluster) -> Result<String, Broken> {
     let text = Plain {
-        cluster: spec.cluster.as_str(),
+        cluster: cluster.as_str(),
         certs: layout::NODE_CERTS,
-        image: spec.node_image.as_str(),
-        control_planes: spec.control_planes.number(),
-        workers: spec.workers.number(),
+        image: owned.node_image.as_str(),
+        control_planes: owned.control_planes.number(),
+        workers: owned.workers.number(),
     }
     .render()
     .map_err(|error| broken(WHAT, &error))?;
-    let text = match &spec.kind_config {
+    let text = match &owned.kind_config {
         None => text,
         Some(theirs) => {
             let ours = serde_yaml::from_str(&text).map_err(|error| broken(WHAT, &error))?;
             serde_yaml::to_string(&merged(theirs, ours)).map_err(|error| broken(WHAT, &error))?
         }
     };
-    read_back(&text, spec)?;
+    read_back(&text, cluster, owned)?;
     Ok(text)
 }
 
@@ -83,14 +83,14 @@ fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
     all
 }
 
-fn read_back(text: &str, spec: &Spec) -> Result<(), Broken> {
+fn read_back(text: &str, cluster: &ClusterName, owned: &OwnedCluster) -> Result<(), Broken> {
     let read: Value = serde_yaml::from_str(text).map_err(|error| broken(WHAT, &error))?;
-    if read.get("name").and_then(Value::as_str) != Some(spec.cluster.as_str()) {
+    if read.get("name").and_then(Value::as_str) != Some(cluster.as_str()) {
         return Err(broken(WHAT, &"its name is another"));
     }
     // What a user's own must be holds for the outcome too.
     let config: KindConfig = text.parse().map_err(|error| broken(WHAT, &error))?;
-    if config.nodes() != Some((spec.control_planes, spec.workers)) {
+    if config.nodes() != Some((owned.control_planes, owned.workers)) {
         return Err(broken(WHAT, &"its nodes are not those that were asked for"));
     }
     if !config.sets_config_path() {

@@ -22,12 +22,12 @@ struct DropIn<'a> {
 #[must_use]
 pub fn node_hosts(spec: &Spec) -> String {
     let mut lines = String::new();
-    for registry in spec.externals() {
-        let Some(address) = registry.external().and_then(|external| external.address) else {
+    for (registry, external) in spec.externals() {
+        let Some(address) = external.address else {
             continue;
         };
         lines.push_str(&address.to_string());
-        for host in std::iter::once(&registry.host).chain(&registry.names) {
+        for host in registry.hosts() {
             lines.push(' ');
             lines.push_str(host.as_str());
         }

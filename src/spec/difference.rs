@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{RegistryName, Spec};
+use super::{OwnedCluster, RegistryName, Spec, Target};
 
 impl Spec {
     /// Everything that `wanted` asks for otherwise, as `registry demo: port 5001 → 5002`.
@@ -31,21 +31,22 @@ impl Spec {
     /// `there` are the registries that came to be, which not all that were asked for need have done.
     #[must_use]
     pub fn unchangeable(&self, wanted: &Self, there: &BTreeSet<RegistryName>) -> Option<String> {
-        let nodes = |spec: &Self| (spec.control_planes.number(), spec.workers.number());
-        let ((planes, workers), (new_planes, new_workers)) = (nodes(self), nodes(wanted));
-        let kept = |name: &RegistryName| wanted.ours().any(|new| new.name == *name);
-        if nodes(self) != nodes(wanted) {
+        let (Target::Owned(old), Target::Owned(new)) = (&self.target, &wanted.target);
+        let nodes = |owned: &OwnedCluster| (owned.control_planes.number(), owned.workers.number());
+        let ((planes, workers), (new_planes, new_workers)) = (nodes(old), nodes(new));
+        let kept = |name: &RegistryName| wanted.managed().any(|new| new.name == *name);
+        if nodes(old) != nodes(new) {
             Some(format!(
                 "has {planes} control plane(s) and {workers} worker(s), not {new_planes} and {new_workers}"
             ))
-        } else if self.node_image != wanted.node_image {
-            let (old, new) = (&self.node_image, &wanted.node_image);
+        } else if old.node_image != new.node_image {
+            let (old, new) = (&old.node_image, &new.node_image);
             Some(format!("was made from {old}, not {new}"))
-        } else if self.kind_config != wanted.kind_config {
+        } else if old.kind_config != new.kind_config {
             Some("was made with another kind configuration".to_owned())
         } else {
             let gone = self
-                .ours()
+                .managed()
                 .find(|old| there.contains(&old.name) && !kept(&old.name))?;
             Some(format!(
                 "has a registry {} that is no longer asked for",
@@ -67,6 +68,18 @@ fn fields(spec: &Spec) -> Fields {
     }
 }
 
+/// Lifts the fields of nested objects to the top: people ask for `workers`, not for `target.owned.workers`.
+fn flat(fields: &Fields) -> Fields {
+    let mut all = Fields::new();
+    for (key, value) in fields {
+        match value {
+            Value::Object(nested) => all.extend(flat(nested)),
+            other => drop(all.insert(key.clone(), other.clone())),
+        }
+    }
+    all
+}
+
 /// Takes the registries out, each with its name.
 fn registries(fields: &mut Fields) -> Vec<(String, Fields)> {
     let Some(Value::Array(all)) = fields.remove("registries") else {
@@ -80,6 +93,7 @@ fn registries(fields: &mut Fields) -> Vec<(String, Fields)> {
 }
 
 fn compared(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
+    let (old, new) = (flat(old), flat(new));
     let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
     keys.sort();
     keys.dedup();

@@ -1,4 +1,4 @@
-//! A registry that somebody else runs: where nodes find it, whom they trust, and which image proves it.
+//! What settings say of registries that somebody else runs: addresses, CAs, names of variables, images.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,43 +10,6 @@ use time::OffsetDateTime;
 use super::name::{checked_string, invalid};
 use super::{ImageRef, Invalid};
 use crate::pki::{self, Flaw, Inspection};
-
-/// Who runs a registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// kindreg: the CNCF registry, in a container.
-    #[default]
-    Distribution,
-    /// Somebody else; only trust and credentials are ours.
-    External(External),
-}
-
-impl Backend {
-    /// Whether it is the one that kindreg runs where nothing is said.
-    #[must_use]
-    pub const fn is_distribution(&self) -> bool {
-        matches!(self, Self::Distribution)
-    }
-}
-
-/// What is to be known of a registry that somebody else runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct External {
-    /// Where nodes find it, where no name server tells them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Address>,
-    /// Its CA; `None` where a public one signed its certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<Authorities>,
-    /// The names of the variables that hold user and password; never what they hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variables: Option<Variables>,
-    /// The image that nodes pull for the proof.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<ProofImageRef>,
-}
 
 /// Names of environment variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

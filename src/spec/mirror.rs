@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::name::invalid;
 use super::{Host, Invalid, Port, api_host, domain};
 
-/// What `mirror_of` says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// The value of `mirror_of`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MirrorOf {
     /// It is a pull-through cache of this one registry, and one cannot push to it.
     Registry(Upstream),
@@ -19,7 +18,8 @@ pub enum MirrorOf {
 }
 
 /// A registry on the far side of a cache, as images name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Upstream {
     /// Its host name.
     pub host: Host,
@@ -47,23 +47,20 @@ impl fmt::Display for Upstream {
     }
 }
 
-impl FromStr for MirrorOf {
+impl FromStr for Upstream {
     type Err = Invalid;
     fn from_str(value: &str) -> Result<Self, Invalid> {
-        if value == "*" {
-            return Ok(Self::Every);
-        }
         let (host, port) = match value.split_once(':') {
             None => (value, None),
             Some((host, port)) => (host, Some(port)),
         };
-        let upstream = Upstream {
+        let upstream = Self {
             host: host.parse()?,
             port: port.map(str::parse::<Port>).transpose()?,
         };
         // Folders of certs.d are looked up by the very text of the reference.
         if upstream.to_string() == value {
-            Ok(Self::Registry(upstream))
+            Ok(upstream)
         } else {
             let why = format!("images say {upstream}");
             Err(invalid("registry to be a mirror of", value, why))
@@ -71,16 +68,26 @@ impl FromStr for MirrorOf {
     }
 }
 
-impl TryFrom<String> for MirrorOf {
+impl TryFrom<String> for Upstream {
     type Error = Invalid;
     fn try_from(value: String) -> Result<Self, Invalid> {
         value.parse()
     }
 }
 
-impl From<MirrorOf> for String {
-    fn from(value: MirrorOf) -> Self {
-        value.to_string()
+impl From<Upstream> for String {
+    fn from(upstream: Upstream) -> Self {
+        upstream.to_string()
+    }
+}
+
+impl FromStr for MirrorOf {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        match value {
+            "*" => Ok(Self::Every),
+            _ => value.parse().map(Self::Registry),
+        }
     }
 }
 
@@ -108,7 +115,7 @@ mod tests {
                 panic!("{text}")
             };
             assert_eq!(upstream.url(), url);
-            assert_eq!(String::from(MirrorOf::Registry(upstream)), text);
+            assert_eq!(MirrorOf::Registry(upstream).to_string(), text);
         }
         assert_eq!("*".parse(), Ok(MirrorOf::Every));
         for bad in [

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+mod backend;
+mod certificate;
 mod difference;
 mod external;
 pub mod file;
@@ -15,12 +17,14 @@ mod mirror;
 pub mod mistake;
 mod name;
 mod number;
+pub mod overrides;
 mod reader;
 pub mod request;
+mod target;
 
-pub use external::{
-    Address, Authorities, Backend, External, ProofImageRef, VariableName, Variables,
-};
+pub use backend::{Backend, Cache, Distribution, External, ExternalLogin, Serves};
+pub use certificate::CertificateSource;
+pub use external::{Address, Authorities, ProofImageRef, VariableName, Variables};
 pub use image::ImageRef;
 pub use kind_config::KindConfig;
 pub(crate) use kind_config::{PLUGINS, registry_tables};
@@ -28,6 +32,7 @@ pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub(crate) use name::{checked_string, invalid, label};
 pub use number::{ControlPlanes, Port, Workers};
+pub use target::{OwnedCluster, Target};
 
 /// A value that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,18 +50,10 @@ pub struct Invalid {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Name of the kind cluster.
+    /// Name of the cluster.
     pub cluster: ClusterName,
-    /// Nodes that run the control plane.
-    #[serde(default)]
-    pub control_planes: ControlPlanes,
-    /// Nodes besides those.
-    pub workers: Workers,
-    /// Image of the nodes.
-    pub node_image: ImageRef,
-    /// A kind configuration of the user's own (YAML, v1alpha4), which ours is merged into.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind_config: Option<KindConfig>,
+    /// The cluster.
+    pub target: Target,
     /// The registries.
     pub registries: Vec<Registry>,
     /// Whether the engine's host is to trust the registries too.
@@ -69,51 +66,33 @@ pub struct Spec {
 pub struct Registry {
     /// Name of it in our own names (`kindreg-<cluster>-<name>`).
     pub name: RegistryName,
-    /// Canonical host name, as images name it.
+    /// Canonical host name, as images have it.
     pub host: Host,
-    /// TCP port, the same inside and outside.
+    /// TCP port, the same inside and outside of the cluster's network.
     pub port: Port,
-    /// Who runs it.
-    #[serde(default, skip_serializing_if = "Backend::is_distribution")]
-    pub backend: Backend,
-    /// Image of the registry itself; means nothing where somebody else runs it, like `data` and `mirror_of`.
-    pub image: ImageRef,
     /// Further host names that it answers to, on the same port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Host>,
-    /// What becomes of its images on `down`.
-    #[serde(default)]
-    pub data: Data,
-    /// Whose images it answers for besides its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror_of: Option<MirrorOf>,
-    /// CA of the registry that it is a cache of, where that is not a public one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_ca: Option<Authorities>,
-    /// The names of the variables that hold user and password for that registry; never what they hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_variables: Option<Variables>,
-    /// Who may use it.
-    #[serde(default)]
-    pub auth: Auth,
+    /// Who runs it, and its settings.
+    pub backend: Backend,
 }
 
-/// Who may use a registry. Records of kindregs that knew no password read as `Password`: `up` then makes one.
+/// Who may use a registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// Who has its password.
+    /// Whoever has its password.
     #[default]
     Password,
     /// Everybody.
     Anonymous,
 }
 
-/// What becomes of a registry's images on `down`.
+/// What happens to a registry's images on `down`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Data {
-    /// They go.
+    /// They are removed.
     #[default]
     Discard,
     /// Their volume stays, and the next `up` takes it on.
@@ -131,115 +110,157 @@ pub enum HostTrust {
     Leave,
 }
 
+/// Whom clients of a registry have to trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust<'a> {
+    /// The CA in the registry's secret volume.
+    Stored,
+    /// This CA, which the user named.
+    Given(&'a Authorities),
+    /// A public CA, which clients trust anyway.
+    Public,
+}
+
+/// How clients of a registry authenticate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication<'a> {
+    /// Not at all.
+    Anonymous,
+    /// With the user in the registry's secret volume.
+    Stored,
+    /// With what the user's docker config has for it, or with what the user types.
+    Docker,
+    /// With the values of two environment variables.
+    Variables(&'a Variables),
+}
+
+/// Whose images a registry answers for besides its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mirrored<'a> {
+    /// Those of every registry that nodes have no settings for.
+    Everything,
+    /// Those of one registry, as a pull-through cache.
+    Upstream(&'a Cache),
+}
+
 impl Registry {
-    /// The registry as an image reference names it: `host:port`, without the port where it is 443.
+    /// Returns the domain as image references write it: `host:port`, without `:443`.
     #[must_use]
     pub fn domain(&self) -> String {
         domain(self.host.as_str(), self.port)
     }
 
-    /// The name under which the engine's host reaches it without any resolver entry, where kindreg runs it:
-    /// `localhost:port`.
+    /// Returns the domain by which the engine's host reaches it without a resolver entry (`localhost:port`); `None`
+    /// where somebody else runs it.
     #[must_use]
-    pub fn local_domain(&self) -> String {
-        domain("localhost", self.port)
-    }
-
-    /// What is to be known of it where somebody else runs it; `None` where kindreg does.
-    #[must_use]
-    pub const fn external(&self) -> Option<&External> {
+    pub fn local_domain(&self) -> Option<String> {
         match &self.backend {
-            Backend::Distribution => None,
-            Backend::External(external) => Some(external),
+            Backend::Distribution(_) => Some(domain("localhost", self.port)),
+            Backend::External(_) => None,
         }
     }
 
-    /// Whether kindreg runs it.
-    #[must_use]
-    pub const fn is_ours(&self) -> bool {
-        self.external().is_none()
-    }
-
-    /// Whether the engine's host can be given a CA for it: one that a public CA vouches for needs none.
-    #[must_use]
-    pub fn has_ca(&self) -> bool {
-        self.external().is_none_or(|external| external.ca.is_some())
-    }
-
-    /// The URL that nodes ask.
+    /// Returns the URL that nodes ask.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", api_host(&self.host), self.port)
     }
 
-    /// Whether it asks for a password. A mirror can't: a node asks it with the credentials of what it is a mirror of
-    /// (<https://github.com/containerd/containerd/issues/10540>).
+    /// Returns whom its clients have to trust.
     #[must_use]
-    pub const fn asks_password(&self) -> bool {
-        matches!(self.auth, Auth::Password) && self.mirror_of.is_none()
-    }
-
-    /// The registry that it is a pull-through cache of.
-    #[must_use]
-    pub const fn upstream(&self) -> Option<&Upstream> {
-        match &self.mirror_of {
-            Some(MirrorOf::Registry(upstream)) => Some(upstream),
-            Some(MirrorOf::Every) | None => None,
+    pub const fn trust(&self) -> Trust<'_> {
+        match &self.backend {
+            Backend::Distribution(distribution) => match distribution.certificate {
+                CertificateSource::Generated => Trust::Stored,
+            },
+            Backend::External(External { ca: Some(ca), .. }) => Trust::Given(ca),
+            Backend::External(External { ca: None, .. }) => Trust::Public,
         }
     }
 
-    /// The registry that it is a pull-through cache of, and the variables that hold its credentials there; `None` where
-    /// it has none.
+    /// Returns how its clients authenticate.
     #[must_use]
-    pub fn upstream_login(&self) -> Option<(&Upstream, &Variables)> {
-        self.upstream().zip(self.upstream_variables.as_ref())
+    pub const fn authentication(&self) -> Authentication<'_> {
+        match &self.backend {
+            Backend::Distribution(distribution) => match &distribution.serves {
+                Serves::Pushed {
+                    auth: Auth::Password,
+                } => Authentication::Stored,
+                Serves::Pushed {
+                    auth: Auth::Anonymous,
+                }
+                | Serves::Everything
+                | Serves::Cache(_) => Authentication::Anonymous,
+            },
+            Backend::External(external) => match &external.login {
+                ExternalLogin::Anonymous => Authentication::Anonymous,
+                ExternalLogin::Docker => Authentication::Docker,
+                ExternalLogin::Variables(names) => Authentication::Variables(names),
+            },
+        }
     }
 
-    /// Whether images can be pushed to it. distribution refuses that where it is a cache.
+    /// Returns whose images it answers for besides its own; `None` where it has only its own.
     #[must_use]
-    pub const fn takes_pushes(&self) -> bool {
-        self.upstream().is_none()
+    pub const fn mirrored(&self) -> Option<Mirrored<'_>> {
+        match &self.backend {
+            Backend::Distribution(distribution) => match &distribution.serves {
+                Serves::Pushed { .. } => None,
+                Serves::Everything => Some(Mirrored::Everything),
+                Serves::Cache(cache) => Some(Mirrored::Upstream(cache)),
+            },
+            Backend::External(_) => None,
+        }
     }
 
-    /// The folder of containerd's certs.d in which it stands before another registry. `_default` is for those that have
-    /// no folder: <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
-    #[must_use]
-    pub fn mirror_folder(&self) -> Option<String> {
-        self.mirror_of.as_ref().map(|of| match of {
-            MirrorOf::Registry(upstream) => upstream.to_string(),
-            MirrorOf::Every => "_default".to_owned(),
-        })
-    }
-
-    /// The folders of containerd's certs.d that are about it: its names, and what it is a mirror of.
+    /// Returns the folders of containerd's certs.d that are about it: one for each of its names, and one for what it is
+    /// a mirror of.
     #[must_use]
     pub fn node_folders(&self) -> Vec<String> {
         let mut all = self.domains();
-        all.extend(self.mirror_folder());
+        all.extend(self.mirrored().map(Mirrored::folder));
         all
     }
 
-    /// Every name by which nodes are to have pulled from it before it counts as proven: its own, and one of those that it
-    /// is a mirror of. Nobody else can answer for a name in `.invalid` (RFC 6761).
+    /// Returns every domain by which nodes must have pulled from it before it counts as proven: its own, and one of
+    /// those that it is a mirror of.
     #[must_use]
     pub fn proof_domains(&self) -> Vec<String> {
         let mut all = self.domains();
-        all.extend(self.mirror_of.as_ref().map(|of| match of {
-            MirrorOf::Registry(upstream) => upstream.to_string(),
-            MirrorOf::Every => "kindreg-proof.invalid".to_owned(),
+        all.extend(self.mirrored().map(|mirrored| match mirrored {
+            Mirrored::Upstream(cache) => cache.upstream.to_string(),
+            // Nobody else can answer for a name in `.invalid` (RFC 6761).
+            Mirrored::Everything => "kindreg-proof.invalid".to_owned(),
         }));
         all
     }
 
-    /// Every name that an image may give it, the canonical one first, `localhost` last where kindreg runs it.
+    /// Returns its host names, the canonical one first.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.host).chain(&self.names)
+    }
+
+    /// Returns every domain that an image may give it, the canonical one first, `localhost` last where kindreg runs it.
     #[must_use]
     pub fn domains(&self) -> Vec<String> {
-        let names = std::iter::once(&self.host).chain(&self.names);
-        let mut all: Vec<String> = names.map(|name| domain(name.as_str(), self.port)).collect();
-        if self.is_ours() {
-            all.push(self.local_domain());
-        }
+        let mut all: Vec<String> = self
+            .hosts()
+            .map(|name| domain(name.as_str(), self.port))
+            .collect();
+        all.extend(self.local_domain());
         all
+    }
+}
+
+impl Mirrored<'_> {
+    /// Returns the folder of containerd's certs.d in which the mirror stands before another registry. `_default` is for
+    /// those that have no folder: <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+    #[must_use]
+    pub fn folder(self) -> String {
+        match self {
+            Self::Everything => "_default".to_owned(),
+            Self::Upstream(cache) => cache.upstream.to_string(),
+        }
     }
 }
 
@@ -287,40 +308,56 @@ impl std::fmt::Display for Warning {
 }
 
 impl Spec {
-    /// The registries that kindreg runs.
-    pub fn ours(&self) -> impl Iterator<Item = &Registry> {
-        self.registries.iter().filter(|registry| registry.is_ours())
-    }
-
-    /// The registries that somebody else runs.
-    pub fn externals(&self) -> impl Iterator<Item = &Registry> {
+    /// Returns the registries that kindreg runs.
+    pub fn managed(&self) -> impl Iterator<Item = &Registry> {
         self.registries
             .iter()
-            .filter(|registry| !registry.is_ours())
+            .filter(|registry| match registry.backend {
+                Backend::Distribution(_) => true,
+                Backend::External(_) => false,
+            })
     }
 
-    /// The same without them.
-    #[must_use]
-    pub fn without_externals(&self) -> Self {
-        Self {
-            registries: self.ours().cloned().collect(),
-            ..self.clone()
-        }
+    /// Returns the registries that somebody else runs, each with its settings.
+    pub fn externals(&self) -> impl Iterator<Item = (&Registry, &External)> {
+        self.registries
+            .iter()
+            .filter_map(|registry| match &registry.backend {
+                Backend::Distribution(_) => None,
+                Backend::External(external) => Some((registry, external)),
+            })
     }
 
-    /// The registries for which the engine's host gets a CA.
+    /// Returns the registries that ask for a password.
+    pub fn authenticated(&self) -> impl Iterator<Item = &Registry> {
+        self.registries
+            .iter()
+            .filter(|registry| registry.authentication() != Authentication::Anonymous)
+    }
+
+    /// Returns the pull-through caches among the registries, each with its upstream.
+    pub fn caches(&self) -> impl Iterator<Item = (&Registry, &Cache)> {
+        self.registries
+            .iter()
+            .filter_map(|registry| match registry.mirrored()? {
+                Mirrored::Upstream(cache) => Some((registry, cache)),
+                Mirrored::Everything => None,
+            })
+    }
+
+    /// Returns the registries for which the engine's host gets a CA: a public one is there already.
     pub fn host_trusted(&self) -> impl Iterator<Item = &Registry> {
         let install = self.host_trust == HostTrust::Install;
         let all = self.registries.iter();
-        all.filter(move |registry| install && registry.has_ca())
+        all.filter(move |registry| install && registry.trust() != Trust::Public)
     }
 
-    /// What the user should know about what was asked, though it is valid.
+    /// Returns what the user should know about settings that are valid.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut all = Vec::new();
         // Other people's names are not ours to choose.
-        for registry in self.ours() {
+        for registry in self.managed() {
             if registry.host.as_str().rsplit('.').next() == Some("local") {
                 all.push(Warning::MulticastName(registry.host.clone()));
             }
@@ -341,14 +378,15 @@ mod tests {
             name: "registry".parse().unwrap(),
             host: host.parse().unwrap(),
             port: Port::new(port).unwrap(),
-            backend: Backend::default(),
-            image: "registry:3".parse().unwrap(),
             names: Vec::new(),
-            data: Data::Discard,
-            mirror_of: None,
-            upstream_ca: None,
-            upstream_variables: None,
-            auth: Auth::default(),
+            backend: Backend::Distribution(Distribution {
+                image: "registry:3".parse().unwrap(),
+                data: Data::Discard,
+                certificate: CertificateSource::Generated,
+                serves: Serves::Pushed {
+                    auth: Auth::Password,
+                },
+            }),
         }
     }
 
@@ -364,8 +402,8 @@ mod tests {
             "https://registry.test:443"
         );
         assert_eq!(
-            registry("registry.test", 5001).local_domain(),
-            "localhost:5001"
+            registry("registry.test", 5001).local_domain().as_deref(),
+            Some("localhost:5001")
         );
     }
 
@@ -373,10 +411,12 @@ mod tests {
     fn multicast_names_and_the_airplay_port_are_warned_of() {
         let spec = |host, port| Spec {
             cluster: "c".parse().unwrap(),
-            control_planes: ControlPlanes::default(),
-            workers: Workers::new(0).unwrap(),
-            kind_config: None,
-            node_image: "kindest/node:v1".parse().unwrap(),
+            target: Target::Owned(OwnedCluster {
+                control_planes: ControlPlanes::default(),
+                workers: Workers::new(0).unwrap(),
+                kind_config: None,
+                node_image: "kindest/node:v1".parse().unwrap(),
+            }),
             registries: vec![registry(host, port)],
             host_trust: HostTrust::Install,
         };

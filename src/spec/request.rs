@@ -1,6 +1,6 @@
 //! What is asked, before it is a [`Spec`]: each value with where it came from, and ports that may still be `auto`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
-    Auth, Authorities, Backend, ClusterName, ControlPlanes, Data, Host, HostTrust, ImageRef,
-    Invalid, KindConfig, MirrorOf, Port, Registry, RegistryName, Spec, Variables, Workers,
+    Auth, Authorities, Backend, Cache, CertificateSource, ClusterName, ControlPlanes, Data,
+    Distribution, External, Host, HostTrust, ImageRef, Invalid, KindConfig, MirrorOf, OwnedCluster,
+    Port, Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
 };
 
 /// What is asked of one cluster.
@@ -40,22 +41,84 @@ pub struct RegistryRequest {
     pub host: Given<Host>,
     /// Port, or that one is to be found.
     pub port: Given<PortRequest>,
-    /// Who runs it.
-    pub backend: Backend,
-    /// Image of the registry itself.
-    pub image: Given<ImageRef>,
     /// Further host names.
     pub names: Vec<Given<Host>>,
-    /// What becomes of its images on `down`.
+    /// Who runs it.
+    pub backend: BackendRequest,
+}
+
+/// Who is to run a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendRequest {
+    /// kindreg.
+    Distribution(DistributionRequest),
+    /// Somebody else.
+    External(External),
+}
+
+/// What is asked of a registry that kindreg runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributionRequest {
+    /// Image of the registry itself.
+    pub image: Given<ImageRef>,
+    /// What happens to its images on `down`.
     pub data: Data,
-    /// Whose images it answers for besides its own.
-    pub mirror_of: Option<Given<MirrorOf>>,
-    /// CA of the registry that it is a cache of.
-    pub upstream_ca: Option<Given<Authorities>>,
-    /// Variables that hold user and password for that registry.
-    pub upstream_variables: Option<Variables>,
-    /// Who may use it.
+    /// Who may use it; everybody may use a mirror.
     pub auth: Auth,
+    /// Whose images it answers for besides its own.
+    pub mirror: Option<MirrorRequest>,
+}
+
+/// What is asked of a mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorRequest {
+    /// Whose images it answers for.
+    pub of: Given<MirrorOf>,
+    /// CA of the registry that it is a cache of.
+    pub ca: Option<Given<Authorities>>,
+    /// Variables that hold user and password for that registry.
+    pub login: Option<Variables>,
+}
+
+impl Default for DistributionRequest {
+    fn default() -> Self {
+        Self {
+            image: Given::new(ImageRef::registry(), Source::Default),
+            data: Data::default(),
+            auth: Auth::default(),
+            mirror: None,
+        }
+    }
+}
+
+impl DistributionRequest {
+    fn resolve(&self) -> Distribution {
+        Distribution {
+            image: self.image.value.clone(),
+            data: self.data,
+            certificate: CertificateSource::Generated,
+            serves: match &self.mirror {
+                None => Serves::Pushed { auth: self.auth },
+                Some(MirrorRequest { of, ca, login }) => match &of.value {
+                    MirrorOf::Every => Serves::Everything,
+                    MirrorOf::Registry(upstream) => Serves::Cache(Cache {
+                        upstream: upstream.clone(),
+                        ca: ca.as_ref().map(|ca| ca.value.clone()),
+                        login: login.clone(),
+                    }),
+                },
+            },
+        }
+    }
+}
+
+impl BackendRequest {
+    fn resolve(&self) -> Backend {
+        match self {
+            Self::Distribution(asked) => Backend::Distribution(asked.resolve()),
+            Self::External(external) => Backend::External(external.clone()),
+        }
+    }
 }
 
 /// A port, or that one is to be found.
@@ -119,27 +182,25 @@ impl RegistryRequest {
             name,
             host: Given::new(host, Source::Default),
             port: Given::default(),
-            backend: Backend::default(),
-            image: Given::new(ImageRef::registry(), Source::Default),
             names: Vec::new(),
-            data: Data::Discard,
-            mirror_of: None,
-            upstream_ca: None,
-            upstream_variables: None,
-            auth: Auth::default(),
+            backend: BackendRequest::Distribution(DistributionRequest::default()),
         }
     }
 
-    /// Whether kindreg runs it.
+    /// Returns what is asked of it where kindreg is to run it.
     #[must_use]
-    pub const fn is_ours(&self) -> bool {
-        self.backend.is_distribution()
+    pub const fn distribution(&self) -> Option<&DistributionRequest> {
+        match &self.backend {
+            BackendRequest::Distribution(asked) => Some(asked),
+            BackendRequest::External(_) => None,
+        }
     }
 
     /// Whether one host name can be both this one's and another's: a machine of somebody else's may run several on
     /// ports of their own, as Nexus does.
     fn shares_hosts_with(&self, other: &Self) -> bool {
-        let (Backend::External(one), Backend::External(two)) = (&self.backend, &other.backend)
+        let (BackendRequest::External(one), BackendRequest::External(two)) =
+            (&self.backend, &other.backend)
         else {
             return false;
         };
@@ -183,10 +244,13 @@ impl Request {
                     Mistake::new(at, format!("{} is given twice", host.value))
                 } else {
                     let what = format!("{} is a name of registry {other} already", host.value);
-                    let advice = if registry.is_ours() {
-                        "each registry needs host names of its own"
-                    } else {
-                        "external registries may share one, on different ports and at one address"
+                    let advice = match registry.backend {
+                        BackendRequest::Distribution(_) => {
+                            "each registry needs host names of its own"
+                        }
+                        BackendRequest::External(_) => {
+                            "external registries may share one, on different ports and at one address"
+                        }
                     };
                     Mistake::new(at, what).advise(advice)
                 });
@@ -196,9 +260,11 @@ impl Request {
 
     fn ports_clash(&self, all: &mut Vec<Mistake>) {
         let mut seen: BTreeMap<Port, &RegistryName> = BTreeMap::new();
-        // Others' are no ports of this machine.
-        for registry in self.registries.iter().filter(|registry| registry.is_ours()) {
-            let PortRequest::Fixed(port) = registry.port.value else {
+        for registry in &self.registries {
+            // Others' are no ports of this machine.
+            let (BackendRequest::Distribution(_), PortRequest::Fixed(port)) =
+                (&registry.backend, registry.port.value)
+            else {
                 continue;
             };
             if let Some(other) = seen.insert(port, &registry.name.value) {
@@ -223,17 +289,15 @@ impl Request {
     fn mirrors_clash(&self, all: &mut Vec<Mistake>) {
         let mut seen: BTreeMap<&MirrorOf, &RegistryName> = BTreeMap::new();
         for registry in &self.registries {
-            let upstream = match registry.mirror_of.as_ref().map(|of| &of.value) {
-                Some(MirrorOf::Registry(upstream)) => Some(upstream),
-                Some(MirrorOf::Every) | None => None,
-            };
-            if let (Some(ca), None) = (&registry.upstream_ca, upstream) {
-                let what = "there is no one registry whose CA it could be";
-                let advice = "it goes with a mirror_of that names a registry";
-                all.push(Mistake::new(&ca.from, what).advise(advice));
-            }
-            let Some(of) = &registry.mirror_of else {
+            let Some(of) = registry
+                .distribution()
+                .and_then(|asked| Some(&asked.mirror.as_ref()?.of))
+            else {
                 continue;
+            };
+            let upstream = match &of.value {
+                MirrorOf::Registry(upstream) => Some(upstream),
+                MirrorOf::Every => None,
             };
             if let Some(other) = seen.insert(&of.value, &registry.name.value) {
                 let what = format!("registry {other} is a mirror of {} already", of.value);
@@ -315,32 +379,27 @@ impl Request {
                         PortRequest::Fixed(port) => port,
                         PortRequest::Auto => auto(&asked.name.value)?,
                     },
-                    backend: asked.backend.clone(),
-                    image: asked.image.value.clone(),
                     names: asked.names.iter().map(|name| name.value.clone()).collect(),
-                    data: asked.data,
-                    mirror_of: asked.mirror_of.as_ref().map(|of| of.value.clone()),
-                    upstream_ca: asked.upstream_ca.as_ref().map(|ca| ca.value.clone()),
-                    upstream_variables: asked.upstream_variables.clone(),
-                    auth: asked.auth,
+                    backend: asked.backend.resolve(),
                 })
             })
             .collect::<Result<_>>()?;
-        let published = || registries.iter().filter(|registry| registry.is_ours());
-        let ports: std::collections::BTreeSet<Port> =
-            published().map(|registry| registry.port).collect();
-        if ports.len() != published().count() {
-            bail!("one port was found for two registries");
-        }
-        Ok(Spec {
+        let spec = Spec {
             cluster: self.cluster.value.clone(),
-            control_planes,
-            workers,
-            node_image: self.node_image.value.clone(),
-            kind_config: self.kind_config.as_ref().map(|config| config.value.clone()),
+            target: Target::Owned(OwnedCluster {
+                control_planes,
+                workers,
+                node_image: self.node_image.value.clone(),
+                kind_config: self.kind_config.as_ref().map(|config| config.value.clone()),
+            }),
             registries,
             host_trust: self.host_trust.value,
-        })
+        };
+        let ports: BTreeSet<Port> = spec.managed().map(|registry| registry.port).collect();
+        if ports.len() != spec.managed().count() {
+            bail!("one port was found for two registries");
+        }
+        Ok(spec)
     }
 
     /// Whether a port is still to be found.

@@ -1,15 +1,12 @@
-//! A step of earlier settings, turned round: what it made is to be gone.
+//! A step of earlier settings in reverse: what it made has to be removed.
 
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::step::{Ctx, Leaves, State, Step};
+use crate::step::{Ctx, Leaves, State, Step, StepId};
 
 /// The absence of what a step makes.
-#[expect(
-    missing_debug_implementations,
-    reason = "a step shows itself by its title"
-)]
+#[derive(Debug)]
 pub struct Retired(
     /// The step.
     pub Box<dyn Step>,
@@ -17,8 +14,12 @@ pub struct Retired(
 
 #[async_trait]
 impl Step for Retired {
+    fn id(&self) -> StepId {
+        self.0.id().retired()
+    }
+
     fn title(&self) -> String {
-        format!("removal: {}", self.0.title())
+        format!("old {}", self.0.title())
     }
 
     fn leaves(&self) -> Leaves {
@@ -34,9 +35,5 @@ impl Step for Retired {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         self.0.undo(ctx).await
-    }
-
-    async fn undo(&self, _: &Ctx) -> Result<()> {
-        Ok(())
     }
 }

@@ -4,15 +4,29 @@ use anyhow::Error;
 use serde_json::json;
 
 use super::{OutputMode, Printer, style};
-use crate::doctor;
+use crate::hints;
+use crate::problem::Several;
 
 /// Prints an error, its causes, and what to do next.
 pub fn failure(printer: Printer, error: &Error) {
+    if let Some(several) = error.downcast_ref::<Several>() {
+        for one in several.failures() {
+            failure(printer, one);
+        }
+        return;
+    }
     let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-    let hint = doctor::hint(error);
+    let hint = hints::hint(error);
     if printer.mode() == OutputMode::Json {
-        let line =
-            json!({"event": "error", "error": error.to_string(), "causes": causes, "hint": hint});
+        let symptom = hints::symptom(error);
+        let line = json!({
+            "event": "error",
+            "error": error.to_string(),
+            "causes": causes,
+            "hint": hint,
+            "code": symptom.map(|symptom| symptom.code.to_string()),
+            "source": symptom.map(|symptom| symptom.source),
+        });
         return printer.complain(&line.to_string());
     }
     printer.complain(&format!(

@@ -1,11 +1,9 @@
 //! Decides once where output goes and how it looks.
 
-use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
-use serde_json::json;
 
 use super::style;
 
@@ -29,6 +27,10 @@ pub struct Printer {
     colour: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "who prints through a printer need not know what it looks at"
+)]
 impl Printer {
     /// Creates a printer. `Bars` become `Lines` if stderr is not a terminal.
     #[must_use]
@@ -67,17 +69,9 @@ impl Printer {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
-    /// Prints a warning on stderr, unless the output is quiet.
-    pub fn warn(self, warning: impl Display) {
-        self.say(&self.warning(&warning.to_string()));
-    }
-
-    fn warning(self, warning: &str) -> String {
-        if self.mode == OutputMode::Json {
-            json!({"event": "warning", "text": warning}).to_string()
-        } else {
-            format!("{} {warning}", self.styled("warning:", style::WARNING))
-        }
+    /// Returns the line of a warning.
+    pub(super) fn warning(self, warning: &str) -> String {
+        format!("{} {warning}", self.styled("warning:", style::WARNING))
     }
 
     /// Returns the text in a style, or unchanged if stderr gets no colour.
@@ -100,29 +94,5 @@ impl Printer {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).is_ok()
             && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn warning(mode: OutputMode, colour: bool) -> String {
-        Printer { mode, colour }.warning("look out")
-    }
-
-    #[test]
-    fn a_warning_is_text_for_people_and_an_event_for_programs() {
-        assert_eq!(warning(OutputMode::Lines, false), "warning: look out");
-        assert_eq!(
-            warning(OutputMode::Bars, true),
-            "\u{1b}[1m\u{1b}[33mwarning:\u{1b}[0m look out"
-        );
-        for colour in [false, true] {
-            assert_eq!(
-                warning(OutputMode::Json, colour),
-                r#"{"event":"warning","text":"look out"}"#
-            );
-        }
     }
 }

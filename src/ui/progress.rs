@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{OutputMode, Printer, style};
-use crate::engine::Event;
+use crate::engine::{Event, StepEvent};
 
 /// Prints events; several lanes may send them at once.
 #[derive(Debug)]
@@ -70,55 +70,56 @@ impl Progress {
     /// Returns the line that an event prints; `Started` prints one only if there is a drift to show.
     fn line(&self, event: &Event) -> Option<String> {
         let sign = |text, style| self.printer.styled(text, style);
-        Some(match event {
-            Event::Note(text) => format!("  … {text}"),
-            Event::Started {
-                step,
-                drift: Some(why),
-            } => format!("  {} {step}: {why}", sign("~", style::DRIFT)),
-            Event::Started { drift: None, .. } | Event::Undoing { .. } => return None,
-            Event::Done { step, took } => {
-                format!("  {} {step} ({})", sign("✓", style::DONE), seconds(*took))
+        let (title, what) = match event {
+            Event::Note(text) => return Some(format!("  … {text}")),
+            Event::Warning(text) => return Some(self.printer.warning(text)),
+            Event::Step { title, what, .. } => (title, what),
+        };
+        Some(match what {
+            StepEvent::Started { drift: Some(why) } => {
+                format!("  {} {title}: {why}", sign("~", style::DRIFT))
             }
-            Event::Failed { step } => format!("  {} {step}", sign("✗", style::FAILED)),
-            Event::Undone { step, took } => {
-                format!(
-                    "  {} removed: {step} ({})",
-                    sign("-", style::REMOVED),
-                    seconds(*took)
-                )
+            StepEvent::Started { drift: None } | StepEvent::Undoing => return None,
+            StepEvent::Done { took } => {
+                format!("  {} {title} ({})", sign("✓", style::DONE), seconds(*took))
             }
-            Event::UndoFailed { step, error } => {
-                format!(
-                    "  {} not removed: {step}: {error}",
-                    sign("✗", style::FAILED)
-                )
-            }
+            StepEvent::Failed { .. } => format!("  {} {title}", sign("✗", style::FAILED)),
+            StepEvent::Undone { took } => format!(
+                "  {} removed: {title} ({})",
+                sign("-", style::REMOVED),
+                seconds(*took)
+            ),
+            StepEvent::UndoFailed { error } => format!(
+                "  {} not removed: {title}: {error}",
+                sign("✗", style::FAILED)
+            ),
         })
     }
 
     fn bar(&self, event: &Event) {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Started { step, .. } | Event::Undoing { step } => {
-                let bar = self
-                    .bars
-                    .add(ProgressBar::new_spinner().with_message(step.clone()));
-                if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})") {
-                    bar.set_style(style);
+        if let Event::Step { id, title, what } = event {
+            match what {
+                StepEvent::Started { .. } | StepEvent::Undoing => {
+                    let bar = self
+                        .bars
+                        .add(ProgressBar::new_spinner().with_message(title.clone()));
+                    if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})")
+                    {
+                        bar.set_style(style);
+                    }
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                    active.insert(id.to_string(), bar);
                 }
-                bar.enable_steady_tick(Duration::from_millis(100));
-                active.insert(step.clone(), bar);
-            }
-            Event::Done { step, .. }
-            | Event::Failed { step }
-            | Event::Undone { step, .. }
-            | Event::UndoFailed { step, .. } => {
-                if let Some(bar) = active.remove(step) {
-                    bar.finish_and_clear();
+                StepEvent::Done { .. }
+                | StepEvent::Failed { .. }
+                | StepEvent::Undone { .. }
+                | StepEvent::UndoFailed { .. } => {
+                    if let Some(bar) = active.remove(&id.to_string()) {
+                        bar.finish_and_clear();
+                    }
                 }
             }
-            Event::Note(_) => {}
         }
         if let Some(line) = self.line(event) {
             // Above the bars. stderr was a terminal at the start, so an error means that the terminal is gone.
@@ -129,19 +130,27 @@ impl Progress {
 
 /// Returns an event as `--events json` prints it, with times in seconds. Programs depend on this format.
 fn as_json(event: &Event) -> Value {
-    match event {
-        Event::Note(text) => json!({"event": "note", "text": text}),
-        Event::Started { step, drift } => json!({"event": "started", "step": step, "drift": drift}),
-        Event::Done { step, took } => {
-            json!({"event": "done", "step": step, "seconds": took.as_secs_f64()})
+    let (id, title, what) = match event {
+        Event::Note(text) => return json!({"event": "note", "text": text}),
+        Event::Warning(text) => return json!({"event": "warning", "text": text}),
+        Event::Step { id, title, what } => (id.to_string(), title, what),
+    };
+    match what {
+        StepEvent::Started { drift } => {
+            json!({"event": "started", "id": id, "step": title, "drift": drift})
         }
-        Event::Failed { step } => json!({"event": "failed", "step": step}),
-        Event::Undoing { step } => json!({"event": "undoing", "step": step}),
-        Event::Undone { step, took } => {
-            json!({"event": "undone", "step": step, "seconds": took.as_secs_f64()})
+        StepEvent::Done { took } => {
+            json!({"event": "done", "id": id, "step": title, "seconds": took.as_secs_f64()})
         }
-        Event::UndoFailed { step, error } => {
-            json!({"event": "undo-failed", "step": step, "error": error})
+        StepEvent::Failed { error } => {
+            json!({"event": "failed", "id": id, "step": title, "error": error})
+        }
+        StepEvent::Undoing => json!({"event": "undoing", "id": id, "step": title}),
+        StepEvent::Undone { took } => {
+            json!({"event": "undone", "id": id, "step": title, "seconds": took.as_secs_f64()})
+        }
+        StepEvent::UndoFailed { error } => {
+            json!({"event": "undo-failed", "id": id, "step": title, "error": error})
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::spawn;
 
-use kindreg::oci::proof::proof_image;
+use kindreg::internal::oci::proof::proof_image;
 use serde_json::json;
 
 use crate::canary::Canary;

@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use kindreg::doctor::credentials::{Trouble, diagnose};
-use kindreg::oci::proof::proof_image;
+use kindreg::internal::oci::proof::proof_image;
+use kindreg::internal::symptoms::credentials::{Trouble, diagnose};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! The contract of the Docker port, held against the real engine; tests/hermetic holds the fake to the same.
 
-use kindreg::docker::address::resolve;
-use kindreg::docker::bollard::Bollard;
+use kindreg::internal::docker::address::resolve;
+use kindreg::internal::docker::bollard::Bollard;
 
 use crate::contract::{Ground, contract};
 use crate::support::{Kubeconfig, Scene};

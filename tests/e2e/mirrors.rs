@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use kindreg::credentials::RegistryCredentials;
-use kindreg::oci::proof::proof_image;
-use kindreg::pki::{Names, issue};
+use kindreg::internal::credentials::RegistryCredentials;
+use kindreg::internal::oci::proof::proof_image;
+use kindreg::internal::pki::{Names, issue};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -218,7 +218,7 @@ impl Upstream {
         fs::write(place.folder.path().join("upstream.pem"), &identity.ca_pem).unwrap();
         let tls = scratch();
         fs::write(tls.path().join("tls.crt"), &identity.leaf_pem).unwrap();
-        fs::write(tls.path().join("tls.key"), identity.key_pem.expose_secret()).unwrap();
+        fs::write(tls.path().join("tls.key"), identity.key.expose_secret()).unwrap();
         let mut settings = vec![
             format!("REGISTRY_HTTP_ADDR=:{port}"),
             "REGISTRY_HTTP_DEBUG_ADDR=".to_owned(),

@@ -1,6 +1,6 @@
 //! The trust is real: a node without the right CA is refused, in its own words, and `up` repairs it.
 
-use kindreg::pki::{Names, issue};
+use kindreg::internal::pki::{Names, issue};
 use time::OffsetDateTime;
 
 use crate::support::{
@@ -97,7 +97,7 @@ fn is_repaired(scene: &Scene, drift: &str) {
 #[track_caller]
 fn certificates_for_others_are_refused(scene: &Scene) {
     let other = issue("other", &names("other.test"), OffsetDateTime::now_utc()).unwrap();
-    let key = secrecy::ExposeSecret::expose_secret(&other.key_pem).to_owned();
+    let key = secrecy::ExposeSecret::expose_secret(&other.key).to_owned();
     show(scene, &other.ca_pem, &other.leaf_pem, &key);
     all_are_refused(
         scene,

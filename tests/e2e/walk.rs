@@ -1,6 +1,6 @@
 //! The whole walk on three nodes: from nothing to pods that pull over verified TLS, and back to nothing.
 
-use kindreg::oci::proof::proof_image;
+use kindreg::internal::oci::proof::proof_image;
 use serde_json::{Value, json};
 
 use crate::support::{Kubeconfig, Scene, docker, kubectl, kubectl_apply, nodes, run_with, sh};
@@ -120,7 +120,9 @@ pub(crate) fn an_image_of_the_users_own_runs(scene: &Scene) {
         &["wait", done, "--timeout=120s", "pod", "-l", "e2e=app"],
     );
     let said = kubectl(scene.cluster, &["logs", "-l", "e2e=app", "--tail=-1"]);
-    let greetings = said.matches(kindreg::oci::proof::GREETING).count();
+    let greetings = said
+        .matches(kindreg::internal::oci::proof::GREETING)
+        .count();
     assert_eq!(greetings, 2 * names.len(), "{said}");
     kubectl(
         scene.cluster,

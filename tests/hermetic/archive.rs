@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use kindreg::archive::{Archive, ArchiveError, ArchiveFile, MAX_CONTENT, files};
+use kindreg::internal::archive::{Archive, ArchiveError, ArchiveFile, MAX_CONTENT, files};
 use proptest::prelude::*;
 use time::macros::datetime;
 

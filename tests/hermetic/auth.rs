@@ -1,20 +1,19 @@
 //! Passwords: made once, handed to every node, merged with what others wrote, and never to be seen.
 
-use kindreg::credentials::{RegistryCredentials, Stored, auths};
-use kindreg::docker::Docker;
-use kindreg::docker::fake::FakeFiles;
-use kindreg::engine::Outcome;
-use kindreg::kube::Kube;
-use kindreg::kube::name::{Namespace, ObjectName};
-use kindreg::login::DockerConfig;
-use kindreg::pull_secret;
-use kindreg::rotation::rotate;
-use kindreg::spec::Auth;
-use kindreg::steps;
+use kindreg::internal::credentials::{RegistryCredentials, Stored, auths};
+use kindreg::internal::docker::Docker;
+use kindreg::internal::docker::fake::FakeFiles;
+use kindreg::internal::engine::Outcome;
+use kindreg::internal::kube::Kube;
+use kindreg::internal::kube::name::{Namespace, ObjectName};
+use kindreg::internal::login::DockerConfig;
+use kindreg::internal::observe::passwords;
+use kindreg::internal::steps::cluster as pull_secret;
+use kindreg::ops;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, open};
 
 fn namespace() -> Namespace {
     "default".parse().unwrap()
@@ -136,10 +135,11 @@ async fn what_others_put_into_a_node_stays_and_comes_back() {
     node.write(CONFIG, 0o600, config.to_string()).unwrap();
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
 
-    let plan = kindreg::plan::plan(&world.spec, &[], kindreg::plan::Verify::EveryNode);
+    let plan =
+        kindreg::internal::plan::up(&world.spec, &[], kindreg::internal::plan::Verify::EveryNode);
     let step = plan
         .steps()
-        .find(|step| step.title() == "password in every node");
+        .find(|step| step.id().to_string() == "node.credentials");
     step.unwrap().undo(&world.ctx()).await.unwrap();
     let config: Value = serde_json::from_slice(&node.read(CONFIG).unwrap()).unwrap();
     assert_eq!(config, json!({"auths": {"ghcr.io": entry}}));
@@ -178,7 +178,7 @@ async fn what_earlier_settings_handed_over_is_taken_back() {
     assert!(auths::holds(&config, "registry.test:5002", &user));
     assert!(!auths::names(&config, "registry.test:5001"));
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
-    world.spec.registries[0].auth = Auth::Anonymous;
+    open(&mut world.spec.registries[0]);
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
     assert_eq!(node.read(CONFIG), None);
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
@@ -187,7 +187,7 @@ async fn what_earlier_settings_handed_over_is_taken_back() {
 #[tokio::test]
 async fn without_authentication_there_is_no_password_anywhere() {
     let mut world = World::new();
-    world.spec.registries[0].auth = Auth::Anonymous;
+    open(&mut world.spec.registries[0]);
     world.up().await.unwrap();
     assert!(world.docker.files("c-worker").read(CONFIG).is_none());
     let files = world.docker.files("kindreg-c-registry");
@@ -200,7 +200,8 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
     world.up().await.unwrap();
     let ctx = world.ctx();
     let old = stored(&world);
-    let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
+    let passwords = passwords(&*ctx.docker, &world.spec, &ctx.external_credentials).await;
+    let passwords = passwords.unwrap().unwrap();
     let secret = pull_secret::manifest(
         &world.spec.cluster,
         &secret_name(),
@@ -218,12 +219,13 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
         .await;
         attached.unwrap();
     }
-    let config = DockerConfig::of(world.home.path(), None);
+    let config = DockerConfig::of(&world.home.path().join(".docker"), None);
     config.store("localhost:5001", &old.current).await.unwrap();
 
     let before = world.docker.journal().len();
-    let registry = &world.spec.registries[0];
-    rotate(&ctx, &world.spec, registry, &config).await.unwrap();
+    ops::rotate(&world.client(), &world.spec.cluster)
+        .await
+        .unwrap();
 
     let new = stored(&world);
     assert_eq!(new.current.user(), "kindreg-b");
@@ -273,7 +275,9 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
         "it is proven"
     );
 
-    rotate(&ctx, &world.spec, registry, &config).await.unwrap();
+    ops::rotate(&world.client(), &world.spec.cluster)
+        .await
+        .unwrap();
     assert_eq!(stored(&world).current.user(), "kindreg-a");
 }
 
@@ -281,12 +285,12 @@ async fn a_rotation_reaches_everybody_before_the_old_password_ends() {
 async fn a_rotation_that_fails_shuts_nobody_out_and_the_next_one_ends_it() {
     let world = World::new();
     world.up().await.unwrap();
-    let config = DockerConfig::of(world.home.path(), None);
-    let registry = &world.spec.registries[0];
+    let rotate = async |world: &World| {
+        let client = world.client();
+        ops::rotate(&client, &world.spec.cluster).await
+    };
     let before = world.docker.calls();
-    rotate(&world.ctx(), &world.spec, registry, &config)
-        .await
-        .unwrap();
+    rotate(&world).await.unwrap();
     let calls = world.docker.calls() - before;
     for number in 1..=calls {
         let world = World::new();
@@ -295,8 +299,8 @@ async fn a_rotation_that_fails_shuts_nobody_out_and_the_next_one_ends_it() {
         let failing = world.docker.calls() + number;
         world
             .docker
-            .fail_call(failing, kindreg::docker::fake::Fault::Error);
-        let first = rotate(&world.ctx(), &world.spec, registry, &config).await;
+            .fail_call(failing, kindreg::internal::docker::fake::Fault::Error);
+        let first = rotate(&world).await;
         let case = format!("call {number} ({})", world.docker.call_log()[failing - 1]);
         if first.is_err() {
             let files = world.docker.files("kindreg-c-registry");
@@ -310,7 +314,7 @@ async fn a_rotation_that_fails_shuts_nobody_out_and_the_next_one_ends_it() {
                 let its = known.find(|user| auths::holds(&config, "registry.test:5001", user));
                 let its = its.unwrap_or_else(|| panic!("{case}: {node} has a strange password"));
                 assert!(
-                    kindreg::credentials::admits(&users, &its),
+                    kindreg::internal::credentials::admits(&users, &its),
                     "{case}: {node} is shut out"
                 );
             }
@@ -319,7 +323,7 @@ async fn a_rotation_that_fails_shuts_nobody_out_and_the_next_one_ends_it() {
             .up()
             .await
             .unwrap_or_else(|error| panic!("{case}: up: {error:#}"));
-        rotate(&world.ctx(), &world.spec, registry, &config)
+        rotate(&world)
             .await
             .unwrap_or_else(|error| panic!("{case}: the next one: {error:#}"));
         assert_eq!(stored(&world).retiring, None, "{case}");
@@ -337,7 +341,8 @@ async fn a_secret_that_is_not_ours_stays_and_a_missing_account_is_named() {
     let path = "/api/v1/namespaces/default/secrets/kindreg";
     let theirs = json!({"metadata": {"name": "kindreg", "namespace": "default"}});
     world.kube.set(path, Some(theirs.clone()));
-    let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
+    let passwords = passwords(&*ctx.docker, &world.spec, &ctx.external_credentials).await;
+    let passwords = passwords.unwrap().unwrap();
     let secret = pull_secret::manifest(
         &world.spec.cluster,
         &secret_name(),
@@ -346,8 +351,8 @@ async fn a_secret_that_is_not_ours_stays_and_a_missing_account_is_named() {
     );
     let error = pull_secret::put(&ctx, &secret).await.unwrap_err();
     assert_eq!(
-        kindreg::doctor::exit(&error),
-        kindreg::problem::Exit::Foreign
+        kindreg::internal::hints::exit(&error),
+        kindreg::internal::problem::Exit::Foreign
     );
     assert_eq!(world.kube.get(path).await.unwrap(), Some(theirs));
     let error = pull_secret::attach(

@@ -194,7 +194,7 @@ fn init_writes_a_file_once_and_render_takes_it() {
     std::fs::write(&file, "mine").unwrap();
     let answer = again.run();
     assert!(
-        answer.code == 2 && answer.stderr.contains("kindreg.toml is there already"),
+        answer.code == 2 && answer.stderr.starts_with("error: kindreg.toml exists\n"),
         "{answer:?}"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");

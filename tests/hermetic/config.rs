@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use kindreg::pki::{Names, issue};
+use kindreg::internal::pki::{Names, issue};
 use kindreg::spec::request::Request;
-use kindreg::spec::{Data, HostTrust, Port, Registry, Spec, Upstream, file};
+use kindreg::spec::request::{MirrorRequest, RegistryRequest};
+use kindreg::spec::{
+    Authentication, Backend, Cache, Data, HostTrust, MirrorOf, Mirrored, Port, Registry, Serves,
+    Spec, file,
+};
 use time::OffsetDateTime;
+
+use crate::world::owned;
 
 /// A company's CA.
 pub(crate) const COMPANY: &str = include_str!("data/company.pem");
@@ -45,6 +51,11 @@ fn mistake(text: &str) -> String {
     }
 }
 
+/// What is asked of a mirror.
+fn mirror(request: &RegistryRequest) -> Option<&MirrorRequest> {
+    request.distribution()?.mirror.as_ref()
+}
+
 /// The CA of somebody's registry, in PEM: always the same.
 pub(crate) fn authority() -> String {
     static CA: LazyLock<String> = LazyLock::new(|| {
@@ -64,10 +75,9 @@ fn an_empty_file_and_the_one_of_init_ask_for_what_no_file_asks_for() {
         .unwrap();
     assert_eq!(spec(""), default);
     assert_eq!(spec(TEMPLATE), default);
-    assert_eq!(
-        (default.registries[0].domain(), default.workers.number()),
-        ("registry.test:5001".to_owned(), 0)
-    );
+    let mut default = default;
+    assert_eq!(default.registries[0].domain(), "registry.test:5001");
+    assert_eq!(owned(&mut default).workers.number(), 0);
 }
 
 #[test]
@@ -89,9 +99,10 @@ fn what_init_has_commented_out_is_right_too() {
         panic!("four registries")
     };
     assert_eq!(main.names.len(), 1);
-    assert!(cache.mirror_of.is_some() && cache.upstream_ca.is_some());
-    assert!(cache.upstream_variables.is_some());
-    assert!(every.mirror_of.is_some());
+    let cache = mirror(cache).unwrap();
+    assert!(cache.ca.is_some() && cache.login.is_some());
+    assert!(matches!(cache.of.value, MirrorOf::Registry(_)));
+    assert_eq!(mirror(every).unwrap().of.value, MirrorOf::Every);
     for key in file::CLUSTER.iter().chain(file::REGISTRY) {
         assert!(text.contains(&format!("\n{key} = ")), "init shows {key}");
     }
@@ -99,7 +110,7 @@ fn what_init_has_commented_out_is_right_too() {
 
 #[test]
 fn every_key_reaches_the_spec() {
-    let spec = spec(
+    let mut spec = spec(
         r#"
         [cluster]
         name = "demo"
@@ -129,11 +140,12 @@ fn every_key_reaches_the_spec() {
     "#,
     );
     assert_eq!(spec.cluster.as_str(), "demo");
+    let cluster = owned(&mut spec);
     assert_eq!(
-        (spec.workers.number(), spec.control_planes.number()),
+        (cluster.workers.number(), cluster.control_planes.number()),
         (2, 3)
     );
-    assert_eq!(spec.node_image.as_str(), "kindest/node:v1.33.1");
+    assert_eq!(cluster.node_image.as_str(), "kindest/node:v1.33.1");
     assert_eq!(spec.host_trust, HostTrust::Leave);
     let [main, hub, company, any] = spec.registries.as_slice() else {
         panic!("four registries")
@@ -147,32 +159,46 @@ fn every_key_reaches_the_spec() {
             "localhost:5002"
         ]
     );
-    assert_eq!((main.image.as_str(), main.data), ("registry:2", Data::Keep));
+    let settings = |registry: &Registry| match &registry.backend {
+        Backend::Distribution(settings) => settings.clone(),
+        Backend::External(_) => panic!("kindreg runs it"),
+    };
+    let image_and_data = |registry| {
+        let settings = settings(registry);
+        (settings.image.to_string(), settings.data)
+    };
+    assert_eq!(image_and_data(main), ("registry:2".to_owned(), Data::Keep));
     assert_eq!(hub.domain(), "hub.test:7001");
-    let urls = [main, hub, company, any].map(|of| of.upstream().map(Upstream::url));
-    let [None, Some(hub_url), Some(company_url), None] = urls else {
-        panic!("two caches: {urls:?}")
+    let caches: Vec<(&Registry, &Cache)> = spec.caches().collect();
+    let [(hub_again, of_hub), (company_again, of_company)] = caches.as_slice() else {
+        panic!("two caches: {caches:?}")
     };
-    assert_eq!(hub_url, "https://registry-1.docker.io");
-    assert_eq!(company_url, "https://nexus.example:8443");
-    assert_eq!(company.upstream_ca.as_ref().unwrap().pem(), COMPANY);
-    let logins = [main, hub, company, any].map(Registry::upstream_login);
-    let [None, None, Some((upstream, names)), None] = logins else {
-        panic!("one login: {logins:?}")
-    };
-    assert_eq!(upstream.to_string(), "nexus.example:8443");
+    assert_eq!(
+        (&hub.name, &company.name),
+        (&hub_again.name, &company_again.name)
+    );
+    assert_eq!(of_hub.upstream.url(), "https://registry-1.docker.io");
+    assert_eq!(of_company.upstream.url(), "https://nexus.example:8443");
+    assert_eq!(of_company.ca.as_ref().unwrap().pem(), COMPANY);
+    assert_eq!((&of_hub.ca, &of_hub.login), (&None, &None));
+    assert_eq!(of_company.upstream.to_string(), "nexus.example:8443");
+    let names = of_company.login.as_ref().unwrap();
     let names = [names.username.as_str(), names.password.as_str()];
     assert_eq!(names, ["NEXUS_USR", "NEXUS_PSW"]);
-    let folders = [main, hub, company, any].map(Registry::mirror_folder);
+    let folders = [main, hub, company, any].map(|of| of.mirrored().map(Mirrored::folder));
     let folders = folders.map(Option::unwrap_or_default);
     assert_eq!(folders, ["", "docker.io", "nexus.example:8443", "_default"]);
-    let pushable = [main, hub, company, any].map(Registry::takes_pushes);
-    assert_eq!(pushable, [true, false, false, true]);
-    let asking = [main, hub, company, any].map(Registry::asks_password);
-    assert_eq!(asking, [true, false, false, false]);
+    let serves = [main, any].map(|of| settings(of).serves);
+    assert!(matches!(
+        serves,
+        [Serves::Pushed { .. }, Serves::Everything]
+    ));
+    let asking = [main, hub, company, any].map(Registry::authentication);
+    let open = Authentication::Anonymous;
+    assert_eq!(asking, [Authentication::Stored, open, open, open]);
     assert_eq!(
-        (hub.image.as_str(), hub.data),
-        ("registry:3", Data::Discard)
+        image_and_data(hub),
+        ("registry:3".to_owned(), Data::Discard)
     );
 }
 
@@ -326,7 +352,7 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
         ),
         (
             two("", "upstream_ca = \"company.pem\""),
-            "kindreg.toml:5:15: there is no one registry whose CA it could be",
+            "kindreg.toml:5:1: `upstream_ca` is out of place in [registry.b]; it goes with a mirror_of that names a registry",
         ),
         (
             two("", "mirror_of = \"*\"\nupstream_ca = \"company.pem\""),
@@ -349,7 +375,8 @@ fn a_ca_of_an_upstream_is_certificates_and_nothing_else() {
     let text = "[registry.a]\nmirror_of = \"nexus.example\"\nupstream_ca = \"ca.pem\"\n";
     let with = |pem: &str| with_files(text, &BTreeMap::from([("ca.pem", pem)]));
     let taken = |pem: &str| {
-        let ca = with(pem).unwrap().registries.remove(0).upstream_ca;
+        let request = with(pem).unwrap();
+        let ca = mirror(&request.registries[0]).unwrap().ca.as_ref();
         ca.unwrap().value.pem().to_owned()
     };
     assert_eq!(taken(COMPANY), COMPANY);

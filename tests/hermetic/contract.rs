@@ -1,6 +1,6 @@
 //! The fake engine keeps the contract that `tests/e2e` holds the real one to.
 
-use kindreg::docker::fake::FakeDocker;
+use kindreg::internal::docker::fake::FakeDocker;
 
 #[path = "../support/contract.rs"]
 mod shared;

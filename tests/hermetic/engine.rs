@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
-use kindreg::engine::{self, Event, Held, Lock, OnFailure, Outcome};
-use kindreg::step::{Ctx, Plan, Stage, State, Step};
+use kindreg::events::{Event, StepEvent, StepId};
+use kindreg::internal::engine::{self, Held, Lock, OnFailure, Outcome};
+use kindreg::internal::step::{Ctx, Plan, Stage, State, Step};
 
 use crate::world::World;
 
 type Journal = Arc<Mutex<Vec<String>>>;
 
 /// What a step does when it is applied.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Act {
     Succeed,
     Fail,
     WaitForEver,
 }
 
+#[derive(Debug)]
 struct Told {
     name: &'static str,
     act: Act,
@@ -38,6 +40,9 @@ impl Told {
 
 #[async_trait]
 impl Step for Told {
+    fn id(&self) -> StepId {
+        StepId::of("test", self.name)
+    }
     fn title(&self) -> String {
         self.name.to_owned()
     }
@@ -49,7 +54,10 @@ impl Step for Told {
         match self.act {
             Act::Succeed => Ok(()),
             Act::Fail => bail!("{} broke", self.name),
-            Act::WaitForEver => ctx.pause(Duration::from_secs(3600)).await,
+            Act::WaitForEver => {
+                ctx.unless_stopped(tokio::time::sleep(Duration::from_secs(3600)))
+                    .await
+            }
         }
     }
     async fn undo(&self, _: &Ctx) -> Result<()> {
@@ -92,7 +100,7 @@ fn plan(stages: Vec<Vec<Vec<Box<dyn Step>>>>) -> Plan {
     Plan { images, stages }
 }
 
-async fn up(plan: &Plan, journal: &Journal, on_failure: OnFailure) -> Result<Outcome> {
+async fn up(plan: &Plan, journal: &Journal, on_failure: OnFailure<'_>) -> Result<Outcome> {
     let world = World::new();
     engine::up(
         plan,
@@ -118,7 +126,9 @@ async fn nothing_is_locked_or_applied_when_all_is_ready() {
         State::Ready,
     )]]]);
     assert_eq!(
-        up(&plan, &journal, OnFailure::RollBack).await.unwrap(),
+        up(&plan, &journal, OnFailure::RollBack(None))
+            .await
+            .unwrap(),
         Outcome::Unchanged
     );
     assert_eq!(told(&journal), Vec::<String>::new());
@@ -137,7 +147,9 @@ async fn a_failure_undoes_what_this_run_made_newest_first_the_half_made_included
             step(&journal, "d", Act::Succeed, State::Missing),
         ]],
     ]);
-    let error = up(&plan, &journal, OnFailure::RollBack).await.unwrap_err();
+    let error = up(&plan, &journal, OnFailure::RollBack(None))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "c broke");
     let expected = [
         "lock",
@@ -173,7 +185,7 @@ async fn a_failing_lane_ends_its_siblings_and_its_own_error_is_the_one_shown() {
         vec![step(&journal, "waits", Act::WaitForEver, State::Missing)],
         vec![step(&journal, "fails", Act::Fail, State::Missing)],
     ]]);
-    let run = up(&plan, &journal, OnFailure::RollBack);
+    let run = up(&plan, &journal, OnFailure::RollBack(None));
     let error = tokio::time::timeout(Duration::from_secs(30), run)
         .await
         .expect("it ends")
@@ -194,11 +206,17 @@ async fn ctrl_c_ends_a_wait_and_rolls_back() {
     )]]]);
     let (stop, lock) = (ctx.stop.clone(), NoLock(Arc::clone(&journal)));
     let on = |event| {
-        if matches!(event, Event::Started { .. }) {
+        if matches!(
+            event,
+            Event::Step {
+                what: StepEvent::Started { .. },
+                ..
+            }
+        ) {
             stop.cancel();
         }
     };
-    engine::up(&plan, &ctx, &lock, OnFailure::RollBack, &on)
+    engine::up(&plan, &ctx, &lock, OnFailure::RollBack(None), &on)
         .await
         .unwrap_err();
     assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kindreg::credentials::{RegistryCredentials, auths};
-use kindreg::docker::Docker;
-use kindreg::engine::Outcome;
-use kindreg::kube::Kube;
-use kindreg::spec::{Auth, Registry};
-use kindreg::step::Ctx;
-use kindreg::steps::{self, Held};
+use kindreg::internal::credentials::{RegistryCredentials, auths};
+use kindreg::internal::docker::Docker;
+use kindreg::internal::engine::Outcome;
+use kindreg::internal::kube::Kube;
+use kindreg::internal::observe::{Held, credentials_of, missing, passwords};
+use kindreg::internal::step::Ctx;
+use kindreg::internal::steps::proof::{ExternalProof, Proving};
+use kindreg::spec::{Backend, External, ExternalLogin, Registry};
 use secrecy::ExposeSecret;
 
 use crate::config::{authority, parse, with_files};
@@ -29,6 +30,24 @@ pub(crate) fn external(settings: &str) -> Registry {
     let request = with_files(&format!("{FILE}{settings}"), &files).unwrap();
     let spec = request.resolve(&mut |_| panic!("no port is auto")).unwrap();
     spec.registries[0].clone()
+}
+
+/// The settings of a registry that somebody else runs.
+fn settings(registry: &Registry) -> External {
+    match &registry.backend {
+        Backend::External(external) => external.clone(),
+        Backend::Distribution(_) => panic!("{} is not external", registry.name),
+    }
+}
+
+/// What has to be looked for of registries' credentials.
+async fn lacking(ctx: &Ctx, world: &World) -> Vec<Held> {
+    let found = missing(&*ctx.docker, &world.spec, &ctx.external_credentials).await;
+    found
+        .unwrap()
+        .into_iter()
+        .map(|(_, _, held)| held)
+        .collect()
 }
 
 pub(crate) fn me(password: &str) -> RegistryCredentials {
@@ -54,7 +73,7 @@ pub(crate) fn world() -> World {
 async fn nodes_trust_it_find_it_and_have_its_credentials() {
     let world = world();
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
-    let external = world.spec.registries[1].external().unwrap().clone();
+    let external = settings(&world.spec.registries[1]);
     for node in NODES {
         let files = world.docker.files(node);
         let text = |path: &str| String::from_utf8(files.read(path).unwrap()).unwrap();
@@ -162,20 +181,21 @@ async fn a_line_that_went_or_was_changed_comes_back() {
 #[tokio::test]
 async fn what_nodes_agree_on_counts_and_what_is_at_hand_counts_more() {
     let mut world = world();
-    let nothing = steps::lacking(&world.ctx(), &world.spec).await.unwrap();
-    assert!(nothing.is_empty(), "it is at hand");
+    assert_eq!(lacking(&world.ctx(), &world).await, [], "it is at hand");
     world.up().await.unwrap();
     // Nobody has it at hand any more.
     world.external = None;
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
     let ctx = world.ctx();
-    assert!(steps::lacking(&ctx, &world.spec).await.unwrap().is_empty());
+    assert_eq!(lacking(&ctx, &world).await, []);
     let external = &world.spec.registries[1];
-    let known = steps::credentials_of(&ctx, &world.spec, external)
+    let at_hand = &ctx.external_credentials;
+    let known = credentials_of(&*ctx.docker, &world.spec, external, at_hand)
         .await
         .unwrap();
     assert_eq!(known, Some(me("pw")));
-    let passwords = steps::passwords(&ctx, &world.spec).await.unwrap().unwrap();
+    let passwords = passwords(&*ctx.docker, &world.spec, at_hand).await;
+    let passwords = passwords.unwrap().unwrap();
     let domains: Vec<&str> = passwords
         .iter()
         .map(|(domain, _)| domain.as_str())
@@ -216,14 +236,10 @@ async fn what_nodes_agree_on_counts_and_what_is_at_hand_counts_more() {
     );
     node.write(CONFIG, 0o600, other.unwrap().expose_secret())
         .unwrap();
-    let lacking = steps::lacking(&ctx, &world.spec).await.unwrap();
-    assert_eq!(
-        lacking.iter().map(|(_, held)| *held).collect::<Vec<_>>(),
-        [Held::Nothing]
-    );
+    assert_eq!(lacking(&ctx, &world).await, [Held::Nothing]);
     let error = world.up().await.unwrap_err();
     assert!(
-        format!("{error:#}").contains("there are no credentials for nexus.test:8443"),
+        format!("{error:#}").contains("no credentials for nexus.test:8443"),
         "{error:#}"
     );
     let config = node.read(CONFIG).unwrap();
@@ -246,12 +262,18 @@ async fn proof(settings: &str, reason: &str, message: &str) -> Result<World, Str
     world.spec.registries[1] = external(settings);
     world.up_with(&world.ctx(), &|_| {}).await.ok();
     world.kube.pod_fails("c-worker", reason, message);
-    let proof = kindreg::plan::external_proof(&world.spec, &world.spec.registries[1]);
-    let proven = kindreg::step::Step::apply(&proof, &world.ctx()).await;
+    let registry = world.spec.registries[1].clone();
+    let proof = ExternalProof {
+        spec: world.spec.clone(),
+        external: self::settings(&registry),
+        registry,
+        when: Proving::IfStale,
+    };
+    let proven = kindreg::internal::step::Step::apply(&proof, &world.ctx()).await;
     match proven {
         Ok(()) => Ok(world),
         Err(error) => {
-            let hint = kindreg::doctor::hint(&error).unwrap_or_default();
+            let hint = kindreg::internal::hints::hint(&error).unwrap_or_default();
             Err(format!("{error:#}\n{hint}"))
         }
     }
@@ -323,9 +345,14 @@ async fn an_image_that_is_named_is_pulled_and_not_run() {
         .map(drop);
     assert!(absent.unwrap_err().contains("name one that is"));
     let world = world();
-    let pod = kindreg::render::proof_pod(&external(image), "c-worker", &["x".to_owned()]);
+    let pod = kindreg::internal::render::proof_pod(&external(image), "c-worker", &["x".to_owned()]);
     assert_eq!(pod["spec"]["containers"][0]["command"][0], "/kindreg/proof");
-    let images = kindreg::render::external_proof_images(&world.spec, &external(image));
+    let registry = external(image);
+    let images = kindreg::internal::render::external_proof_images(
+        &world.spec,
+        &registry,
+        &settings(&registry),
+    );
     assert_eq!(
         images,
         ["nexus.test:8443/team/base:1", "n.test:8443/team/base:1"]
@@ -346,17 +373,13 @@ async fn refused_credentials_are_looked_for_anew() {
     refused.unwrap_err();
     // The roll-back did not make anybody forget it.
     let ctx = world.ctx();
-    let lacking = steps::lacking(&ctx, &world.spec).await.unwrap();
-    assert_eq!(
-        lacking.iter().map(|(_, held)| *held).collect::<Vec<_>>(),
-        [Held::Refused]
-    );
+    assert_eq!(lacking(&ctx, &world).await, [Held::Refused]);
     world.kube.pod_succeeds("c-worker");
     assert_eq!(
         world.up_with(&with(&world, "new"), &|_| {}).await.unwrap(),
         Outcome::Changed
     );
-    assert!(steps::lacking(&ctx, &world.spec).await.unwrap().is_empty());
+    assert_eq!(lacking(&ctx, &world).await, []);
 }
 
 #[tokio::test]
@@ -388,7 +411,10 @@ async fn one_that_is_no_longer_asked_for_leaves_nothing() {
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
     // And one that comes later finds its place.
     world.spec.registries.push(gone);
-    world.spec.registries[1].auth = Auth::Anonymous;
+    let Backend::External(external) = &mut world.spec.registries[1].backend else {
+        panic!("it is external")
+    };
+    external.login = ExternalLogin::Anonymous;
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
     assert!(!auths::names(
         &world.docker.files("c-worker").read(CONFIG).unwrap(),

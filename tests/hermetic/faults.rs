@@ -1,16 +1,16 @@
 //! Faults that can't be made on purpose: each call of a whole `up` fails once, by an error and by a lost answer.
 
-use kindreg::docker::fake::Fault;
-use kindreg::engine::Outcome;
+use kindreg::internal::docker::fake::Fault;
+use kindreg::internal::engine::Outcome;
 use kindreg::spec::Workers;
 
 use crate::external;
-use crate::world::World;
+use crate::world::{World, owned};
 
 /// A registry of ours and one of somebody else's; two nodes, as each call of each is a run of its own.
 fn two_nodes() -> World {
     let mut world = external::world();
-    world.spec.workers = Workers::new(1).unwrap();
+    owned(&mut world.spec).workers = Workers::new(1).unwrap();
     world
 }
 

@@ -63,7 +63,7 @@ fn flags_of_one_registry_do_not_choose_among_several() {
     .run();
     assert_eq!(answer.code, 2);
     for at in [
-        "--host: which of the registries a, b",
+        "--host: ambiguous: there are several registries (a, b); set it in kindreg.toml",
         "--registry-image: ",
         "KINDREG_PORT: ",
     ] {
@@ -125,14 +125,14 @@ fn a_file_that_can_t_be_read_is_said_so() {
     let large = "#".repeat(300 * 1024);
     let answer = kindreg(&["render"]).file("kindreg.toml", &large).run();
     assert!(
-        answer.code == 2 && answer.stderr.contains("more than 256 KiB"),
+        answer.code == 2 && answer.stderr.contains("larger than 256 KiB"),
         "{answer:?}"
     );
     let run = kindreg(&["render"]);
     std::fs::write(run.folder.path().join("kindreg.toml"), b"# \xff\n").unwrap();
     let answer = run.run();
     assert!(
-        answer.code == 2 && answer.stderr.contains("no text in UTF-8"),
+        answer.code == 2 && answer.stderr.contains("not valid UTF-8"),
         "{answer:?}"
     );
 }

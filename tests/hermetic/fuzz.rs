@@ -1,11 +1,12 @@
 //! Input at random: nothing panics, and what is taken stays in its quotes. cargo-fuzz needs a nightly compiler.
 
-use kindreg::render;
+use kindreg::internal::render::{self, hosts};
 use kindreg::spec::mistake::Source;
-use kindreg::spec::{Host, ImageRef, KindConfig, MirrorOf, Port, Spec, file};
+use kindreg::spec::{Host, ImageRef, KindConfig, MirrorOf, Port, Spec, Target, file};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::world::owned;
 use crate::{config, schema};
 
 const RIGHT: &str = include_str!("data/two.toml");
@@ -154,15 +155,16 @@ fn parse_holds(text: &str) -> Result<(), TestCaseError> {
 
 fn renders(spec: &Spec) -> Result<(), TestCaseError> {
     let broken = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
-    render::kind_config(spec).map_err(|error| broken(&error))?;
+    let Target::Owned(owned) = &spec.target;
+    render::kind_config(&spec.cluster, owned).map_err(|error| broken(&error))?;
     for registry in &spec.registries {
-        let files = render::node_files(registry, "CA").map_err(|error| broken(&error))?;
+        let files = render::node_files(registry, Some("CA")).map_err(|error| broken(&error))?;
         for path in files.keys() {
             let parts: Vec<&str> = path.split('/').collect();
             let fine = parts.len() == 2 && !parts.contains(&"..") && !parts.contains(&"");
             prop_assert!(fine, "{}", path);
         }
-        render::hosting(registry).map_err(|error| broken(&error))?;
+        render::hosting(&registry.domain(), "localhost:5001").map_err(|error| broken(&error))?;
     }
     let hosts = render::node_hosts(spec);
     prop_assert_eq!(&render::our_hosts(&hosts), &hosts);
@@ -239,24 +241,24 @@ proptest! {
             prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || "._:/@-".contains(c)), "{}", text);
             prop_assert!(text.starts_with(|c: char| c.is_ascii_alphanumeric()), "{}", text);
             let mut spec = crate::world::spec();
-            spec.node_image = image;
+            owned(&mut spec).node_image = image;
             renders(&spec)?;
         }
     }
 
     #[test]
     fn any_text_is_no_hosts_toml_that_panics(text in any::<String>(), bits in proptest::collection::vec(select(&BITS[..]), 0..20)) {
-        prop_assert!(render::check_hosts_toml(&text).is_err());
-        prop_assert!(render::check_hosts_toml(&bits.concat()).is_err());
+        prop_assert!(hosts::check_hosts_toml(&text).is_err());
+        prop_assert!(hosts::check_hosts_toml(&bits.concat()).is_err());
     }
 
     #[test]
     fn a_changed_hosts_toml_is_refused_or_says_what_it_says(changes in changes()) {
         let registry = &crate::world::spec().registries[0];
-        let text = render::hosts_toml(registry, &registry.domain()).unwrap();
-        let right = render::check_hosts_toml(&text).unwrap();
+        let text = hosts::hosts_toml(registry, &registry.domain()).unwrap();
+        let right = hosts::check_hosts_toml(&text).unwrap();
         let text = changed(&text, &changes);
-        if let Ok(read) = render::check_hosts_toml(&text) {
+        if let Ok(read) = hosts::check_hosts_toml(&text) {
             prop_assert!(read == right || text.contains(&read.host), "{}", text);
             prop_assert!(!text.lines().any(|line| line.trim_start().starts_with("skip_verify")), "{}", text);
         }
@@ -268,9 +270,10 @@ proptest! {
         if let Ok(config) = KindConfig::read(&changed(KIND, &changes)) {
             let mut spec = crate::world::spec();
             if let Some((control_planes, workers)) = config.nodes() {
-                (spec.control_planes, spec.workers) = (control_planes, workers);
+                let owned = owned(&mut spec);
+                (owned.control_planes, owned.workers) = (control_planes, workers);
             }
-            spec.kind_config = Some(config);
+            owned(&mut spec).kind_config = Some(config);
             renders(&spec)?;
         }
     }

@@ -142,7 +142,10 @@ fn the_types_take_no_hostile_value() {
 
 #[test]
 fn a_label_of_the_engine_is_no_way_in_either() {
-    let good = serde_json::to_value(crate::external::world().spec).unwrap();
+    let mut good = crate::external::world().spec;
+    good.registries
+        .push(crate::world::spec_with_mirrors().registries.remove(1));
+    let good = serde_json::to_value(good).unwrap();
     assert!(serde_json::from_value::<Spec>(good.clone()).is_ok());
     let with = |pointer: &str, value: serde_json::Value| {
         let mut spec = good.clone();
@@ -153,36 +156,47 @@ fn a_label_of_the_engine_is_no_way_in_either() {
     for value in HOSTILE {
         for pointer in [
             "/cluster",
-            "/node_image",
+            "/target",
+            "/target/owned/node_image",
+            "/target/owned/workers",
+            "/target/owned/control_planes",
+            "/target/owned/unknown",
             "/registries/0/name",
             "/registries/0/host",
-            "/registries/0/image",
-            "/registries/0/upstream_ca",
-            "/registries/0/upstream_variables",
             "/registries/0/port",
-            "/registries/0/data",
+            "/registries/0/backend/distribution/image",
+            "/registries/0/backend/distribution/data",
+            "/registries/0/backend/distribution/certificate",
+            "/registries/0/backend/distribution/serves",
+            "/registries/0/backend/distribution/serves/pushed/auth",
+            "/registries/0/backend/distribution/unknown",
+            "/registries/2/backend/distribution/serves/cache/upstream",
+            "/registries/2/backend/distribution/serves/cache/ca",
+            "/registries/2/backend/distribution/serves/cache/login",
+            "/registries/2/backend/distribution/serves/cache/unknown",
             "/host_trust",
-            "/workers",
-            "/control_planes",
             "/unknown",
             "/registries/1/backend",
             "/registries/1/backend/external/address",
             "/registries/1/backend/external/ca",
-            "/registries/1/backend/external/variables",
+            "/registries/1/backend/external/login",
             "/registries/1/backend/external/proof",
             "/registries/1/backend/external/unknown",
         ] {
             let spec = serde_json::from_value::<Spec>(with(pointer, value.into()));
             assert!(spec.is_err(), "{pointer} = {value:?}");
         }
-        let of = serde_json::from_value::<Spec>(with("/registries/0/mirror_of", value.into()));
-        assert_eq!(of.is_ok(), value == EVERY, "{value:?}");
         let variables = serde_json::json!({"username": "A", "password": value});
         for pointer in [
-            "/registries/0/upstream_variables",
-            "/registries/1/backend/external/variables",
+            "/registries/2/backend/distribution/serves/cache/login",
+            "/registries/1/backend/external/login",
         ] {
-            let spec = serde_json::from_value::<Spec>(with(pointer, variables.clone()));
+            let variables = if pointer.ends_with("external/login") {
+                serde_json::json!({"variables": variables})
+            } else {
+                variables.clone()
+            };
+            let spec = serde_json::from_value::<Spec>(with(pointer, variables));
             assert!(spec.is_err(), "{pointer}: {value:?}");
         }
         let names = serde_json::json!([value]);
@@ -197,7 +211,7 @@ fn a_label_of_the_engine_is_no_way_in_either() {
         "kind: Pod",
         "containerdConfigPatches: [\"version = 3\"]",
     ] {
-        let spec = serde_json::from_value::<Spec>(with("/kind_config", yaml.into()));
+        let spec = serde_json::from_value::<Spec>(with("/target/owned/kind_config", yaml.into()));
         assert!(spec.is_err(), "{yaml}");
     }
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Mutex;
 
-use kindreg::docker::{Docker, ExecOutput};
-use kindreg::engine::{Event, Outcome};
-use kindreg::plan::{Verify, plan};
-use kindreg::report::{Condition, report};
-use kindreg::step::State;
-use kindreg::steps::{RECONFIGURE, asked};
+use kindreg::events::{Event, StepEvent};
+use kindreg::internal::docker::{Docker, ExecOutput};
+use kindreg::internal::engine::Outcome;
+use kindreg::internal::plan::{Verify, up as plan};
+use kindreg::internal::step::State;
+use kindreg::internal::steps::nodes::RECONFIGURE;
+use kindreg::ops;
+use kindreg::report::Condition;
+use kindreg::spec::mistake::{Given, Source};
+use kindreg::spec::request::Request;
 
 use crate::world::{CONTAINERD_CONFIG, NODE_IMAGE, World};
 
@@ -22,27 +26,31 @@ async fn joined() -> World {
     world
 }
 
-/// Titles of the steps that a next `up` applies.
+/// The steps that a next `up` applies.
 async fn applied(world: &World) -> Vec<String> {
-    let titles = Mutex::new(Vec::new());
+    let ids = Mutex::new(Vec::new());
     let told = |event| {
-        if let Event::Started { step, .. } = event {
-            titles.lock().unwrap().push(step);
+        if let Event::Step { id, what, .. } = event
+            && matches!(what, StepEvent::Started { .. })
+        {
+            ids.lock().unwrap().push(id.to_string());
         }
     };
     world.up_with(&world.ctx(), &told).await.unwrap();
-    titles.into_inner().unwrap()
+    ids.into_inner().unwrap()
 }
 
 /// What every step but those that are Ready says.
 async fn drift(world: &World) -> Vec<String> {
     let plan = plan(&world.spec, &[], Verify::EveryNode);
     let ctx = world.ctx();
-    let states = kindreg::engine::preview(&plan, &ctx).await.unwrap();
+    let states = kindreg::internal::engine::preview(&plan, &ctx)
+        .await
+        .unwrap();
     let differing = states.into_iter().filter_map(|(step, state)| match state {
         State::Ready => None,
-        State::Missing => Some(step.title()),
-        State::Drifted(why) => Some(format!("{}: {why}", step.title())),
+        State::Missing => Some(step.id().to_string()),
+        State::Drifted(why) => Some(format!("{}: {why}", step.id())),
     });
     differing.collect()
 }
@@ -54,16 +62,19 @@ async fn a_node_joined_later_gets_what_it_lacks_and_is_proven() {
     assert_eq!(
         drift(&world).await,
         [
-            "containerd of every node looks into certs.d: no config_path on c-worker3",
-            "trust in every node: nothing on c-worker3",
-            "password in every node: nothing on c-worker3",
-            "push of a proof image to localhost:5001",
-            "proof: a pod on every node pulls from registry.test:5001: not proven: c-worker3",
+            "node.containerd: no config_path on c-worker3",
+            "node.trust: missing on c-worker3",
+            "node.credentials: missing on c-worker3",
+            "proof.image/registry",
+            "proof.pull/registry: not proven: c-worker3",
         ]
     );
-    let asked = asked(&*world.docker, &world.spec.cluster).await.unwrap();
-    let found = report(&world.ctx(), &asked.unwrap(), &world.spec).await;
-    let found = found.unwrap();
+    let flag = Source::Flag("test".to_owned());
+    let request = Request {
+        cluster: Given::new(world.spec.cluster.clone(), flag),
+        ..Request::default()
+    };
+    let found = ops::status(&world.client(), request).await.unwrap();
     assert_eq!(found.state, Condition::Missing);
     let node = found.nodes.last().unwrap();
     assert_eq!((node.name.as_str(), node.running), ("c-worker3", true));
@@ -108,7 +119,7 @@ async fn a_joined_node_is_served_though_any_call_fails_once() {
         let call = world.docker.calls() + number;
         world
             .docker
-            .fail_call(call, kindreg::docker::fake::Fault::Error);
+            .fail_call(call, kindreg::internal::docker::fake::Fault::Error);
         let _ = world.up().await;
         world.up().await.unwrap();
         assert_eq!(
@@ -154,15 +165,15 @@ async fn a_node_that_is_gone_is_told_and_can_t_be_repaired() {
     let world = World::new();
     world.up().await.unwrap();
     world.docker.remove("c-worker2").await.unwrap();
-    assert_eq!(drift(&world).await, ["3 node containers: gone: c-worker2"]);
+    assert_eq!(drift(&world).await, ["node.containers: missing: c-worker2"]);
     let error = world.up().await.unwrap_err();
     assert!(
         error
             .to_string()
-            .contains("nodes of cluster c are gone: c-worker2"),
+            .contains("nodes of cluster c are missing: c-worker2"),
         "{error:#}"
     );
-    let hint = kindreg::doctor::hint(&error).unwrap();
+    let hint = kindreg::internal::hints::hint(&error).unwrap();
     assert!(hint.contains("kindreg down --name c"), "{hint}");
     assert!(world.docker.container("c-worker").await.unwrap().is_some());
 }
@@ -176,13 +187,13 @@ async fn a_node_that_stopped_or_left_the_network_comes_back() {
     let said = drift(&world).await;
     assert_eq!(
         said[0],
-        "3 node containers: not running: c-worker; not on network kindreg-c: c-worker2"
+        "node.containers: not running: c-worker; not on network kindreg-c: c-worker2"
     );
-    assert_eq!(said[1..], ["all nodes Ready: not Ready: c-worker"]);
-    assert_eq!(applied(&world).await, ["3 node containers"]);
+    assert_eq!(said[1..], ["cluster.nodes-ready: not Ready: c-worker"]);
+    assert_eq!(applied(&world).await, ["node.containers"]);
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
 
     // Off its network the control plane is ours still, by the network that it was made for.
     world.docker.disconnect("kindreg-c", "c-control-plane");
-    assert_eq!(applied(&world).await, ["3 node containers"]);
+    assert_eq!(applied(&world).await, ["node.containers"]);
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kindreg::plan::{Verify, plan};
-use kindreg::report::{self, Negative};
-use kindreg::steps::asked;
+use kindreg::ops::{self, Negative, UpOptions, Verify};
+use kindreg::report;
+use kindreg::spec::mistake::{Given, Source};
+use kindreg::spec::request::Request;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{NODE_IMAGE, World};
 
 /// The examples of README.md, by the command that is typed above each.
 fn examples() -> BTreeMap<String, Value> {
@@ -45,46 +46,39 @@ fn shape(value: &Value) -> Value {
     }
 }
 
+fn request(world: &World) -> Request {
+    let flag = || Source::Flag("test".to_owned());
+    Request {
+        cluster: Given::new(world.spec.cluster.clone(), flag()),
+        workers: Given::new("2".parse().unwrap(), flag()),
+        node_image: Given::new(NODE_IMAGE.parse().unwrap(), flag()),
+        ..Request::default()
+    }
+}
+
 /// What the program prints for each of them, in a small world.
 async fn products() -> BTreeMap<String, Value> {
     let world = World::new();
-    world.up().await.unwrap();
-    let (ctx, spec) = (world.ctx(), &world.spec);
-    let asked = asked(&*world.docker, &spec.cluster).await.unwrap().unwrap();
+    let (client, cluster) = (world.client(), &world.spec.cluster);
+    let request = request(&world);
+    let preview = ops::preview(&client, &request, Verify::EveryNode).await;
+    let options = UpOptions::default();
+    let made = ops::up(&client, &request, &options, &ops::Nobody).await;
+    let made = made.unwrap().report;
     // Something has to differ, so that `differs` has an element.
     world.docker.end_process("c-control-plane", 1);
-    let status = report::report(&ctx, &asked, spec).await.unwrap();
-    let list = report::list(&*world.docker).await.unwrap();
+    let status = ops::status(&client, request.clone()).await.unwrap();
+    let list = ops::list(&client).await.unwrap();
     world.up().await.unwrap();
-    let proof = report::verification(&ctx, spec, Negative::LeftOut).await;
-    let (verification, failure) = proof.unwrap();
-    assert!(failure.is_none(), "{failure:?}");
-    let made = report::Made {
-        cluster: spec.cluster.to_string(),
-        context: "kind-c".to_owned(),
-        nodes: 3,
-        changed: true,
-        registries: spec.registries.iter().map(Into::into).collect(),
-        proof: report::Proof {
-            nodes: report::Pull::Proven,
-            host: report::Pull::NotProven,
-        },
-    };
-    let steps = plan(spec, &[], Verify::EveryNode);
-    let planned = steps.steps().map(|step| report::Planned {
-        step: step.title(),
-        state: report::Condition::Ready,
-        why: None,
-    });
-    let preview = report::Preview {
-        steps: planned.collect(),
-    };
+    let verified = ops::verify(&client, cluster, Negative::LeftOut).await;
+    let verified = verified.unwrap();
+    assert!(verified.failure.is_none(), "{:?}", verified.failure);
     BTreeMap::from([
         ("status".to_owned(), json!(status)),
         ("list".to_owned(), json!(list)),
-        ("verify --strict".to_owned(), json!(verification)),
+        ("verify --strict".to_owned(), json!(verified.report)),
         ("up".to_owned(), json!(made)),
-        ("up --dry-run".to_owned(), json!(preview)),
+        ("up --dry-run".to_owned(), json!(preview.unwrap())),
     ])
 }
 
@@ -106,12 +100,13 @@ async fn a_node_that_can_t_pull_is_in_the_table_beside_those_that_can() {
     world.up().await.unwrap();
     let x509 = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
     world.kube.pod_fails("c-worker2", "ErrImagePull", x509);
-    let proof = report::verification(&world.ctx(), &world.spec, Negative::Proven).await;
-    let (verification, failure) = proof.unwrap();
-    let failure = failure.unwrap();
+    let client = world.client();
+    let proof = ops::verify(&client, &world.spec.cluster, Negative::Proven).await;
+    let proof = proof.unwrap();
+    let (verification, failure) = (proof.report, proof.failure.unwrap());
     assert_eq!(
-        kindreg::doctor::exit(&failure),
-        kindreg::problem::Exit::NotReady
+        kindreg::internal::hints::exit(&failure),
+        kindreg::internal::problem::Exit::NotReady
     );
     let table = json!(verification)["nodes"].clone();
     // The fake's other nodes pull whatever they are told to.
@@ -128,8 +123,8 @@ async fn a_node_that_can_t_pull_is_in_the_table_beside_those_that_can() {
 
     // Nothing is waited for where there is nobody to pull, and nothing is known where there is nothing to pull.
     world.docker.end_process("c-worker", 1);
-    let proof = report::verification(&world.ctx(), &world.spec, Negative::LeftOut).await;
-    let row = &proof.unwrap().0.nodes[1];
+    let proof = ops::verify(&client, &world.spec.cluster, Negative::LeftOut).await;
+    let row = &proof.unwrap().report.nodes[1];
     assert_eq!(row.pull, report::Pull::Refused);
     assert_eq!(row.why.as_deref(), Some("the node does not run"));
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kindreg::render;
-use kindreg::spec::{KindConfig, Spec};
+use kindreg::internal::render;
+use kindreg::spec::{KindConfig, Spec, Target};
 use serde_yaml::Value;
 
 use crate::config::with_files;
@@ -40,10 +40,15 @@ fn spec(toml: &str, theirs: &str) -> Spec {
     request.resolve(&mut |_| panic!("no port is auto")).unwrap()
 }
 
+fn text(spec: &Spec) -> String {
+    let Target::Owned(owned) = &spec.target;
+    render::kind_config(&spec.cluster, owned).unwrap()
+}
+
 const USES: &str = "[cluster]\nkind_config = \"kind.yaml\"\n";
 
 fn rendered(theirs: &str) -> Value {
-    serde_yaml::from_str(&render::kind_config(&spec(USES, theirs)).unwrap()).unwrap()
+    serde_yaml::from_str(&text(&spec(USES, theirs))).unwrap()
 }
 
 fn complaint(theirs: &str) -> String {
@@ -53,11 +58,12 @@ fn complaint(theirs: &str) -> String {
 #[test]
 fn it_is_merged_and_nothing_of_it_is_lost() {
     let spec = spec(USES, THEIRS);
+    let Target::Owned(owned) = &spec.target;
     assert_eq!(
-        (spec.control_planes.number(), spec.workers.number()),
+        (owned.control_planes.number(), owned.workers.number()),
         (1, 2)
     );
-    crate::snapshot::same("merged.yaml", &render::kind_config(&spec).unwrap());
+    crate::snapshot::same("merged.yaml", &text(&spec));
 
     let (merged, theirs) = (
         rendered(THEIRS),
@@ -87,7 +93,7 @@ fn without_nodes_of_its_own_the_file_says_how_many() {
         "[cluster]\nkind_config = \"kind.yaml\"\nworkers = 2\ncontrol_planes = 3\n",
         "kind: Cluster\n",
     );
-    let merged: Value = serde_yaml::from_str(&render::kind_config(&spec).unwrap()).unwrap();
+    let merged: Value = serde_yaml::from_str(&text(&spec)).unwrap();
     assert_eq!(merged["nodes"].as_sequence().unwrap().len(), 5);
     assert_eq!(merged["apiVersion"], "kind.x-k8s.io/v1alpha4");
     for empty in [

@@ -1,8 +1,8 @@
 //! The laws of steps, held by each step of the plan: check changes nothing; after apply it is Ready; after undo it is
 //! Missing; undo twice is Ok.
 
-use kindreg::plan::{Verify, plan};
-use kindreg::step::{Leaves, State};
+use kindreg::internal::plan::{Verify, up as plan};
+use kindreg::internal::step::{Leaves, State};
 
 use crate::external;
 use crate::world::World;

@@ -3,26 +3,46 @@
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use kindreg::archive;
-use kindreg::credentials::RegistryCredentials;
-use kindreg::docker::{ContainerState, Docker};
-use kindreg::engine::{Event, Outcome};
-use kindreg::login::{DockerConfig, Wallet};
-use kindreg::oci::proof::{Architecture, proof_image};
-use kindreg::problem::{Exit, Problem};
-use kindreg::registry::distribution;
-use kindreg::render::{Hosts, check_hosts_toml, mirror_hosts_toml};
-use kindreg::spec::Spec;
-use kindreg::steps::{REMOVE_PROOF, UpstreamCredentials, asked};
+use kindreg::events::{Event, StepEvent};
+use kindreg::internal::archive;
+use kindreg::internal::credentials::RegistryCredentials;
+use kindreg::internal::docker::{ContainerSpec, ContainerState, Docker};
+use kindreg::internal::engine::Outcome;
+use kindreg::internal::login::{CredentialSources, DockerConfig};
+use kindreg::internal::observe::recorded;
+use kindreg::internal::oci::proof::{Architecture, proof_image};
+use kindreg::internal::problem::{Exit, Problem};
+use kindreg::internal::registry::{Delivery, Managed, REMOVE_PROOF, driver};
+use kindreg::internal::render::hosts::{Hosts, check_hosts_toml};
+use kindreg::internal::render::node_files;
+use kindreg::spec::{Auth, Cache, Serves, Spec};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::config::COMPANY;
-use crate::world::{World, spec_with_mirrors};
+use crate::world::{World, distribution, spec_with_mirrors};
 
 const NODE: &str = "c-control-plane";
 const CACHE: &str = "kindreg-c-cache";
+
+/// The driver of one of a Spec's registries.
+fn managed(spec: &Spec, nth: usize) -> Managed {
+    driver(spec, &spec.registries[nth]).expect("kindreg runs it")
+}
+
+/// The container of one of a Spec's registries.
+fn made(spec: &Spec, nth: usize) -> ContainerSpec {
+    managed(spec, nth).containers().unwrap().remove(0)
+}
+
+/// What one of a Spec's registries is a cache of.
+fn cache(spec: &mut Spec, nth: usize) -> &mut Cache {
+    match &mut distribution(&mut spec.registries[nth]).serves {
+        Serves::Cache(cache) => cache,
+        other => panic!("not a cache: {other:?}"),
+    }
+}
 
 fn text(world: &World, container: &str, path: &str) -> String {
     let found = world.docker.files(container).read(path);
@@ -34,7 +54,7 @@ fn text(world: &World, container: &str, path: &str) -> String {
 async fn a_cache_and_the_nodes_believe_the_upstream_by_its_own_ca() {
     let mut world = World::with_mirrors();
     world.up().await.unwrap();
-    let ca = world.spec.registries[1].upstream_ca.clone().unwrap();
+    let ca = cache(&mut world.spec, 1).ca.clone().unwrap();
     let folder = "/etc/containerd/certs.d/upstream.test:5000";
     assert_eq!(
         text(&world, NODE, &format!("{folder}/upstream.crt")),
@@ -44,14 +64,14 @@ async fn a_cache_and_the_nodes_believe_the_upstream_by_its_own_ca() {
     let in_cache = "/kindreg/secret/upstream/ca.crt";
     assert_eq!(text(&world, CACHE, in_cache), ca.pem());
     // Go reads whole folders, and the registry's own certificate is no authority for others.
-    let folders = &distribution::container(&world.spec, &world.spec.registries[1]).environment["SSL_CERT_DIR"];
+    let folders = &made(&world.spec, 1).environment["SSL_CERT_DIR"];
     assert!(
         folders.starts_with("/kindreg/secret/upstream:/etc/ssl/certs"),
         "{folders}"
     );
 
     // Another one is taken on by a cache that starts again, and by the nodes.
-    world.spec.registries[1].upstream_ca = Some(COMPANY.to_owned().try_into().unwrap());
+    cache(&mut world.spec, 1).ca = Some(COMPANY.to_owned().try_into().unwrap());
     let before = world.docker.journal().len();
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
     assert_eq!(text(&world, CACHE, in_cache), COMPANY);
@@ -76,7 +96,7 @@ async fn the_proof_of_a_cache_is_put_into_its_store_and_goes_again() {
         .on_script(REMOVE_PROOF, move |files, arguments, _| {
             let found = files.all(&arguments[0]).into_keys();
             store.lock().unwrap().extend(found);
-            kindreg::docker::ExecOutput {
+            kindreg::internal::docker::ExecOutput {
                 code: 0,
                 stdout: Vec::new(),
                 stderr: Vec::new(),
@@ -111,11 +131,11 @@ async fn the_proof_of_a_cache_is_put_into_its_store_and_goes_again() {
 fn what_is_put_into_a_store_is_what_a_push_would_have_made() {
     let image = proof_image(Architecture::Amd64, "a.test/b:c", b"1").unwrap();
     let (layer, config) = (image.diff_id.clone(), image.config_digest.clone());
-    let (archive, digest) = distribution::in_store(
-        &spec_with_mirrors().registries[1],
-        "kindreg/proof",
-        &image.stored(),
-    );
+    let registry = managed(&spec_with_mirrors(), 1);
+    let Delivery::Store(store) = registry.delivery() else {
+        panic!("a cache takes no pushes")
+    };
+    let (archive, digest) = store.archive("kindreg/proof", &image.stored());
     let files = archive::files(&archive.into_bytes().unwrap()).unwrap();
     // A cache of another registry has another store.
     let root = "var/lib/registry/upstream.test:5000/docker/registry/v2";
@@ -149,7 +169,12 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
     let [_, cache, any] = spec.registries.as_slice() else {
         panic!("three registries")
     };
-    let read = |registry| check_hosts_toml(&mirror_hosts_toml(registry).unwrap().unwrap()).unwrap();
+    let hosts = |registry, folder: &str| {
+        let files = node_files(registry, Some("CA")).unwrap();
+        let text = files[&format!("{folder}/hosts.toml")].to_vec();
+        String::from_utf8(text).unwrap()
+    };
+    let read = |registry, folder| check_hosts_toml(&hosts(registry, folder)).unwrap();
     let certs = |path: &str| format!("/etc/containerd/certs.d/{path}");
     let of_upstream = Hosts {
         server: Some("https://upstream.test:5000".to_owned()),
@@ -157,7 +182,7 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
         host: "https://cache.test:5002".to_owned(),
         ca: Some(certs("upstream.test:5000/ca.crt")),
     };
-    assert_eq!(read(cache), of_upstream);
+    assert_eq!(read(cache, "upstream.test:5000"), of_upstream);
     // Which it is containerd takes from the image.
     let of_every = Hosts {
         server: None,
@@ -165,8 +190,8 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
         host: "https://any.test:5003".to_owned(),
         ca: Some(certs("_default/ca.crt")),
     };
-    assert_eq!(read(any), of_every);
-    let text = mirror_hosts_toml(any).unwrap().unwrap();
+    assert_eq!(read(any, "_default"), of_every);
+    let text = hosts(any, "_default");
     assert!(
         check_hosts_toml(&format!("ca = \"/x\"\n{text}")).is_err(),
         "a CA of nobody's"
@@ -174,7 +199,8 @@ fn a_mirror_is_asked_first_and_then_the_registry_itself() {
 }
 
 const CONFIG: &str = "/kindreg/secret/config.yml";
-const CREDENTIALS: &str = "credentials for upstream.test:5000 in registry cache";
+const CREDENTIALS: &str = "registry.upstream-credentials/cache";
+const SERVES: &str = "registry.service/cache";
 
 fn login(user: &str, password: &str) -> RegistryCredentials {
     RegistryCredentials::given(user, password.to_owned()).unwrap()
@@ -187,22 +213,24 @@ fn sent(world: &World) -> [String; 3] {
         .map(|key| settings["proxy"][key].as_str().unwrap().to_owned())
 }
 
-/// Titles of what an `up` did.
+/// Steps that an `up` applied.
 async fn done(world: &World) -> (anyhow::Result<Outcome>, Vec<String>) {
-    let titles = Mutex::new(Vec::new());
+    let ids = Mutex::new(Vec::new());
     let hear = |event| {
-        if let Event::Done { step, .. } = event {
-            titles.lock().unwrap().push(step);
+        if let Event::Step { id, what, .. } = event
+            && matches!(what, StepEvent::Done { .. })
+        {
+            ids.lock().unwrap().push(id.to_string());
         }
     };
     let outcome = world.up_with(&world.ctx(), &hear).await;
-    (outcome, titles.into_inner().unwrap())
+    (outcome, ids.into_inner().unwrap())
 }
 
 /// What keeps an `up` from its work before it begins.
 async fn lacks(world: &World) -> Option<Problem> {
-    let login = UpstreamCredentials::of(&world.spec, &world.spec.registries[1]).unwrap();
-    login.lacking(&world.ctx()).await.unwrap()
+    let registry = managed(&world.spec, 1);
+    registry.missing_input(&world.ctx()).await.unwrap()
 }
 
 #[tokio::test]
@@ -217,15 +245,14 @@ async fn a_cache_has_its_upstream_s_password_and_nothing_shows_it() {
         "{:?} {:?} {:?}",
         world.docker.journal(),
         world.docker.call_log(),
-        asked(&*world.docker, &world.spec.cluster).await.unwrap()
+        recorded(&*world.docker, &world.spec.cluster).await.unwrap()
     );
     for name in ["kindreg-c", CACHE, "kindreg-c-any", NODE] {
         let found = world.docker.container(name).await.unwrap();
         write!(seen, "{found:?}").unwrap();
     }
-    for registry in &world.spec.registries {
-        let wanted = distribution::container(&world.spec, registry);
-        write!(seen, "{wanted:?}").unwrap();
+    for nth in 0..world.spec.registries.len() {
+        write!(seen, "{:?}", made(&world.spec, nth)).unwrap();
     }
     let basic = login(&user, &password).basic();
     for secret in [&*password, basic.expose_secret()] {
@@ -247,20 +274,19 @@ async fn a_cache_has_its_upstream_s_password_and_nothing_shows_it() {
 #[test]
 fn only_a_cache_with_a_password_starts_with_a_file() {
     let mut spec = spec_with_mirrors();
-    let made = |spec: &Spec, nth: usize| distribution::container(spec, &spec.registries[nth]);
-    let cache = made(&spec, 1);
-    assert_eq!(cache.command, ["serve", CONFIG]);
+    let with = made(&spec, 1);
+    assert_eq!(with.command, ["serve", CONFIG]);
     // The URL stands beside the password, which no other one may be sent.
-    assert!(!cache.environment.contains_key("REGISTRY_PROXY_REMOTEURL"));
+    assert!(!with.environment.contains_key("REGISTRY_PROXY_REMOTEURL"));
     for nth in [0, 2] {
         assert!(made(&spec, nth).command.is_empty());
     }
-    spec.registries[1].upstream_variables = None;
+    cache(&mut spec, 1).login = None;
     let plain = made(&spec, 1);
     assert!(plain.command.is_empty());
     let url = &plain.environment["REGISTRY_PROXY_REMOTEURL"];
     assert_eq!(url, "https://upstream.test:5000");
-    assert_ne!(plain.labels, cache.labels);
+    assert_ne!(plain.labels, with.labels);
 }
 
 #[tokio::test]
@@ -280,8 +306,7 @@ async fn what_a_cache_holds_is_enough_and_what_is_set_counts_more() {
     world.upstream = Some(login("robot$me", "new"));
     let (outcome, titles) = done(&world).await;
     assert_eq!(outcome.unwrap(), Outcome::Changed);
-    let serves = "registry cache.test:5002 at 127.0.0.1:5002";
-    assert_eq!(titles, [CREDENTIALS, serves], "that and no more");
+    assert_eq!(titles, [CREDENTIALS, SERVES], "that and no more");
     assert_eq!(sent(&world)[2], "new");
     world.upstream = None;
     assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
@@ -290,7 +315,7 @@ async fn what_a_cache_holds_is_enough_and_what_is_set_counts_more() {
     let files = world.docker.files(CACHE);
     let edited = text(&world, CACHE, CONFIG).replace("inmemory", "redis");
     files.write(CONFIG, 0o600, edited).unwrap();
-    assert_eq!(done(&world).await.1, [CREDENTIALS, serves]);
+    assert_eq!(done(&world).await.1, [CREDENTIALS, SERVES]);
     assert!(text(&world, CACHE, CONFIG).contains("inmemory"));
     files.write(CONFIG, 0o600, "nonsense").unwrap();
     let problem = lacks(&world).await.unwrap();
@@ -304,7 +329,7 @@ async fn without_a_password_nothing_is_made() {
     let problem = lacks(&world).await.unwrap();
     assert_eq!(
         problem.to_string(),
-        "there are no credentials for upstream.test:5000, which registry cache is a cache of"
+        "no credentials for upstream.test:5000, which registry cache is a cache of"
     );
     assert_eq!(problem.exit(), Exit::Usage);
     let hint = problem.hint();
@@ -323,12 +348,12 @@ async fn another_upstream_is_never_sent_what_the_first_one_was() {
     let mut world = World::with_mirrors();
     world.up().await.unwrap();
     let before = sent(&world);
-    world.spec.registries[1].mirror_of = Some("other.test".parse().unwrap());
+    cache(&mut world.spec, 1).upstream = "other.test".parse().unwrap();
     world.upstream = None;
     assert!(lacks(&world).await.is_some());
     let error = world.up().await.unwrap_err();
     assert!(
-        format!("{error:#}").contains("there are no credentials for other.test"),
+        format!("{error:#}").contains("no credentials for other.test"),
         "{error:#}"
     );
     assert_eq!(sent(&world), before, "it is as it was");
@@ -343,25 +368,33 @@ async fn another_upstream_is_never_sent_what_the_first_one_was() {
 
 #[tokio::test]
 async fn a_password_that_is_needed_no_more_does_not_stay() {
-    for of in [Some("upstream.test:5000"), Some("*"), None] {
+    let pushed = || Serves::Pushed {
+        auth: Auth::Password,
+    };
+    let mut spec = spec_with_mirrors();
+    let without = Cache {
+        login: None,
+        ..cache(&mut spec, 1).clone()
+    };
+    for serves in [Serves::Cache(without), Serves::Everything, pushed()] {
         let mut world = World::with_mirrors();
         world.up().await.unwrap();
-        let cache = &mut world.spec.registries[1];
-        cache.upstream_variables = None;
-        cache.mirror_of = of.map(|of| of.parse().unwrap());
-        if of != Some("upstream.test:5000") {
-            cache.upstream_ca = None;
-        }
-        if of == Some("*") {
+        // The CA of the two is another one each time.
+        let ca = cache(&mut world.spec, 1).ca.clone();
+        if serves == Serves::Everything {
             // There is one already.
-            world.spec.registries[2].mirror_of = None;
+            distribution(&mut world.spec.registries[2]).serves = pushed();
+        }
+        distribution(&mut world.spec.registries[1]).serves = serves;
+        if let Serves::Cache(cache) = &mut distribution(&mut world.spec.registries[1]).serves {
+            cache.ca = ca;
         }
         let (outcome, titles) = done(&world).await;
         assert_eq!(outcome.unwrap(), Outcome::Changed);
         // Whoever serves under the new settings does not find it.
-        let at = |title: &str| titles.iter().position(|done| done == title);
-        let gone = at(&format!("removal: {CREDENTIALS}"));
-        let serves = at("registry cache.test:5002 at 127.0.0.1:5002");
+        let at = |id: &str| titles.iter().position(|done| done == id);
+        let gone = at(&format!("retired.{CREDENTIALS}"));
+        let serves = at(SERVES);
         assert!(gone.is_some() && gone < serves, "{titles:#?}");
         assert_eq!(text(&world, CACHE, CONFIG), "");
         assert_eq!(world.up().await.unwrap(), Outcome::Unchanged);
@@ -370,11 +403,12 @@ async fn a_password_that_is_needed_no_more_does_not_stay() {
 
 #[test]
 fn variables_for_an_upstream_are_both_set_or_none_is() {
-    let registry = &spec_with_mirrors().registries[1];
+    let mut spec = spec_with_mirrors();
+    let cache = cache(&mut spec, 1);
     let home = tempfile::tempdir().unwrap();
     let found = |variable: &dyn Fn(&str) -> Option<String>| {
         let config = DockerConfig::of(home.path(), None);
-        Wallet { variable, config }.upstream(registry)
+        CredentialSources { variable, config }.upstream(cache)
     };
     assert_eq!(found(&|_| None).unwrap(), None);
     assert_eq!(found(&|_| Some(String::new())).unwrap(), None);
@@ -395,14 +429,14 @@ fn variables_for_an_upstream_are_both_set_or_none_is() {
     let error = found(&|_| Some("hunter2\nx".to_owned())).unwrap_err();
     let said = format!("{error:#} {error:?}");
     assert!(
-        said.contains("no credentials") && !said.contains("hunter2"),
+        said.contains("can't be used as credentials") && !said.contains("hunter2"),
         "{said}"
     );
-    // What is no such cache has none.
-    let plain = &spec_with_mirrors().registries[2];
-    let wallet = Wallet {
+    // A cache of which no variables are named has none.
+    cache.login = None;
+    let sources = CredentialSources {
         variable: &|_| Some("x".to_owned()),
         config: DockerConfig::of(home.path(), None),
     };
-    assert_eq!(wallet.upstream(plain).unwrap(), None);
+    assert_eq!(sources.upstream(cache).unwrap(), None);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use kindreg::pki::{
+use kindreg::internal::pki::{
     BACKDATED, Flaw, Identity, LIFETIME, Names, Part, RENEW_BEFORE, Role, inspect, issue, judge,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -34,7 +34,7 @@ fn judged(identity: &Identity, names: &Names, now: OffsetDateTime) -> Result<(),
     let Identity {
         ca_pem,
         leaf_pem,
-        key_pem,
+        key: key_pem,
     } = identity;
     judge(ca_pem, leaf_pem, Some(key_pem), names, now, RENEW_BEFORE)
 }
@@ -53,10 +53,7 @@ fn on_disk(identity: &Identity) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("ca.crt"), &identity.ca_pem)?;
     std::fs::write(folder.path().join("tls.crt"), &identity.leaf_pem)?;
-    std::fs::write(
-        folder.path().join("tls.key"),
-        identity.key_pem.expose_secret(),
-    )?;
+    std::fs::write(folder.path().join("tls.key"), identity.key.expose_secret())?;
     Ok(folder)
 }
 
@@ -278,7 +275,7 @@ fn two_identities_share_no_subject_and_no_key() -> Result<()> {
     );
     assert_ne!(a.subject, b.subject);
     assert_ne!(a.key_id, b.key_id);
-    assert_ne!(one.key_pem.expose_secret(), other.key_pem.expose_secret());
+    assert_ne!(one.key.expose_secret(), other.key.expose_secret());
     Ok(())
 }
 
@@ -288,7 +285,7 @@ fn the_key_is_not_shown_in_debug_output() -> Result<()> {
     let shown = format!("{identity:?} {identity:#?}");
     assert!(shown.contains("BEGIN CERTIFICATE"));
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
-    for line in identity.key_pem.expose_secret().lines() {
+    for line in identity.key.expose_secret().lines() {
         assert!(!shown.contains(line), "{shown}");
     }
     Ok(())
@@ -300,7 +297,7 @@ fn the_ca_key_leaves_no_trace_in_an_identity() -> Result<()> {
     let all = [
         &identity.ca_pem,
         &identity.leaf_pem,
-        identity.key_pem.expose_secret(),
+        identity.key.expose_secret(),
     ]
     .concat();
     assert_eq!(all.matches("-----BEGIN").count(), 3);
@@ -336,7 +333,7 @@ fn an_identity_is_good_from_its_first_second_until_it_is_to_be_renewed() -> Resu
     let Identity {
         ca_pem,
         leaf_pem,
-        key_pem,
+        key: key_pem,
     } = &identity;
     let to_the_end = judge(ca_pem, leaf_pem, Some(key_pem), &names, END, Duration::ZERO);
     assert_eq!(to_the_end, Ok(()));
@@ -370,7 +367,7 @@ fn judgement_sees_another_ca_and_another_key() -> Result<()> {
         Err(Flaw::DoesNotChain { cause })
     );
     let with_its_key = Identity {
-        key_pem: other.key_pem,
+        key: other.key,
         ..identity()?
     };
     assert_eq!(judged(&with_its_key, &names, NOW), Err(Flaw::KeyMismatch));
@@ -421,13 +418,15 @@ fn old_and_new_ca_together_are_good_for_either_leaf() -> Result<()> {
     let (old, new) = (identity()?, identity()?);
     let ca_pem = format!("{}{}", old.ca_pem, new.ca_pem);
     for Identity {
-        leaf_pem, key_pem, ..
+        leaf_pem,
+        key: key_pem,
+        ..
     } in [old, new]
     {
         let both = Identity {
             ca_pem: ca_pem.clone(),
             leaf_pem,
-            key_pem,
+            key: key_pem,
         };
         assert_eq!(judged(&both, &names()?, NOW), Ok(()));
     }
@@ -468,7 +467,7 @@ fn what_is_not_pem_is_said_to_be_unreadable() -> Result<()> {
             ..identity()?
         };
         let key = Identity {
-            key_pem: SecretString::from(garbage),
+            key: SecretString::from(garbage),
             ..identity()?
         };
         assert_eq!(part_of(&leaf), Some(Part::Leaf), "{garbage}");

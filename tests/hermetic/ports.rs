@@ -2,13 +2,13 @@
 
 use std::sync::Mutex;
 
-use kindreg::docker::Docker;
-use kindreg::engine::{self, OnFailure, Outcome};
-use kindreg::plan::{Verify, plan};
-use kindreg::ports::with_free_ports;
+use kindreg::internal::docker::Docker;
+use kindreg::internal::engine::{self, OnFailure, Outcome};
+use kindreg::internal::plan::{Verify, up as plan};
+use kindreg::internal::ports::with_free_ports;
 use kindreg::spec::mistake::{Given, Source};
 use kindreg::spec::request::{PortRequest, Request};
-use kindreg::spec::{Port, Spec};
+use kindreg::spec::{Port, Spec, Workers};
 
 use crate::world::{NODE_IMAGE, World};
 
@@ -17,7 +17,7 @@ fn request(world: &World, port: PortRequest) -> Request {
     let flag = || Source::Flag("test".to_owned());
     let mut request = Request {
         cluster: Given::new(world.spec.cluster.clone(), flag()),
-        workers: Given::new(world.spec.workers, flag()),
+        workers: Given::new(Workers::new(2).unwrap(), flag()),
         node_image: Given::new(NODE_IMAGE.parse().unwrap(), flag()),
         ..Request::default()
     };
@@ -33,7 +33,7 @@ async fn up(world: &World, request: &Request) -> (Vec<u16>, anyhow::Result<Spec>
         tried.lock().unwrap().push(spec.registries[0].port.number());
         let earlier = asked.map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
         let plan = plan(&spec, &earlier, Verify::EveryNode);
-        engine::up(&plan, &ctx, &lock, OnFailure::RollBack, &|_| {}).await?;
+        engine::up(&plan, &ctx, &lock, OnFailure::RollBack(None), &|_| {}).await?;
         Ok(spec)
     });
     let ended = ended.await;

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use kindreg::archive::files;
-use kindreg::oci::proof::{Architecture, GREETING, ProofImage, UnknownArchitecture, proof_image};
+use kindreg::internal::archive::files;
+use kindreg::internal::oci::proof::{
+    Architecture, GREETING, ProofImage, UnknownArchitecture, proof_image,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

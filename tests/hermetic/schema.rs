@@ -275,7 +275,12 @@ fn the_schema_knows_every_key_and_every_default() {
     );
     assert_eq!(
         registry["image"]["default"],
-        request.registries[0].image.value.as_str()
+        request.registries[0]
+            .distribution()
+            .unwrap()
+            .image
+            .value
+            .as_str()
     );
     assert_eq!(
         registry["port"]["default"].to_string(),

@@ -1,18 +1,17 @@
 //! What `status` tells: of what is there, and of what is asked for now.
 
-use kindreg::docker::Docker;
-use kindreg::report::{Condition, Report, report};
+use kindreg::internal::docker::Docker;
+use kindreg::ops;
+use kindreg::report::{Condition, Report};
 use kindreg::spec::Spec;
 use kindreg::spec::mistake::{Given, Source};
-use kindreg::spec::request::{PortRequest, Request};
-use kindreg::steps::asked;
+use kindreg::spec::request::{BackendRequest, PortRequest, Request};
 
-use crate::world::World;
+use crate::world::{World, open};
 
-async fn status(world: &World, wanted: &Spec) -> Report {
-    let asked = asked(&*world.docker, &world.spec.cluster).await.unwrap();
+async fn status(world: &World, wanted: Request) -> Report {
     let before = world.docker.journal();
-    let found = report(&world.ctx(), &asked.unwrap(), wanted).await.unwrap();
+    let found = ops::status(&world.client(), wanted).await.unwrap();
     assert_eq!(world.docker.journal(), before, "it changes nothing");
     found
 }
@@ -30,13 +29,18 @@ fn whys(report: &Report) -> Vec<String> {
 }
 
 /// A request as it comes from the command line, where `change` was given.
-fn typed(world: &World, change: impl Fn(&mut Request)) -> Spec {
+fn typed(world: &World, change: impl Fn(&mut Request)) -> Request {
     let mut request = Request {
         cluster: given(world.spec.cluster.clone()),
         ..Request::default()
     };
     change(&mut request);
-    let filled = request.filled_from(&world.spec);
+    request
+}
+
+/// What such a request comes to beside what is there.
+fn wanted(world: &World, request: &Request) -> Spec {
+    let filled = request.clone().filled_from(&world.spec);
     filled.resolve(&mut |_| unreachable!()).unwrap()
 }
 
@@ -48,16 +52,16 @@ fn given<T>(value: T) -> Given<T> {
 async fn where_nothing_is_typed_the_record_is_what_is_wanted() {
     let mut world = World::new();
     world.spec.registries[0].port = kindreg::spec::Port::new(6007).unwrap();
-    world.spec.registries[0].auth = kindreg::spec::Auth::Anonymous;
+    open(&mut world.spec.registries[0]);
     world.spec.registries[0].names = vec!["other.test".parse().unwrap()];
     world.up().await.unwrap();
-    let wanted = typed(&world, |_| {});
-    assert_eq!(wanted, world.spec);
+    let nothing = typed(&world, |_| {});
+    assert_eq!(wanted(&world, &nothing), world.spec);
     let auto = typed(&world, |request| {
         request.registries[0].port = given(PortRequest::Auto);
     });
-    assert_eq!(auto, world.spec, "it has one");
-    let found = status(&world, &wanted).await;
+    assert_eq!(wanted(&world, &auto), world.spec, "it has one");
+    let found = status(&world, nothing).await;
     assert_eq!((found.state, whys(&found)), (Condition::Ready, Vec::new()));
     let [registry] = found.registries.as_slice() else {
         panic!("one registry")
@@ -85,20 +89,23 @@ async fn another_port_and_image_that_are_wanted_are_named() {
     let wanted = typed(&world, |request| {
         request.registries[0].port = given("5002".parse().unwrap());
     });
-    let found = status(&world, &wanted).await;
+    let found = status(&world, wanted).await;
     let said = whys(&found).join("\n");
     for why in [
         "record kindreg-c: other settings are asked for: registry registry: port 5001 → 5002",
         "container kindreg-c-registry: it was made with other settings",
-        "trust in every node",
-        "password in every node",
+        "node trust",
+        "node credentials",
     ] {
         assert!(said.contains(why), "{why}:\n{said}");
     }
     let wanted = typed(&world, |request| {
-        request.registries[0].image = given("registry:2".parse().unwrap());
+        let BackendRequest::Distribution(asked) = &mut request.registries[0].backend else {
+            panic!("kindreg runs it")
+        };
+        asked.image = given("registry:2".parse().unwrap());
     });
-    let said = whys(&status(&world, &wanted).await).join("\n");
+    let said = whys(&status(&world, wanted).await).join("\n");
     assert!(said.contains("image registry:3 → registry:2"), "{said}");
     assert!(said.contains("image registry:2"), "{said}");
 }
@@ -110,11 +117,11 @@ async fn what_no_up_can_change_is_said_so() {
     let wanted = typed(&world, |request| {
         request.workers = given("4".parse().unwrap());
     });
-    let found = status(&world, &wanted).await;
+    let found = status(&world, wanted).await;
     assert_eq!(
         whys(&found),
         [
-            "cluster c: has 1 control plane(s) and 2 worker(s), not 1 and 4; make it anew: kindreg down --name c"
+            "cluster c: has 1 control plane(s) and 2 worker(s), not 1 and 4; recreate it: kindreg down --name c"
         ]
     );
 }
@@ -126,7 +133,7 @@ async fn each_node_says_what_it_lacks() {
     let certs = "/etc/containerd/certs.d/registry.test:5001/ca.crt";
     assert!(world.docker.files("c-worker").remove(certs));
     world.docker.end_process("c-worker2", 1);
-    let found = status(&world, &world.spec).await;
+    let found = status(&world, typed(&world, |_| {})).await;
     let differs = |name: &str| {
         let mut nodes = found.nodes.iter();
         nodes
@@ -137,14 +144,14 @@ async fn each_node_says_what_it_lacks() {
     };
     assert_eq!(differs("c-control-plane"), Vec::<String>::new());
     assert_eq!(differs("c-worker"), ["trust: registry.test:5001/ca.crt"]);
-    assert_eq!(differs("c-worker2"), ["it does not run"]);
+    assert_eq!(differs("c-worker2"), ["not running"]);
 
     world.docker.remove("c-worker2").await.unwrap();
     world.docker.remove("kindreg-c-registry").await.unwrap();
-    let found = status(&world, &world.spec).await;
+    let found = status(&world, typed(&world, |_| {})).await;
     assert_eq!(found.state, Condition::Missing);
     assert_eq!(found.nodes.len(), 3);
-    assert_eq!(found.nodes[2].differs[0], "it is gone");
+    assert_eq!(found.nodes[2].differs[0], "missing");
     assert_eq!(found.nodes[0].trust, None, "with nothing to compare with");
     assert_eq!(found.registries[0].days_left, None);
 }

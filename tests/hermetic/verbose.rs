@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kindreg::credentials::{RegistryCredentials, USER_A};
-use kindreg::docker::{ExecOutput, traced};
-use kindreg::kind::traced as traced_kind;
-use kindreg::kube::traced as traced_kube;
-use kindreg::step::Ctx;
-use kindreg::trace::{Detail, Trace};
+use kindreg::internal::credentials::{RegistryCredentials, USER_A};
+use kindreg::internal::docker::{ExecOutput, traced};
+use kindreg::internal::kind::traced as traced_kind;
+use kindreg::internal::kube::traced as traced_kube;
+use kindreg::internal::step::Ctx;
+use kindreg::internal::trace::{Detail, Trace};
 
 use crate::cli::kindreg;
 use crate::world::World;
@@ -52,7 +52,7 @@ async fn told(detail: Detail, password: &str) -> (Vec<String>, Vec<String>) {
 async fn each_check_and_each_call_is_a_line_with_outcome_and_time() {
     let (first, second) = told(Detail::Calls, "secret").await;
     for begin in [
-        "check: network kindreg-c (",
+        "check: cluster.network (",
         "engine: create container kindreg-c-registry (",
         "engine: exec in c-control-plane: sh (",
         "kind: create cluster c on network kindreg-c, begun (",

@@ -2,15 +2,16 @@
 
 use std::sync::Mutex;
 
-use kindreg::docker::{
+use kindreg::events::{Event, StepEvent};
+use kindreg::internal::docker::{
     Afterwards, Capabilities, ContainerSpec, Docker, Input, NetworkMode, NetworkSpec, Restart,
     Volume,
 };
-use kindreg::doctor;
-use kindreg::engine::{Event, Outcome};
-use kindreg::problem::Exit;
+use kindreg::internal::engine::Outcome;
+use kindreg::internal::hints;
+use kindreg::internal::problem::Exit;
 
-use crate::world::{NODE_IMAGE, World};
+use crate::world::{NODE_IMAGE, World, distribution};
 
 fn container(name: &str) -> ContainerSpec {
     ContainerSpec {
@@ -98,16 +99,20 @@ async fn a_failure_of_kind_rolls_everything_back_and_shows_kinds_words() {
     assert_eq!(world.left().await, Vec::<String>::new());
     assert_eq!(world.docker.host().all("/"), host);
     let events = events.into_inner().unwrap();
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, Event::Failed { .. }))
-    );
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, Event::Undone { .. }))
-    );
+    assert!(events.iter().any(|event| matches!(
+        event,
+        Event::Step {
+            what: StepEvent::Failed { .. },
+            ..
+        }
+    )));
+    assert!(events.iter().any(|event| matches!(
+        event,
+        Event::Step {
+            what: StepEvent::Undone { .. },
+            ..
+        }
+    )));
 }
 
 #[tokio::test]
@@ -125,7 +130,7 @@ async fn a_node_that_does_not_trust_fails_the_proof_in_its_own_words() {
         !text.contains("c-worker:"),
         "only the node that failed is named: {text}"
     );
-    assert_eq!(doctor::exit(&error), Exit::NotReady);
+    assert_eq!(hints::exit(&error), Exit::NotReady);
     assert_eq!(world.left().await, Vec::<String>::new());
 }
 
@@ -136,8 +141,8 @@ async fn what_is_not_ours_is_refused_and_left_alone() {
         world.docker.create(&container(name)).await.unwrap();
         let before = world.docker.journal();
         let error = world.up().await.unwrap_err();
-        assert_eq!(doctor::exit(&error), Exit::Foreign, "{name}: {error:#}");
-        let hint = doctor::hint(&error).unwrap();
+        assert_eq!(hints::exit(&error), Exit::Foreign, "{name}: {error:#}");
+        let hint = hints::hint(&error).unwrap();
         assert!(hint.contains("docker rm"), "{name}: {hint}");
         let after = world.docker.journal();
         assert!(
@@ -157,11 +162,8 @@ async fn what_is_not_ours_is_refused_and_left_alone() {
         ipv6_subnet: None,
     };
     world.docker.create_network(&network).await.unwrap();
-    assert_eq!(doctor::exit(&world.up().await.unwrap_err()), Exit::Foreign);
-    assert_eq!(
-        doctor::exit(&world.down().await.unwrap_err()),
-        Exit::Foreign
-    );
+    assert_eq!(hints::exit(&world.up().await.unwrap_err()), Exit::Foreign);
+    assert_eq!(hints::exit(&world.down().await.unwrap_err()), Exit::Foreign);
     assert!(world.docker.network("kindreg-c").await.unwrap().is_some());
 
     let world = World::new();
@@ -170,11 +172,8 @@ async fn what_is_not_ours_is_refused_and_left_alone() {
         labels: [].into(),
     };
     world.docker.create_volume(&volume).await.unwrap();
-    assert_eq!(doctor::exit(&world.up().await.unwrap_err()), Exit::Foreign);
-    assert_eq!(
-        doctor::exit(&world.down().await.unwrap_err()),
-        Exit::Foreign
-    );
+    assert_eq!(hints::exit(&world.up().await.unwrap_err()), Exit::Foreign);
+    assert_eq!(hints::exit(&world.down().await.unwrap_err()), Exit::Foreign);
     assert!(world.docker.volume(&volume.name).await.unwrap().is_some());
 }
 
@@ -188,11 +187,8 @@ async fn a_kind_cluster_that_kindreg_did_not_make_is_left_alone() {
     ]
     .into();
     world.docker.create(&node).await.unwrap();
-    assert_eq!(doctor::exit(&world.up().await.unwrap_err()), Exit::Foreign);
-    assert_eq!(
-        doctor::exit(&world.down().await.unwrap_err()),
-        Exit::Foreign
-    );
+    assert_eq!(hints::exit(&world.up().await.unwrap_err()), Exit::Foreign);
+    assert_eq!(hints::exit(&world.down().await.unwrap_err()), Exit::Foreign);
     assert!(
         world
             .docker
@@ -215,7 +211,7 @@ async fn a_taken_port_is_named_and_everything_is_rolled_back() {
 #[tokio::test]
 async fn an_image_that_is_not_to_be_had_stops_the_run_before_anything_is_made() {
     let mut world = World::new();
-    world.spec.registries[0].image = "nowhere.test/registry:9".parse().unwrap();
+    distribution(&mut world.spec.registries[0]).image = "nowhere.test/registry:9".parse().unwrap();
     world.docker.refuse_image("nowhere.test/registry:9");
     let error = world.up().await.unwrap_err();
     assert!(
@@ -255,7 +251,7 @@ async fn drift_is_repaired_and_nothing_else_is_touched() {
         "data outlive the container"
     );
 
-    world.kube.set(kindreg::layout::HOSTING, None);
+    world.kube.set(kindreg::internal::layout::HOSTING, None);
     assert_eq!(world.up().await.unwrap(), Outcome::Changed);
 
     let certs = "/etc/docker/certs.d/registry.test:5001/kindreg-c.crt";
@@ -316,7 +312,7 @@ async fn a_registry_that_was_asked_for_and_never_came_is_no_obstacle_to_going_ba
 
     let docker = std::sync::Arc::clone(&world.docker);
     let unchangeable = async |wanted: &kindreg::spec::Spec| {
-        let asked = kindreg::steps::asked(&*docker, &wanted.cluster).await;
+        let asked = kindreg::internal::observe::recorded(&*docker, &wanted.cluster).await;
         let asked = asked.unwrap().unwrap();
         assert_eq!(asked.current.registries.len(), 2);
         asked.unchangeable(&*docker, wanted).await.unwrap()
@@ -355,7 +351,7 @@ async fn a_change_of_settings_that_is_cut_off_is_finished_or_removed_later() {
             let call = world.docker.calls() + number;
             world
                 .docker
-                .fail_call(call, kindreg::docker::fake::Fault::Error);
+                .fail_call(call, kindreg::internal::docker::fake::Fault::Error);
             let _ = world.up().await;
             if second == "up" {
                 world.up().await.unwrap();
@@ -366,7 +362,7 @@ async fn a_change_of_settings_that_is_cut_off_is_finished_or_removed_later() {
                 );
             }
             // `down` takes what the record says, not what was asked last.
-            let asked = kindreg::steps::asked(&*world.docker, &world.spec.cluster)
+            let asked = kindreg::internal::observe::recorded(&*world.docker, &world.spec.cluster)
                 .await
                 .unwrap();
             world.spec = asked.unwrap().current;

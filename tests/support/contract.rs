@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use kindreg::docker::{
+use kindreg::internal::docker::{
     Afterwards, Capabilities, ContainerSpec, ContainerState, Docker, DockerError, Input, Mount,
     MountSource, NetworkMode, NetworkSpec, PublishedPort, Restart, Volume,
 };

@@ -88,12 +88,6 @@ fn both_programs_must_be_on_path() {
 }
 
 #[tokio::test]
-async fn the_version_is_read() {
-    let (_folder, kind) = kind("echo kind v0.33.0 go1.26.8 linux/amd64");
-    assert_eq!(kind.version().await.unwrap(), "0.33.0");
-}
-
-#[tokio::test]
 async fn kind_gets_arguments_network_and_config_and_leaves_no_file() {
     let (folder, kind) = kind("echo \"$@ on $KIND_EXPERIMENTAL_DOCKER_NETWORK\" >seen; cat >>seen");
     std::fs::write(

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use super::{Load, RelativePath, Section};
 use crate::spec::mistake::{Given, Mistake, Source};
 use crate::spec::reader::Reader;
-use crate::spec::request::{PortRequest, RegistryRequest};
-use crate::spec::{Authorities, Backend, External, Invalid, Port, Variables};
+use crate::spec::request::PortRequest;
+use crate::spec::{Auth, Authorities, External, ExternalLogin, Invalid, Port, Variables};
 
 /// Keys that mean nothing where somebody else runs the registry.
 const OF_OURS: &[&str] = &[
@@ -48,22 +48,24 @@ impl FromStr for Kind {
     }
 }
 
-/// Reads who runs the registry, and what that takes.
+/// Reads the settings of a registry that somebody else runs; `None` where kindreg is to run it.
 pub(super) fn backend(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
-    request: &mut RegistryRequest,
+    port: &mut Given<PortRequest>,
+    auth: Auth,
     load: Load<'_>,
-) {
+) -> Option<External> {
     let Some(asked) = reader.text::<Kind>(section, "backend") else {
-        // Where it says something that is none, which keys go with it can't be said.
+        // Which keys go with a back end that can't be read, nobody knows.
         if !section.has("backend") {
             reader.refuse(section, OF_EXTERNALS, GOES_WITH);
         }
-        return;
+        return None;
     };
     if asked.value == Kind::Distribution {
-        return reader.refuse(section, OF_EXTERNALS, GOES_WITH);
+        reader.refuse(section, OF_EXTERNALS, GOES_WITH);
+        return None;
     }
     let advice = "whoever runs an external registry sees to that";
     reader.refuse(section, OF_OURS, advice);
@@ -73,18 +75,23 @@ pub(super) fn backend(
         reader.mistake(Mistake::new(&asked.from, what).advise(advice));
     }
     if !section.has("port") {
-        request.port = Given::new(PortRequest::Fixed(Port::HTTPS), Source::Default);
-    } else if request.port.value == PortRequest::Auto && request.port.is_given() {
+        *port = Given::new(PortRequest::Fixed(Port::HTTPS), Source::Default);
+    } else if port.value == PortRequest::Auto && port.is_given() {
         let what = "the port of an external registry can't be found";
         let advice = "give the one that it has; without any it is 443";
-        reader.mistake(Mistake::new(&request.port.from, what).advise(advice));
+        reader.mistake(Mistake::new(&port.from, what).advise(advice));
     }
-    request.backend = Backend::External(External {
+    let variables = variables(reader, section, ["username_env", "password_env"]);
+    Some(External {
         address: reader.text(section, "address").map(|given| given.value),
         ca: authorities(reader, section, "ca", load).map(|given| given.value),
-        variables: variables(reader, section, ["username_env", "password_env"]),
+        login: match (auth, variables) {
+            (Auth::Anonymous, _) => ExternalLogin::Anonymous,
+            (Auth::Password, None) => ExternalLogin::Docker,
+            (Auth::Password, Some(variables)) => ExternalLogin::Variables(variables),
+        },
         proof: reader.text(section, "proof").map(|given| given.value),
-    });
+    })
 }
 
 /// The variables that two keys name: that of the user, and that of the password.

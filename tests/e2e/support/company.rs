@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use kindreg::credentials::RegistryCredentials;
-use kindreg::oci::proof::proof_image;
-use kindreg::pki::{Names, issue};
+use kindreg::internal::credentials::RegistryCredentials;
+use kindreg::internal::oci::proof::proof_image;
+use kindreg::internal::pki::{Names, issue};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -53,7 +53,7 @@ impl Company {
         fs::create_dir(&files).unwrap();
         for (name, content) in [
             ("tls.crt", &*identity.leaf_pem),
-            ("tls.key", identity.key_pem.expose_secret()),
+            ("tls.key", identity.key.expose_secret()),
             ("htpasswd", &htpasswd),
         ] {
             fs::write(files.join(name), content).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use kindreg::pki::{Identity, Names, issue};
+use kindreg::internal::pki::{Identity, Names, issue};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, SigningKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -64,7 +64,7 @@ impl TokenServer {
         let names = Names::new([host, "localhost"], ips);
         let identity = issue("e2e", &names, time::OffsetDateTime::now_utc()).unwrap();
         let chain = CertificateDer::from_pem_slice(identity.leaf_pem.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(identity.key_pem.expose_secret().as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -305,7 +305,7 @@ impl BearerRegistry {
         docker(&create);
         let folder = super::scene::scratch();
         let tokens = pem(&server.office.certificate);
-        let key = identity.key_pem.expose_secret();
+        let key = identity.key.expose_secret();
         for (name, text) in [
             ("tls.crt", identity.leaf_pem.as_str()),
             ("tls.key", key),

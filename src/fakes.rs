@@ -1,0 +1,238 @@
+//! A machine in memory: an engine, kind and Kubernetes on which operations run as on real ones, within milliseconds.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! use kindreg::fakes::Machine;
+//! use kindreg::ops;
+//!
+//! let machine = Machine::new()?;
+//! assert!(ops::list(&machine.client()).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::docker::ExecOutput;
+use crate::docker::fake::{FakeDocker, FakeFiles};
+use crate::kind::fake::FakeKind;
+use crate::kube::Kube;
+use crate::kube::fake::FakeKube;
+use crate::ops::Client;
+use crate::registry::REMOVE_PROOF;
+use crate::spec::ImageRef;
+use crate::steps::host::{INSTALL, REMOVE};
+use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
+use crate::steps::registry::{ASK, RENAME};
+
+/// containerd's own configuration in a node.
+const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+/// kubelet's file of credentials in a node.
+const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.json";
+
+/// A machine with a Docker engine, the default images, and nothing of ours.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) docker: Arc<FakeDocker>,
+    pub(crate) kind: Arc<FakeKind>,
+    kubes: Arc<Mutex<BTreeMap<String, Arc<FakeKube>>>>,
+    home: tempfile::TempDir,
+}
+
+impl Machine {
+    /// Makes a machine, with a home folder that is removed with it.
+    ///
+    /// # Errors
+    /// There is no room for a temporary folder.
+    pub fn new() -> std::io::Result<Self> {
+        let docker = Arc::new(FakeDocker::new());
+        docker.add_image(ImageRef::node().as_str());
+        docker.add_image(ImageRef::registry().as_str());
+        emulate(&docker);
+        Ok(Self {
+            kind: Arc::new(FakeKind::new(Arc::clone(&docker))),
+            docker,
+            kubes: Arc::default(),
+            home: tempfile::tempdir()?,
+        })
+    }
+
+    /// Returns a client of it, as a new process would have one.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let (docker, kubes) = (Arc::clone(&self.docker), Arc::clone(&self.kubes));
+        let kube = Arc::new(move |control_plane: String| -> Arc<dyn Kube> {
+            let mut kubes = kubes.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(FakeKube::new(Arc::clone(&docker), &control_plane));
+            kubes
+                .entry(control_plane.clone())
+                .or_insert_with(new)
+                .clone()
+        });
+        Client::over(
+            self.docker.clone(),
+            self.kind.clone(),
+            kube,
+            self.home.path(),
+        )
+    }
+}
+
+/// Returns a client over these fakes.
+#[doc(hidden)]
+#[must_use]
+pub fn client(
+    docker: Arc<FakeDocker>,
+    kind: Arc<FakeKind>,
+    kube: Arc<FakeKube>,
+    home: &Path,
+) -> Client {
+    let kube = Arc::new(move |_| -> Arc<dyn Kube> { kube.clone() });
+    Client::over(docker, kind, kube, home)
+}
+
+/// What a program says that did what it was told.
+fn success() -> ExecOutput {
+    ExecOutput {
+        code: 0,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+/// What a program says that was called in a way that it can't be.
+fn misused(how: &str) -> ExecOutput {
+    ExecOutput {
+        code: 2,
+        stdout: Vec::new(),
+        stderr: how.as_bytes().to_vec(),
+    }
+}
+
+/// Lets the engine's containers run every script that steps send.
+#[doc(hidden)]
+pub fn emulate(docker: &FakeDocker) {
+    docker.on_script(INSTALL, install);
+    docker.on_script(REMOVE, remove);
+    docker.on_script(ASK, |files, arguments, _| {
+        let [_url, _limit] = arguments else {
+            return misused("ask takes a URL and a limit");
+        };
+        match files.read("/kindreg/file") {
+            Some(_) => success(),
+            None => misused("the CA was not uploaded"),
+        }
+    });
+    docker.on_script(RENAME, rename);
+    docker.on_script(REMOVE_PROOF, |files, arguments, _| {
+        let [folder] = arguments else {
+            return misused("removal of the proof takes a folder");
+        };
+        let store = format!("{folder}/docker/registry/v2");
+        let _ = files.remove(&format!("{store}/repositories/kindreg"));
+        let _ = files.remove(&format!("{store}/blobs"));
+        success()
+    });
+    docker.on_script("kindreg-delete-manifest", |_, _, _| success());
+    for (name, file, effect) in [
+        (HAND_OVER, KUBELET_CONFIG, "restart kubelet"),
+        (RECONFIGURE, CONTAINERD_CONFIG, "restart containerd"),
+    ] {
+        docker.on_script(name, move |files, arguments, input| {
+            if arguments != [input.len().to_string()] || files.write(file, 0o600, input).is_err() {
+                return misused("the file is not whole");
+            }
+            files.effect(effect);
+            success()
+        });
+    }
+    docker.on_script(REVOKE, |files, arguments, input| {
+        if arguments != [input.len().to_string()] {
+            return misused("the file is not whole");
+        }
+        if input.is_empty() {
+            let _ = files.remove(KUBELET_CONFIG);
+        } else if files.write(KUBELET_CONFIG, 0o600, input).is_err() {
+            return misused("the file can't be written");
+        }
+        let _ = files.remove("/var/lib/kindreg/kubelet-config.json");
+        success()
+    });
+    for name in [KEEP_HOSTS, FORGET_HOSTS] {
+        docker.on_script(name, move |files, _, _| hosts(files, name));
+    }
+    docker.on_exec("rm", |files, arguments, _| {
+        for path in arguments.iter().filter(|path| path.starts_with('/')) {
+            let _ = files.remove(path);
+        }
+        success()
+    });
+}
+
+fn install(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let ([folder, name], Some(content)) = (arguments, files.read("/kindreg/file")) else {
+        return misused("install takes a folder, a name and a file");
+    };
+    match files.write(&format!("{folder}/{name}"), 0o644, content) {
+        Ok(()) => success(),
+        Err(error) => misused(&error.to_string()),
+    }
+}
+
+fn remove(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let Some((file, folders)) = arguments.split_first() else {
+        return misused("remove takes a file");
+    };
+    let _ = files.remove(file);
+    for folder in folders {
+        if files.list(folder).is_empty() {
+            let _ = files.remove(folder);
+        }
+    }
+    success()
+}
+
+fn rename(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let [folder, name] = arguments else {
+        return misused("rename takes a folder and a name");
+    };
+    let new = format!("{folder}/{name}.new");
+    let Some(content) = files.read(&new) else {
+        return misused("the new file was not uploaded");
+    };
+    if files
+        .write(&format!("{folder}/{name}"), 0o600, content)
+        .is_err()
+    {
+        return misused("the file can't be written");
+    }
+    let _ = files.remove(&new);
+    success()
+}
+
+/// Lines of `/etc/hosts` are kept and forgotten.
+fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
+    let text = |path: &str| {
+        let content = files.read(path).unwrap_or_default();
+        String::from_utf8_lossy(&content).into_owned()
+    };
+    let (before, ours) = (text("/etc/hosts"), text("/var/lib/kindreg/hosts"));
+    let lines = before.split_inclusive('\n');
+    let others: String = lines.filter(|line| !line.contains(" # kindreg:")).collect();
+    if files.write("/etc/hosts", 0o644, others + &ours).is_err() {
+        return misused("/etc/hosts can't be written");
+    }
+    if name == FORGET_HOSTS {
+        for path in [
+            "/var/lib/kindreg/hosts",
+            "/var/lib/kindreg/hosts.sh",
+            "/etc/systemd/system/containerd.service.d/kindreg-hosts.conf",
+        ] {
+            let _ = files.remove(path);
+        }
+    }
+    success()
+}

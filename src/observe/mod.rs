@@ -1,0 +1,43 @@
+//! Reads of what is there: engine, nodes, registries' volumes. Nothing in this folder may write, wait or print.
+//!
+//! A read that only one step makes stays with that step.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use crate::archive;
+
+mod left;
+mod nodes;
+mod ownership;
+mod passwords;
+mod proof;
+mod record;
+mod secrets;
+mod trust;
+
+pub use left::{Object, left, recovered};
+pub use nodes::{containerd_files, node_names, nodes, running_nodes};
+pub use ownership::{foreign, our_container};
+pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
+pub(crate) use passwords::{Wanted, wanted};
+pub use proof::{REFUSED, note_path, proven_nodes, refused, subject};
+pub use record::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
+pub use secrets::{ca, identity, secret_files, stored_users};
+pub use trust::{certs, expected_files, expected_files_of};
+
+/// Returns the regular files of an archive of one folder, by their path below it.
+///
+/// # Errors
+/// The archive can't be read, or is larger than what kindreg ever reads.
+pub fn below(tar: &[u8], folder: &str) -> Result<BTreeMap<String, Bytes>> {
+    let prefix = format!("{folder}/");
+    let files = archive::files(tar)?.into_iter();
+    let below = files.filter_map(|(path, file)| {
+        let path = path.strip_prefix(&prefix)?;
+        Some((path.to_owned(), file.content))
+    });
+    Ok(below.collect())
+}

@@ -1,0 +1,85 @@
+//! The secret volume of a registry: certificate, key and users.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use super::below;
+use crate::credentials::Stored;
+use crate::docker::Docker;
+use crate::layout::{self, Layout};
+use crate::pki::Identity;
+use crate::spec::{ClusterName, Registry, Trust};
+
+/// Returns the files of a registry's secret volume that are not empty; `None` while it has no container.
+pub async fn secret_files(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let container = Layout::of(cluster).registry(&registry.name);
+    let Some(tar) = docker.download(&container, layout::SECRET).await? else {
+        return Ok(None);
+    };
+    let mut files = below(&tar, "secret")?;
+    files.retain(|_, content| !content.is_empty());
+    Ok(Some(files))
+}
+
+/// Returns the certificate that a registry serves with its CA and key; `None` while one of them is missing.
+pub async fn identity(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<Identity>> {
+    let files = secret_files(docker, cluster, registry)
+        .await?
+        .unwrap_or_default();
+    let text = |name: &str| String::from_utf8(files.get(name)?.to_vec()).ok();
+    let (Some(ca_pem), Some(leaf_pem), Some(key_pem)) = (
+        text(layout::SECRET_CA),
+        text(layout::SECRET_LEAF),
+        text(layout::SECRET_KEY),
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(Identity {
+        ca_pem,
+        leaf_pem,
+        key: key_pem.into(),
+    }))
+}
+
+/// Returns the CA that clients of a registry have to trust, as PEM; `None` while it has none, or where that is a public
+/// one.
+pub async fn ca(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<String>> {
+    match registry.trust() {
+        Trust::Public => Ok(None),
+        Trust::Given(ca) => Ok(Some(ca.pem().to_owned())),
+        Trust::Stored => {
+            let identity = identity(docker, cluster, registry).await?;
+            Ok(identity.map(|identity| identity.ca_pem))
+        }
+    }
+}
+
+/// Returns the users of a registry, as its secret volume has them; `None` while there are none.
+///
+/// # Errors
+/// The file can't be read as one of ours, or the engine does not answer.
+pub async fn stored_users(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<Stored>> {
+    let files = secret_files(docker, cluster, registry)
+        .await?
+        .unwrap_or_default();
+    let file = files.get(layout::SECRET_CREDENTIALS);
+    Ok(file.map(|text| Stored::from_json(text)).transpose()?)
+}

@@ -1,0 +1,47 @@
+//! containerd's folders of registries: what nodes are to have, and what they have.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use super::{ca, containerd_files};
+use crate::docker::Docker;
+use crate::render;
+use crate::spec::{Registry, Spec, Trust};
+
+/// Returns every file that nodes are to have, by its path below certs.d; `None` while a registry has no certificate.
+pub async fn expected_files(
+    docker: &dyn Docker,
+    spec: &Spec,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let mut all = BTreeMap::new();
+    for registry in &spec.registries {
+        let Some(files) = expected_files_of(docker, spec, registry).await? else {
+            return Ok(None);
+        };
+        all.extend(files);
+    }
+    Ok(Some(all))
+}
+
+/// Returns the files of one registry.
+pub async fn expected_files_of(
+    docker: &dyn Docker,
+    spec: &Spec,
+    registry: &Registry,
+) -> Result<Option<BTreeMap<String, Bytes>>> {
+    let ca_pem = ca(docker, &spec.cluster, registry).await?;
+    if ca_pem.is_none() && registry.trust() != Trust::Public {
+        return Ok(None);
+    }
+    Ok(Some(render::node_files(registry, ca_pem.as_deref())?))
+}
+
+/// Returns the files of a node's certs.d, by their path below it.
+pub async fn certs(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
+    let all = containerd_files(docker, node).await?.into_iter();
+    let certs = all
+        .filter_map(|(path, content)| Some((path.strip_prefix("certs.d/")?.to_owned(), content)));
+    Ok(certs.collect())
+}

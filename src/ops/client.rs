@@ -1,0 +1,225 @@
+//! What operations work with: engine, kind, Kubernetes API, and the user's files and variables.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio_util::sync::CancellationToken;
+
+use crate::docker::bollard::Bollard;
+use crate::docker::{self, Docker, address};
+use crate::engine::Event;
+use crate::kind::{self, Kind, cli::KindCli};
+use crate::kube::{self, Kube, node::NodeKube};
+use crate::kubeconfig::Kubeconfig;
+use crate::layout::Layout;
+use crate::login::{CredentialSources, DockerConfig};
+use crate::spec::ClusterName;
+use crate::step::{Ctx, Notes};
+use crate::trace::Trace;
+
+/// Takes events, from several tasks at once.
+pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+/// Returns the value of an environment variable; an empty one counts as unset.
+pub(crate) type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Makes the Kubernetes API of a cluster, by the container of its control plane.
+pub(crate) type KubeOf = Arc<dyn Fn(String) -> Arc<dyn Kube> + Send + Sync>;
+
+/// How a [`Client`] reaches the world. [`Connection::from_environment`] is what the program uses.
+#[derive(Clone)]
+pub struct Connection {
+    /// Address of the Docker engine; `None` for the one that docker itself would use.
+    pub docker_host: Option<String>,
+    /// Longest time that one wait may take.
+    pub timeout: Duration,
+    /// The user's home folder.
+    pub home: PathBuf,
+    variable: Variable,
+    trace: Trace,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("docker_host", &self.docker_host)
+            .field("timeout", &self.timeout)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// The engine, the kind program and the files that docker, kind and kubectl would use in this process.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self {
+            docker_host: None,
+            timeout: Duration::from_secs(300),
+            home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
+            variable: Arc::new(|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
+            trace: Trace::default(),
+        }
+    }
+
+    /// The same, with a listener to what is done (`-v`).
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub(crate) fn traced(self, trace: Trace) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// Where the lock file of a running kind lies: the user's own folder that ends with the session, else under home.
+    fn state_folder(&self) -> PathBuf {
+        match (self.variable)("XDG_RUNTIME_DIR") {
+            Some(folder) => PathBuf::from(folder).join("kindreg"),
+            None => self.home.join(".cache/kindreg"),
+        }
+    }
+}
+
+/// What operations work with. Cloning is cheap.
+#[derive(Clone)]
+pub struct Client {
+    docker: Arc<dyn Docker>,
+    kind: Arc<dyn Kind>,
+    kube: KubeOf,
+    kubeconfig: Kubeconfig,
+    docker_config: DockerConfig,
+    variable: Variable,
+    timeout: Duration,
+    trace: Trace,
+    listener: Listener,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("docker", &self.docker)
+            .field("kind", &self.kind)
+            .field("kubeconfig", &self.kubeconfig)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects to the engine, and finds the programs that kind takes. Changes nothing.
+    ///
+    /// # Errors
+    /// No engine answers, or kind is not installed.
+    pub async fn connect(connection: &Connection) -> Result<Self> {
+        let Connection {
+            docker_host,
+            timeout,
+            home,
+            variable,
+            trace,
+        } = connection;
+        let docker_config = address::docker_config(&**variable);
+        let address = address::resolve(docker_host.as_deref(), &**variable, &docker_config)?;
+        trace.tell(|| format!("engine: {}, by {}", address.host, address.origin));
+        let docker: Arc<dyn Docker> = Arc::new(Bollard::connect(&address).await?);
+        let path = std::env::var_os("PATH");
+        let state = connection.state_folder();
+        let kind = KindCli::find(address.environment(), path.as_deref(), state)?;
+        let kubeconfig = Kubeconfig::locate(variable("KUBECONFIG").as_deref(), home);
+        let docker = docker::traced::Traced::over(docker, trace);
+        let (engine, tracing) = (Arc::clone(&docker), trace.clone());
+        let kube: KubeOf = Arc::new(move |control_plane| {
+            let kube = NodeKube::new(Arc::clone(&engine), control_plane);
+            kube::traced::Traced::over(Arc::new(kube), &tracing)
+        });
+        Ok(Self {
+            docker,
+            kind: kind::traced::Traced::over(Arc::new(kind), trace),
+            kube,
+            kubeconfig,
+            docker_config: DockerConfig::of(&docker_config, path),
+            variable: Arc::clone(variable),
+            timeout: *timeout,
+            trace: trace.clone(),
+            listener: Arc::new(|_| {}),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// A client over other ports than the real ones, with an empty home and environment.
+    #[cfg(any(test, feature = "fakes"))]
+    pub(crate) fn over(
+        docker: Arc<dyn Docker>,
+        kind: Arc<dyn Kind>,
+        kube: KubeOf,
+        home: &std::path::Path,
+    ) -> Self {
+        Self {
+            docker,
+            kind,
+            kube,
+            kubeconfig: Kubeconfig::locate(None, home),
+            docker_config: DockerConfig::of(&home.join(".docker"), None),
+            variable: Arc::new(|_| None),
+            timeout: Duration::from_secs(2),
+            trace: Trace::default(),
+            listener: Arc::new(|_| {}),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// The same, with a listener to everything that happens.
+    #[must_use]
+    pub fn with_listener(self, listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        let listener = Arc::new(listener);
+        Self { listener, ..self }
+    }
+
+    /// The same, stopped by a token. Operations clean up after themselves, and never cancel it.
+    #[must_use]
+    pub fn with_stop(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// The same, with another time limit for each wait.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    pub(crate) fn docker(&self) -> &dyn Docker {
+        &*self.docker
+    }
+
+    pub(crate) fn docker_config(&self) -> &DockerConfig {
+        &self.docker_config
+    }
+
+    /// Where the user keeps credentials.
+    pub(crate) fn sources(&self) -> CredentialSources<'_> {
+        CredentialSources {
+            variable: &*self.variable,
+            config: self.docker_config.clone(),
+        }
+    }
+
+    /// Tells the listener.
+    pub(crate) fn tell(&self, event: Event) {
+        (self.listener)(event);
+    }
+
+    /// What the steps of one cluster work with.
+    pub(crate) fn ctx(&self, cluster: &ClusterName) -> Ctx {
+        let listener = Arc::clone(&self.listener);
+        let mut ctx = Ctx::new(
+            Arc::clone(&self.docker),
+            Arc::clone(&self.kind),
+            (self.kube)(Layout::of(cluster).control_plane()),
+            self.kubeconfig.clone(),
+            Notes::to(move |text| listener(Event::Note(text))),
+        );
+        ctx.trace = self.trace.clone();
+        ctx.patience = self.timeout;
+        ctx.stop = self.stop.clone();
+        ctx
+    }
+}

@@ -1,0 +1,80 @@
+//! Use cases, callable from a library: options in, report out, events on the way.
+//!
+//! Nothing here parses a command line, prints, installs a signal handler or ends the process. Questions go to the
+//! [`User`] that an operation is handed.
+
+use anyhow::{Error, Result};
+
+use crate::observe::{RecordedSpec, recorded};
+use crate::problem::Problem;
+use crate::spec::ClusterName;
+
+mod client;
+mod consent;
+mod credentials;
+mod down;
+mod env;
+mod list;
+mod login;
+pub(crate) mod ports;
+mod render;
+mod rotate;
+mod secret;
+mod settings;
+mod status;
+mod up;
+mod user;
+mod verify;
+
+pub use client::{Client, Connection};
+pub use consent::{Consent, Question};
+pub use credentials::OwnPassword;
+pub use down::{clusters, down, removals};
+pub use env::{EnvOptions, Written, env};
+pub use list::list;
+pub use login::{login, logout};
+pub use render::render;
+pub use rotate::rotate;
+pub use secret::{Namespaces, SecretOptions, manifests, secret};
+pub use settings::{FILE, Need, Sources, settings};
+pub use status::status;
+pub use up::{AfterFailure, UpOptions, preview, up};
+pub use user::{Nobody, User};
+pub use verify::verify;
+
+pub use crate::kube::name::{Namespace, ObjectName};
+pub use crate::plan::{Negative, Verify};
+pub use crate::variables::{Format, Prefix, Secrets};
+
+/// What an operation came to: its report, and what failed beside it.
+#[derive(Debug)]
+pub struct Finished<T> {
+    /// The report, which is true also where something failed.
+    pub report: T,
+    /// What failed all the same.
+    pub failure: Option<Error>,
+}
+
+impl<T> Finished<T> {
+    const fn without_failure(report: T) -> Self {
+        Self {
+            report,
+            failure: None,
+        }
+    }
+}
+
+/// Returns what is recorded of a cluster.
+///
+/// # Errors
+/// There is no such cluster, or its record can't be read.
+async fn existing(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec> {
+    let found = recorded(client.docker(), cluster).await?;
+    found.ok_or_else(|| {
+        Problem::not_ready(
+            format!("no kindreg cluster named {cluster}"),
+            format!("run: kindreg up --name {cluster}, or see the others: kindreg list"),
+        )
+        .into()
+    })
+}

@@ -1,0 +1,51 @@
+//! `login --rotate`: a new password in the place of the old one, without one failed pull.
+
+use anyhow::Result;
+
+use super::{Client, existing};
+use crate::engine::{self, AlreadyHeld, Event, Lock, OnFailure};
+use crate::lock::ContainerLock;
+use crate::observe::stored_users;
+use crate::plan;
+use crate::registry::{Managed, managed};
+use crate::spec::{Authentication, ClusterName, Spec};
+use crate::step::Ctx;
+
+/// Rotates the password of every registry that kindreg runs and that asks for one. Killed at any point, it goes on where
+/// it stopped when it is called again.
+///
+/// # Errors
+/// There is no such cluster, or a step failed; both passwords are admitted then.
+pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
+    let spec = existing(client, cluster).await?.current;
+    let ctx = client.ctx(cluster);
+    let held = ContainerLock::of(&spec).acquire(&ctx).await?;
+    let mut ended = Ok(());
+    for registry in managed(&spec) {
+        if registry.registry().authentication() == Authentication::Anonymous {
+            continue;
+        }
+        ended = rotate_one(client, &ctx, &spec, &registry).await;
+        if ended.is_err() {
+            break;
+        }
+    }
+    held.release().await;
+    ended
+}
+
+async fn rotate_one(client: &Client, ctx: &Ctx, spec: &Spec, registry: &Managed) -> Result<()> {
+    let plan = plan::rotate(spec, registry, client.docker_config());
+    let run = async || {
+        let on = |event| client.tell(event);
+        let (ctx, on_failure) = (ctx.anew(), OnFailure::RollBack(None));
+        let outcome = engine::up(&plan, &ctx, &AlreadyHeld, on_failure, &on).await;
+        outcome.map(drop)
+    };
+    let users = stored_users(&*ctx.docker, &spec.cluster, registry.registry()).await?;
+    if users.is_some_and(|users| users.retiring.is_some()) {
+        client.tell(Event::Note("finishing an earlier rotation".to_owned()));
+        run().await?;
+    }
+    run().await
+}

@@ -1,0 +1,179 @@
+//! `up`: brings a cluster with its registries about, and proves it.
+
+use anyhow::Result;
+
+use super::consent::{self, Consent};
+use super::credentials::{OwnPassword, complete, take_along};
+use super::login::forget_earlier;
+use super::ports::with_free_ports;
+use super::{Client, Finished, User};
+use crate::docker::{EngineInfo, Product};
+use crate::engine::{self, Event, OnFailure, Outcome};
+use crate::layout::Layout;
+use crate::lock::ContainerLock;
+use crate::observe::{RecordedSpec, nodes};
+use crate::plan::{self, Verify};
+use crate::problem::Problem;
+use crate::report::{Condition, Endpoint, Made, Planned, Preview, Proof, Pull};
+use crate::spec::Spec;
+use crate::spec::request::Request;
+use crate::step::Ctx;
+
+/// What happens to what a failed run has made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// It is undone, and previous settings are brought back.
+    #[default]
+    RollBack,
+    /// It stays, to be looked at.
+    Keep,
+}
+
+/// How `up` goes about it.
+#[derive(Debug, Clone, Default)]
+pub struct UpOptions {
+    /// Whether it ends with the proof.
+    pub verify: Verify,
+    /// What happens to what a failed run has made.
+    pub after_failure: AfterFailure,
+    /// Whether the user has agreed to every consequence beforehand.
+    pub consent: Consent,
+    /// A password of the user's own choice instead of a random one.
+    pub password: Option<OwnPassword>,
+}
+
+/// Brings about what is asked for. A second call changes nothing, or repairs.
+///
+/// # Errors
+/// Something could not be made or proven, after roll-back; or the user does not agree.
+pub async fn up(
+    client: &Client,
+    request: &Request,
+    options: &UpOptions,
+    user: &dyn User,
+) -> Result<Finished<Made>> {
+    let mut ctx = client.ctx(&request.cluster.value);
+    ctx.own_credentials = options.password.as_ref().map(|own| own.0.clone());
+    with_free_ports(&ctx, request, async |ctx, spec, recorded| {
+        attempt(client, options, user, ctx, &spec, recorded.as_ref()).await
+    })
+    .await
+}
+
+/// One run, with ports that are free as far as is known.
+async fn attempt(
+    client: &Client,
+    options: &UpOptions,
+    user: &dyn User,
+    mut ctx: Ctx,
+    spec: &Spec,
+    recorded: Option<&RecordedSpec>,
+) -> Result<Finished<Made>> {
+    let earlier = examine(client, &ctx, spec, recorded).await?;
+    match options.consent {
+        Consent::Ask => consent::ask(spec, recorded, user)?,
+        Consent::Given => {}
+    }
+    complete(&mut ctx, client, spec, user).await?;
+    let plan = plan::up(spec, &earlier, options.verify);
+    let before = before(spec, recorded);
+    let on_failure = match options.after_failure {
+        AfterFailure::RollBack => OnFailure::RollBack(before.as_ref()),
+        AfterFailure::Keep => OnFailure::Keep,
+    };
+    let lock = ContainerLock::of(spec);
+    let on = |event| client.tell(event);
+    let outcome = engine::up(&plan, &ctx, &lock, on_failure, &on).await?;
+    let failure = forget_earlier(client, &ctx, spec, &earlier).await.err();
+    let nodes = nodes(&*ctx.docker, &spec.cluster).await?.len();
+    let report = report(spec, nodes, options.verify, outcome);
+    Ok(Finished { report, failure })
+}
+
+/// Returns the plan that brings back the settings before a change; `None` where there was none.
+fn before(spec: &Spec, recorded: Option<&RecordedSpec>) -> Option<crate::step::Plan> {
+    let recorded = recorded.filter(|recorded| recorded.current != *spec)?;
+    let mut earlier = recorded.earlier.clone();
+    earlier.push(spec.clone());
+    // Its proof was made then, and what fails now must not be tried again.
+    Some(plan::up(&recorded.current, &earlier, Verify::Nothing))
+}
+
+/// Says what the user should know, refuses what `up` can't do, and returns the earlier settings of which something may be
+/// left.
+async fn examine(
+    client: &Client,
+    ctx: &Ctx,
+    spec: &Spec,
+    recorded: Option<&RecordedSpec>,
+) -> Result<Vec<Spec>> {
+    for warning in spec.warnings() {
+        client.tell(Event::Warning(warning.to_string()));
+    }
+    let Some(recorded) = recorded else {
+        support(&ctx.docker.info().await?)?;
+        return Ok(Vec::new());
+    };
+    let Some(change) = recorded.unchangeable(&*ctx.docker, spec).await? else {
+        return Ok(recorded.replaced_by(spec));
+    };
+    let name = &spec.cluster;
+    let anew = format!("use the same settings again, or recreate it: kindreg down --name {name}");
+    Err(Problem::new(format!("cluster {name} {change}"), anew).into())
+}
+
+/// Returns what `up` would do, without doing anything.
+///
+/// # Errors
+/// A name is somebody else's, or `up` can't change what is asked for.
+pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Result<Preview> {
+    let ctx = client.ctx(&request.cluster.value);
+    with_free_ports(&ctx, request, async |mut ctx, spec, recorded| {
+        let earlier = examine(client, &ctx, &spec, recorded.as_ref()).await?;
+        take_along(&mut ctx, client, &spec)?;
+        let plan = plan::up(&spec, &earlier, verify);
+        let states = engine::preview(&plan, &ctx).await?;
+        let planned = states.into_iter().map(|(step, state)| Planned {
+            id: step.id().to_string(),
+            step: step.title(),
+            state: Condition::from(&state),
+            why: state.why(),
+        });
+        Ok(Preview {
+            steps: planned.collect(),
+        })
+    })
+    .await
+}
+
+fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
+    Made {
+        cluster: spec.cluster.to_string(),
+        context: Layout::of(&spec.cluster).context(),
+        nodes,
+        changed: outcome == Outcome::Changed,
+        registries: spec.registries.iter().map(Endpoint::from).collect(),
+        announced: plan::announced(spec).map(|registry| registry.registry().name.to_string()),
+        proof: Proof {
+            nodes: match verify {
+                Verify::EveryNode => Pull::Proven,
+                Verify::Nothing => Pull::NotProven,
+            },
+            host: Pull::NotProven,
+        },
+    }
+}
+
+/// Refuses engines that kindreg does not know.
+fn support(engine: &EngineInfo) -> Result<()> {
+    let name = match engine.product {
+        Product::Docker => return Ok(()),
+        Product::RootlessDocker => "rootless Docker",
+        Product::Podman => "Podman",
+    };
+    Err(Problem::new(
+        format!("unsupported engine: {name}"),
+        "use a Docker engine that runs as root: --docker-host, DOCKER_HOST, or docker context use",
+    )
+    .into())
+}

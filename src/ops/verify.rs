@@ -1,0 +1,74 @@
+//! `verify`: the proof alone, node by node. It repairs nothing.
+
+use anyhow::Result;
+
+use super::credentials::at_hand;
+use super::{Client, Finished, existing};
+use crate::engine;
+use crate::observe::{node_names, nodes};
+use crate::plan::{self, Negative};
+use crate::report::{NodeVerification, Pull, Verification, WithoutCa};
+use crate::spec::{ClusterName, Registry};
+use crate::steps::proof::lacks_ca;
+use crate::verdict::{Verdict, Verdicts, Verified};
+
+/// Proves every registry of a cluster again. Every node is in the report, also where one can't pull.
+///
+/// # Errors
+/// There is no such cluster, or the engine can't be asked for the nodes.
+pub async fn verify(
+    client: &Client,
+    cluster: &ClusterName,
+    negative: Negative,
+) -> Result<Finished<Verification>> {
+    let spec = existing(client, cluster).await?.current;
+    let mut ctx = client.ctx(cluster);
+    ctx.external_credentials = at_hand(client, &spec)?;
+    let names = node_names(&spec, &nodes(&*ctx.docker, cluster).await?);
+    let plan = plan::verify(&spec, negative);
+    let on = |event| client.tell(event);
+    let failure = engine::survey(&plan, &ctx, &on).await.err();
+    let why = failure.as_ref().map(ToString::to_string);
+    let mut rows = Vec::new();
+    for registry in &spec.registries {
+        let verified = ctx.verified(&registry.name).await;
+        rows.extend(
+            names
+                .iter()
+                .map(|node| row(node, registry, &verified, why.as_deref())),
+        );
+    }
+    let report = Verification {
+        cluster: cluster.to_string(),
+        registries: spec.registries.iter().map(Registry::domain).collect(),
+        nodes: rows,
+        host: Pull::NotProven,
+    };
+    Ok(Finished { report, failure })
+}
+
+fn row(
+    node: &str,
+    registry: &Registry,
+    verified: &Verified,
+    why: Option<&str>,
+) -> NodeVerification {
+    let verdict = |of: &Option<Verdicts>| of.as_ref().map(|verdicts| verdicts.get(node).cloned());
+    let (pull, why) = match verdict(&verified.pulls) {
+        Some(Some(Verdict::Proven)) => (Pull::of(registry), None),
+        Some(Some(Verdict::Open(why) | Verdict::Refused(why))) => (Pull::Refused, Some(why)),
+        Some(None) => (Pull::Refused, Some("the node is missing".to_owned())),
+        None => (Pull::NotProven, why.map(str::to_owned)),
+    };
+    NodeVerification {
+        node: node.to_owned(),
+        registry: registry.domain(),
+        pull,
+        why,
+        without_ca: match verdict(&verified.without_ca) {
+            None => WithoutCa::NotTried,
+            Some(Some(verdict)) if lacks_ca(&verdict) => WithoutCa::Refused,
+            Some(_) => WithoutCa::NotRefused,
+        },
+    }
+}

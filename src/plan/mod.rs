@@ -1,0 +1,29 @@
+//! Use cases as literal lists of steps: the table of contents of the program.
+//!
+//! Nothing here runs a step or reads anything; the [`crate::engine`] does.
+
+mod down;
+mod lanes;
+mod retire;
+mod rotate;
+mod up;
+mod verify;
+
+pub use down::down;
+pub use lanes::announced;
+pub use rotate::rotate;
+pub use up::{Verify, up};
+pub use verify::{Negative, verify};
+
+use crate::step::{Lane, Stage, Step};
+
+fn step(step: impl Step + 'static) -> Box<dyn Step> {
+    Box::new(step)
+}
+
+/// A stage of lanes.
+fn stage(lanes: impl IntoIterator<Item = Lane>) -> Stage {
+    Stage {
+        lanes: lanes.into_iter().filter(|lane| !lane.is_empty()).collect(),
+    }
+}

@@ -1,0 +1,59 @@
+//! `up`, as one literal list.
+
+use super::lanes::{
+    addresses, announcement, cluster, credentials, host_trust, images, proof_images, proofs, ready,
+    registry,
+};
+use super::retire::retirement;
+use super::{stage, step};
+use crate::registry::managed;
+use crate::spec::{Spec, Target};
+use crate::step::Plan;
+use crate::steps::cluster::{Network, OriginalKubeconfig, Record};
+use crate::steps::nodes::{ConfigPath, NodeTrust, Nodes};
+use crate::steps::proof::Proving;
+
+/// Whether `up` ends with the proof.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// It does.
+    #[default]
+    EveryNode,
+    /// It ends before it.
+    Nothing,
+}
+
+/// Returns everything that a Spec takes, in order, and the removal of what `earlier` ones left. Lanes of a stage run side
+/// by side.
+#[must_use]
+#[rustfmt::skip]
+pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
+    let (name, whole) = (|| spec.cluster.clone(), || spec.clone());
+    let Target::Owned(owned) = &spec.target;
+    Plan {
+        images: stage(images(spec)),
+        stages: vec![
+            stage([vec![
+                step(Record { spec: whole() }),
+                step(OriginalKubeconfig { cluster: name() }),
+                step(Network { cluster: name() }),
+            ]]),
+            // kind is started here, and runs until `cluster`.
+            stage([vec![step(Nodes { spec: whole(), owned: owned.clone() })]]
+                .into_iter()
+                .chain(managed(spec).map(|it| registry(spec, earlier, it)))),
+            stage([
+                vec![step(ConfigPath { spec: whole() }), step(NodeTrust { spec: whole() })],
+                addresses(spec),
+                credentials(spec),
+                host_trust(spec),
+            ].into_iter().chain(proof_images(spec, verify, Proving::IfStale))),
+            stage([cluster(spec)]),
+            stage([ready(spec), announcement(spec)]
+                .into_iter()
+                .chain(proofs(spec, verify, Proving::IfStale))),
+            // Last, so that nothing is taken away before its successor is proven.
+            stage([retirement(spec, earlier)]),
+        ],
+    }
+}

@@ -1,0 +1,115 @@
+//! The container of the registry. Pure.
+
+use std::collections::BTreeMap;
+
+use super::{CONFIG, Driver, HTPASSWD};
+use crate::docker::{
+    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, PublishedPort,
+    Restart,
+};
+use crate::layout::{self, Layout};
+use crate::spec::{Auth, Serves};
+
+/// Folder of the upstream's CA in the secret volume.
+const UPSTREAM: &str = "upstream";
+
+/// Returns the registry's container. Its label holds a hash of all the rest.
+pub(super) fn container(driver: &Driver) -> Result<ContainerSpec, serde_json::Error> {
+    let Driver {
+        cluster,
+        registry,
+        settings,
+    } = driver;
+    let layout = Layout::of(cluster);
+    let port = registry.port.number();
+    let mut container = ContainerSpec {
+        name: layout.registry(&registry.name),
+        image: settings.image.to_string(),
+        entrypoint: Vec::new(),
+        command: command(driver),
+        environment: environment(driver),
+        labels: layout.registry_labels(&registry.name),
+        mounts: vec![
+            volume(layout.secret_volume(&registry.name), layout::SECRET),
+            volume(layout.data_volume(&registry.name), layout::DATA),
+        ],
+        network: NetworkMode::Named {
+            name: layout.network(),
+            aliases: vec![registry.host.to_string()],
+        },
+        ports: vec![PublishedPort {
+            container: port,
+            address: "127.0.0.1".to_owned(),
+            host: port,
+        }],
+        restart: Restart::UnlessStopped,
+        capabilities: Capabilities::Default,
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
+    };
+    let hash = layout::fingerprint(&container)?;
+    container.labels.insert(layout::LABEL_SPEC.to_owned(), hash);
+    Ok(container)
+}
+
+/// Returns which settings it starts with: the image's own, or ours where they hold a password. Whether the image's entry
+/// point is distribution or a script around it, it takes this: <https://github.com/distribution/distribution-library-image>.
+fn command(driver: &Driver) -> Vec<String> {
+    match &driver.settings.serves {
+        Serves::Cache(cache) if cache.login.is_some() => {
+            vec!["serve".to_owned(), format!("{}/{CONFIG}", layout::SECRET)]
+        }
+        Serves::Cache(_) | Serves::Pushed { .. } | Serves::Everything => Vec::new(),
+    }
+}
+
+/// Returns its settings by environment, which both major versions read over whatever file their image brings:
+/// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
+fn environment(driver: &Driver) -> BTreeMap<String, String> {
+    let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
+    let secret = |file: &str| format!("{}/{file}", layout::SECRET);
+    let mut all = BTreeMap::from([
+        set("HTTP_ADDR", &format!(":{}", driver.registry.port)),
+        set("HTTP_TLS_CERTIFICATE", &secret(layout::SECRET_LEAF)),
+        set("HTTP_TLS_KEY", &secret(layout::SECRET_KEY)),
+        // The image's own file has a debug server on :5001, our default port.
+        set("HTTP_DEBUG_ADDR", ""),
+        set("STORAGE_FILESYSTEM_ROOTDIRECTORY", &driver.store()),
+        set("STORAGE_DELETE_ENABLED", "true"),
+    ]);
+    match &driver.settings.serves {
+        Serves::Pushed {
+            auth: Auth::Password,
+        } => all.extend([
+            set("AUTH", "htpasswd"),
+            set("AUTH_HTPASSWD_REALM", "kindreg"),
+            set("AUTH_HTPASSWD_PATH", &secret(HTPASSWD)),
+        ]),
+        Serves::Pushed {
+            auth: Auth::Anonymous,
+        }
+        | Serves::Everything => {}
+        Serves::Cache(cache) => {
+            // Where it logs in there, the URL stands beside the password, in a file.
+            if cache.login.is_none() {
+                all.extend([set("PROXY_REMOTEURL", &cache.upstream.url())]);
+            }
+            if cache.ca.is_some() {
+                // A folder of its own, as Go reads all that is in one; then those that it would read anyway, with the
+                // public CAs: https://go.dev/src/crypto/x509/root_linux.go
+                let folders = format!("{}:/etc/ssl/certs:/etc/pki/tls/certs", secret(UPSTREAM));
+                all.insert("SSL_CERT_DIR".to_owned(), folders);
+            }
+        }
+    }
+    // Version 3 looks for a collector of traces otherwise.
+    all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
+    all
+}
+
+fn volume(name: String, target: &str) -> Mount {
+    Mount {
+        source: MountSource::Volume(name),
+        target: target.to_owned(),
+    }
+}

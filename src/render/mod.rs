@@ -1,0 +1,117 @@
+//! Every text that is sent anywhere, from `templates/` or as JSON. Pure.
+//!
+//! The values are newtypes that can't break out of their quotes, and every output is parsed back before it is given
+//! out: containerd falls back in silence where hosts.toml does not parse
+//! (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use crate::layout;
+use crate::spec::{Backend, External, Registry, Spec};
+
+mod containerd;
+pub mod hosts;
+mod kind;
+mod node_hosts;
+
+pub use containerd::{Unfit, containerd_config};
+pub use hosts::node_files;
+pub use kind::kind_config;
+pub use node_hosts::{node_hosts, node_hosts_keeper, our_hosts};
+
+/// A rendered text does not read back as what it was rendered from: a bug of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the rendered {what} does not read back: {why}")]
+pub struct Broken {
+    what: &'static str,
+    why: String,
+}
+
+fn broken(what: &'static str, why: &impl ToString) -> Broken {
+    Broken {
+        what,
+        why: why.to_string(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "hosting.yaml", escape = "none")]
+struct Hosting<'a> {
+    local_domain: &'a str,
+    domain: &'a str,
+}
+
+/// The `ConfigMap` by which tools learn of the registry:
+/// <https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry>.
+pub fn hosting(domain: &str, local_domain: &str) -> Result<Value, Broken> {
+    let what = "local-registry-hosting";
+    let text = Hosting {
+        local_domain,
+        domain,
+    }
+    .render()
+    .map_err(|error| broken(what, &error))?;
+    serde_yaml::from_str::<serde_yaml::Value>(&text).map_err(|error| broken(what, &error))?;
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "local-registry-hosting", "namespace": "kube-public"},
+        "data": {"localRegistryHosting.v1": text},
+    }))
+}
+
+/// The pod that proves one node: bound to it, past every taint, on the host's network and without a service account
+/// token, so that it waits neither for CNI nor for `kube-root-ca.crt`. One container an image reference.
+#[must_use]
+pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
+    let containers: Vec<Value> = images
+        .iter()
+        .enumerate()
+        .map(|(number, image)| {
+            let mut container = json!({"name": format!("pull-{number}"), "image": image, "imagePullPolicy": "Always"});
+            match registry.backend {
+                Backend::Distribution(_) => {}
+                // Somebody else's image is pulled and not run: no image has this program.
+                Backend::External(_) => container["command"] = json!(["/kindreg/proof"]),
+            }
+            container
+        })
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": proof_pod_name(registry, node), "namespace": "default", "labels": {layout::PROOF_POD: registry.name}},
+        "spec": {
+            "nodeName": node,
+            "hostNetwork": true,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": containers,
+        },
+    })
+}
+
+/// The images that the proof of somebody else's registry asks for, by each of its names: the one that is named for it,
+/// or one that is not there.
+#[must_use]
+pub fn external_proof_images(spec: &Spec, registry: &Registry, external: &External) -> Vec<String> {
+    let image = external.proof.as_ref().map_or_else(
+        || format!("kindreg/proof:{}", spec.cluster),
+        ToString::to_string,
+    );
+    let domains = registry.domains();
+    domains
+        .iter()
+        .map(|domain| format!("{domain}/{image}"))
+        .collect()
+}
+
+/// Name of the pod that proves a node with a registry.
+#[must_use]
+pub fn proof_pod_name(registry: &Registry, node: &str) -> String {
+    format!("kindreg-proof-{}-{node}", registry.name)
+}

@@ -1,0 +1,297 @@
+//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the files
+//! that it names.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::mistake::{Given, Mistake, Source};
+use super::reader::{Reader, Section};
+use super::request::{
+    BackendRequest, DistributionRequest, MirrorRequest, PortRequest, RegistryRequest, Request,
+};
+use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
+
+mod external;
+
+/// Keys of `[cluster]`.
+pub const CLUSTER: &[&str] = &[
+    "name",
+    "workers",
+    "control_planes",
+    "image",
+    "kind_config",
+    "host_trust",
+];
+/// Keys of `[registry.NAME]`.
+pub const REGISTRY: &[&str] = &[
+    "host",
+    "port",
+    "backend",
+    "image",
+    "names",
+    "keep_data",
+    "mirror_of",
+    "upstream_ca",
+    "upstream_username_env",
+    "upstream_password_env",
+    "auth",
+    "address",
+    "ca",
+    "username_env",
+    "password_env",
+    "proof",
+];
+
+/// Gives the text of a file by its path relative to `kindreg.toml`, or why there is none.
+type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
+
+/// Reads the text of a `kindreg.toml`.
+///
+/// `path` is how the file is named in mistakes. What `load` returns as an error is shown as it is.
+///
+/// # Errors
+/// All mistakes, in the order of the file.
+pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
+    let mut reader = Reader::new(text, Arc::from(path));
+    let mut request = Request::default();
+    // Recovers, so that one slip of syntax does not hide what is wrong further down.
+    let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    let mut broken = std::collections::BTreeSet::new();
+    for error in errors {
+        let at = reader.source(error.span().unwrap_or(0..0));
+        // The parser names what it saw and what it expected, and no more.
+        reader.mistake(Mistake::new(&at, format!("no TOML: {}", error.message())));
+        broken.extend(line(&at));
+    }
+    let top = Section::new(
+        "the file's top level",
+        document.get_ref(),
+        &["cluster", "registry"],
+    );
+    reader.refuse_unknown(
+        &top,
+        &[("[cluster]", CLUSTER), ("[registry.NAME]", REGISTRY)],
+    );
+    if let Some(table) = reader.table(&top, "cluster") {
+        let section = Section::new("[cluster]", table, CLUSTER);
+        cluster(&mut reader, &section, &mut request, load);
+    }
+    if let Some(table) = reader.table(&top, "registry") {
+        let registries = registries(&mut reader, table, load);
+        if !registries.is_empty() {
+            request.registries = registries;
+        }
+    }
+    let mut mistakes = reader.mistakes;
+    mistakes.extend(request.mistakes());
+    // What recovery made of a broken line is nothing that anybody wrote.
+    mistakes.retain(|mistake| {
+        let of_syntax = mistake.what.starts_with("no TOML");
+        of_syntax || !line(&mistake.at).is_some_and(|line| broken.contains(&line))
+    });
+    mistakes.sort();
+    mistakes.dedup();
+    if mistakes.is_empty() {
+        Ok(request)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn line(at: &Source) -> Option<usize> {
+    match at {
+        Source::File(place) => Some(place.line),
+        Source::Default | Source::Flag(_) => None,
+    }
+}
+
+fn cluster(reader: &mut Reader<'_>, section: &Section<'_>, request: &mut Request, load: Load<'_>) {
+    reader.refuse_unknown(section, &[("[registry.NAME]", REGISTRY)]);
+    set(&mut request.cluster, reader.text(section, "name"));
+    set(&mut request.workers, reader.number(section, "workers"));
+    set(
+        &mut request.control_planes,
+        reader.number(section, "control_planes"),
+    );
+    set(&mut request.node_image, reader.text(section, "image"));
+    if let Some(trust) = reader.flag(section, "host_trust") {
+        let value = if trust.value {
+            HostTrust::Install
+        } else {
+            HostTrust::Leave
+        };
+        request.host_trust = Given::new(value, trust.from);
+    }
+    if let Some(path) = reader.text::<RelativePath>(section, "kind_config") {
+        request.kind_config = kind_config(reader, &path, load);
+    }
+}
+
+/// A path below or beside the file that names it.
+struct RelativePath(String);
+
+impl FromStr for RelativePath {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        let why = if value.is_empty() || value.contains(char::is_control) {
+            "it is empty or holds control characters"
+        } else if value.starts_with(['/', '~']) {
+            "it is to be relative to the folder of kindreg.toml"
+        } else {
+            return Ok(Self(value.to_owned()));
+        };
+        Err(Invalid {
+            what: "path",
+            value: value.to_owned(),
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn kind_config(
+    reader: &mut Reader<'_>,
+    path: &Given<RelativePath>,
+    load: Load<'_>,
+) -> Option<Given<KindConfig>> {
+    let name = &path.value.0;
+    let read = load(name).map_err(|why| vec![why]);
+    match read.and_then(|text| KindConfig::read(&text)) {
+        Ok(config) => Some(Given::new(config, path.from.clone())),
+        Err(complaints) => {
+            for complaint in complaints {
+                reader.mistake(Mistake::new(&path.from, format!("{name}: {complaint}")));
+            }
+            None
+        }
+    }
+}
+
+fn registries(
+    reader: &mut Reader<'_>,
+    table: &toml::de::DeTable<'_>,
+    load: Load<'_>,
+) -> Vec<RegistryRequest> {
+    // The parser sorts by name; people mean the order of the file, and the first is special.
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let mut all = Vec::new();
+    for (key, value) in entries {
+        let from = reader.source(key.span());
+        let toml::de::DeValue::Table(table) = value.get_ref() else {
+            let what = format!(
+                "`{}` stands in [registry] itself",
+                key.get_ref().escape_debug()
+            );
+            let advice = "each registry is a table with a name, such as [registry.main]";
+            reader.mistake(Mistake::new(&from, what).advise(advice));
+            continue;
+        };
+        let name = match key.get_ref().parse::<RegistryName>() {
+            Ok(name) => Some(Given::new(name, from)),
+            Err(invalid) => {
+                reader.mistake(Mistake::new(&from, invalid.to_string()));
+                None
+            }
+        };
+        let title = format!("[registry.{}]", key.get_ref().escape_debug());
+        let section = Section::new(&title, table, REGISTRY);
+        // One without a name is read for its mistakes.
+        let owner = name.clone().unwrap_or_default();
+        let registry = registry(reader, &section, owner, load);
+        all.extend(name.map(|_| registry));
+    }
+    all
+}
+
+fn registry(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    name: Given<RegistryName>,
+    load: Load<'_>,
+) -> RegistryRequest {
+    reader.refuse_unknown(section, &[("[cluster]", CLUSTER)]);
+    let mut request = RegistryRequest::named(name);
+    set(&mut request.host, reader.text(section, "host"));
+    if section.has("port") {
+        // One that is refused must not be said to clash as well.
+        let port = reader.text_or_number(section, "port");
+        request.port = port.unwrap_or_else(|| Given::new(PortRequest::Auto, Source::Default));
+    }
+    request.names = reader.texts(section, "names");
+    let auth = match reader.flag(section, "auth") {
+        Some(asks) if !asks.value => Auth::Anonymous,
+        _ => Auth::Password,
+    };
+    request.backend = match external::backend(reader, section, &mut request.port, auth, load) {
+        Some(external) => BackendRequest::External(external),
+        None => BackendRequest::Distribution(distribution(reader, section, auth, load)),
+    };
+    request
+}
+
+/// Reads what is asked of a registry that kindreg runs.
+fn distribution(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    auth: Auth,
+    load: Load<'_>,
+) -> DistributionRequest {
+    let mut asked = DistributionRequest {
+        auth,
+        ..DistributionRequest::default()
+    };
+    set(&mut asked.image, reader.text(section, "image"));
+    if reader
+        .flag(section, "keep_data")
+        .is_some_and(|keep| keep.value)
+    {
+        asked.data = Data::Keep;
+    }
+    asked.mirror = mirror(reader, section, load);
+    asked
+}
+
+/// Keys of a pull-through cache.
+const OF_CACHES: [&str; 3] = [
+    "upstream_ca",
+    "upstream_username_env",
+    "upstream_password_env",
+];
+
+/// Reads whose images a registry answers for besides its own.
+fn mirror(reader: &mut Reader<'_>, section: &Section<'_>, load: Load<'_>) -> Option<MirrorRequest> {
+    let of = reader.text::<MirrorOf>(section, "mirror_of");
+    // What is said of a mirror_of that can't be read is enough.
+    let is_cache = match &of {
+        Some(of) => matches!(of.value, MirrorOf::Registry(_)),
+        None => section.has("mirror_of"),
+    };
+    if !is_cache {
+        let advice = "it goes with a mirror_of that names a registry";
+        reader.refuse(section, &OF_CACHES, advice);
+        return of.map(|of| MirrorRequest {
+            of,
+            ca: None,
+            login: None,
+        });
+    }
+    let ca = external::authorities(reader, section, "upstream_ca", load);
+    let login = external::variables(reader, section, [OF_CACHES[1], OF_CACHES[2]]);
+    let of = of?;
+    if let MirrorOf::Registry(upstream) = &of.value
+        && matches!(
+            upstream.host.as_str(),
+            "registry-1.docker.io" | "index.docker.io" | "hub.docker.com"
+        )
+    {
+        let what = format!("images do not name {upstream}");
+        reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
+    }
+    Some(MirrorRequest { of, ca, login })
+}
+
+fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {
+    if let Some(given) = given {
+        *field = given;
+    }
+}

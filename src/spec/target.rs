@@ -1,0 +1,38 @@
+//! The cluster whose nodes pull from the registries. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ControlPlanes, ImageRef, KindConfig, Workers};
+
+/// The cluster that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// A kind cluster that kindreg creates and deletes.
+    Owned(OwnedCluster),
+}
+
+/// The settings of a kind cluster that kindreg creates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnedCluster {
+    /// Number of nodes that run the control plane.
+    pub control_planes: ControlPlanes,
+    /// Number of nodes besides those.
+    pub workers: Workers,
+    /// Image of the nodes.
+    pub node_image: ImageRef,
+    /// The user's own kind configuration (YAML, v1alpha4), which ours is merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind_config: Option<KindConfig>,
+}
+
+impl Target {
+    /// Returns the image of the nodes. It has a shell and curl, so one-shot containers are made from it too.
+    #[must_use]
+    pub const fn node_image(&self) -> &ImageRef {
+        match self {
+            Self::Owned(owned) => &owned.node_image,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The cluster: kind came to its end, and the control plane says so from then on.
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+
+use crate::archive::Archive;
+use crate::docker::Docker;
+use crate::layout::{self, Layout};
+use crate::observe::below;
+use crate::problem::Problem;
+use crate::spec::Spec;
+use crate::step::{Ctx, State, Step, StepId};
+
+const MARKER: &str = "created";
+
+/// The finished kind cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// Whether the cluster's creation came to its end.
+pub async fn created(ctx: &Ctx, spec: &Spec) -> Result<bool> {
+    let control_plane = Layout::of(&spec.cluster).control_plane();
+    let Some(tar) = ctx
+        .docker
+        .download(&control_plane, layout::NODE_STATE)
+        .await?
+    else {
+        return Ok(false);
+    };
+    Ok(below(&tar, "kindreg")?
+        .get(MARKER)
+        .is_some_and(|text| !text.is_empty()))
+}
+
+async fn mark(docker: &dyn Docker, spec: &Spec, text: &'static str) -> Result<()> {
+    let archive = Archive::new()
+        .file(format!("var/lib/kindreg/{MARKER}"), 0o644, text)
+        .into_bytes()?;
+    Ok(docker
+        .upload(&Layout::of(&spec.cluster).control_plane(), "/", archive)
+        .await?)
+}
+
+#[async_trait]
+impl Step for Cluster {
+    fn id(&self) -> StepId {
+        StepId::new("cluster.created")
+    }
+
+    fn title(&self) -> String {
+        format!("kind cluster {}", self.spec.cluster)
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(if created(ctx, &self.spec).await? {
+            State::Ready
+        } else {
+            State::Missing
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let mut slot = ctx.creation.lock().await;
+        let creation = slot.as_mut().context("no `kind create` is running")?;
+        let ended =
+            tokio::time::timeout(ctx.patience, ctx.unless_stopped(creation.finished())).await;
+        let Ok(ended) = ended else {
+            return Err(Problem::new(
+                format!("kind did not finish in {} s", ctx.patience.as_secs()),
+                "give it more with --timeout, or see what it waits for: kindreg up --keep-on-failure, kind export logs",
+            )
+            .into());
+        };
+        ended?.context("kind could not make the cluster")?;
+        *slot = None;
+        mark(&*ctx.docker, &self.spec, env!("CARGO_PKG_VERSION")).await
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        ctx.end_creation().await;
+        let control_plane = Layout::of(&self.spec.cluster).control_plane();
+        if ctx.docker.container(&control_plane).await?.is_some() {
+            mark(&*ctx.docker, &self.spec, "").await?;
+        }
+        Ok(())
+    }
+}

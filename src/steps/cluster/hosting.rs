@@ -1,0 +1,79 @@
+//! The `ConfigMap` by which tools learn of the registry (KEP-1755).
+
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::kube::KubeError;
+use crate::layout;
+use crate::registry::Managed;
+use crate::render;
+use crate::step::{Ctx, Polled, State, Step, StepId};
+
+const PACE: Duration = Duration::from_millis(250);
+const CONFIG_MAPS: &str = "/api/v1/namespaces/kube-public/configmaps";
+
+/// `local-registry-hosting` in `kube-public`.
+#[derive(Debug)]
+pub struct Hosting {
+    /// The registry that it names: the `ConfigMap` has room for one.
+    pub registry: Managed,
+}
+
+impl Hosting {
+    fn wanted(&self) -> Result<Value, render::Broken> {
+        let domain = self.registry.registry().domain();
+        render::hosting(&domain, &self.registry.local_domain())
+    }
+}
+
+#[async_trait]
+impl Step for Hosting {
+    fn id(&self) -> StepId {
+        StepId::new("cluster.hosting")
+    }
+
+    fn title(&self) -> String {
+        "ConfigMap local-registry-hosting".to_owned()
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let wanted = self.wanted()?;
+        match ctx.kube.get(layout::HOSTING).await {
+            Ok(Some(found)) if found["data"] == wanted["data"] => Ok(State::Ready),
+            Ok(Some(_)) => Ok(State::Drifted("it says something else".to_owned())),
+            Ok(None) | Err(KubeError::Unreachable(_)) => Ok(State::Missing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let map = &self.wanted()?;
+        let put = ctx.poll(PACE, || async move {
+            match ctx.kube.put(CONFIG_MAPS, map).await {
+                // A control plane that was started a moment ago has no API server yet.
+                Err(error @ KubeError::Unreachable(_)) => {
+                    ctx.trace
+                        .tell(|| format!("waiting for the API server: {error}"));
+                    Ok(None)
+                }
+                done => Ok(Some(done?)),
+            }
+        });
+        match put.await? {
+            Polled::Answer(()) => Ok(()),
+            // Its own words say why.
+            Polled::TimedOut => Ok(ctx.kube.put(CONFIG_MAPS, map).await?),
+        }
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        match ctx.kube.delete(layout::HOSTING).await {
+            // Without a cluster there is none.
+            Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Steps of the cluster as a whole: its record, its network, kind's end, and what tools learn of its registry.
+
+mod created;
+mod hosting;
+mod kubeconfig;
+mod leftovers;
+mod network;
+mod pull_secrets;
+mod ready;
+mod record;
+
+pub use created::{Cluster, created};
+pub use hosting::Hosting;
+pub use kubeconfig::OriginalKubeconfig;
+pub use leftovers::Leftovers;
+pub use network::Network;
+pub use pull_secrets::{PullSecrets, attach, manifest, namespaces, put};
+pub use ready::NodesReady;
+pub use record::{Record, Settled};

@@ -1,0 +1,133 @@
+//! The record container: what was asked, in the engine itself. Made first, never started, removed last.
+//!
+//! It mounts the engine host's `/etc`, so that reading there takes no running container, and keeps the originals
+//! that `down` gives back.
+
+use anyhow::Result;
+use async_trait::async_trait;
+
+use crate::archive::Archive;
+use crate::docker::{
+    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
+};
+use crate::layout::{self, Layout};
+use crate::observe::{RECORD_FILE, RecordedSpec, recorded};
+use crate::spec::Spec;
+use crate::step::{Ctx, Leaves, State, Step, StepId};
+
+/// The record of a cluster.
+#[derive(Debug)]
+pub struct Record {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+impl Record {
+    fn container(&self) -> Result<ContainerSpec> {
+        let layout = Layout::of(&self.spec.cluster);
+        let record = RecordedSpec::new(self.spec.clone(), Vec::new());
+        let mut labels = layout.labels();
+        labels.insert(layout::LABEL_MODE.to_owned(), "owned".to_owned());
+        labels.insert(
+            layout::LABEL_RECORD.to_owned(),
+            serde_json::to_string(&record)?,
+        );
+        Ok(ContainerSpec {
+            name: layout.record(),
+            image: self.spec.target.node_image().to_string(),
+            entrypoint: vec!["true".to_owned()],
+            command: Vec::new(),
+            environment: std::collections::BTreeMap::new(),
+            labels,
+            mounts: vec![Mount {
+                source: MountSource::Host("/etc".to_owned()),
+                target: layout::HOST_ETC.to_owned(),
+            }],
+            network: NetworkMode::None,
+            ports: Vec::new(),
+            restart: Restart::No,
+            capabilities: Capabilities::Only(Vec::new()),
+            input: Input::Closed,
+            afterwards: Afterwards::Keep,
+        })
+    }
+}
+
+#[async_trait]
+impl Step for Record {
+    fn id(&self) -> StepId {
+        StepId::new("cluster.record")
+    }
+
+    fn title(&self) -> String {
+        format!("record {}", Layout::of(&self.spec.cluster).record())
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(match recorded(&*ctx.docker, &self.spec.cluster).await? {
+            None => State::Missing,
+            Some(record) if record.current == self.spec => State::Ready,
+            Some(record) => {
+                let differences = record.current.differences(&self.spec).join("; ");
+                State::Drifted(format!("other settings are asked for: {differences}"))
+            }
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let Some(before) = recorded(&*ctx.docker, &self.spec.cluster).await? else {
+            ctx.docker.create(&self.container()?).await?;
+            return Ok(());
+        };
+        write(ctx, &self.spec, before.replaced_by(&self.spec)).await
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let record = Layout::of(&self.spec.cluster).record();
+        Ok(ctx.docker.remove(&record).await?)
+    }
+}
+
+/// The record forgets earlier settings, once nothing of them is left.
+#[derive(Debug)]
+pub struct Settled {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+#[async_trait]
+impl Step for Settled {
+    fn id(&self) -> StepId {
+        StepId::new("cluster.settled")
+    }
+
+    fn title(&self) -> String {
+        "forget previous settings".to_owned()
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(match recorded(&*ctx.docker, &self.spec.cluster).await? {
+            Some(record) if !record.earlier.is_empty() => {
+                State::Drifted("the record still has them".to_owned())
+            }
+            _ => State::Ready,
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        write(ctx, &self.spec, Vec::new()).await
+    }
+}
+
+async fn write(ctx: &Ctx, current: &Spec, earlier: Vec<Spec>) -> Result<()> {
+    let record = Layout::of(&current.cluster).record();
+    let text = serde_json::to_vec(&RecordedSpec::new(current.clone(), earlier))?;
+    let archive = Archive::new()
+        .file(format!("kindreg/{RECORD_FILE}"), 0o644, text)
+        .into_bytes()?;
+    Ok(ctx.docker.upload(&record, "/", archive).await?)
+}

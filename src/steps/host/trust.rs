@@ -1,0 +1,216 @@
+//! Trust of the engine's host, without sudo: whoever may talk to the engine may write its host's `/etc`.
+//!
+//! Reads go through the record's archive API; writes through a one-shot container, as an archive can neither delete
+//! nor replace a file whole. Docker reads certs.d at each operation; nothing is restarted.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+
+use super::one_shot::Script;
+use crate::archive::Archive;
+use crate::docker::{Mount, MountSource};
+use crate::layout::{self, Layout};
+use crate::observe::{below, ca, our_container};
+use crate::spec::{Registry, Spec};
+use crate::step::{Ctx, State, Step, StepId};
+
+/// Name of the script that installs a file: folder, file name.
+pub const INSTALL: &str = "kindreg-install";
+/// Name of the script that removes a file, and those folders that are empty then: file, folders from the innermost.
+pub const REMOVE: &str = "kindreg-remove";
+
+/// Written beside, then renamed: a reader sees the old file or the new one, whole.
+const INSTALL_SCRIPT: &str = r#"set -eu; umask 022; mkdir -p "$1"; cp /kindreg/file "$1/.$2.new"; chmod 644 "$1/.$2.new"; mv -f "$1/.$2.new" "$1/$2""#;
+const REMOVE_SCRIPT: &str =
+    r#"set -eu; rm -f "$1"; shift; for folder; do rmdir "$folder" 2>/dev/null || true; done"#;
+
+/// One registry's CA in the engine host's certs.d.
+#[derive(Debug)]
+pub struct HostTrust {
+    /// What is asked.
+    pub spec: Spec,
+    /// The registry.
+    pub registry: Registry,
+}
+
+/// Note of the record: folders of the host that were not there before, of all registries.
+const NOTE: &str = "host-folders.json";
+
+impl HostTrust {
+    fn layout(&self) -> Layout {
+        Layout::of(&self.spec.cluster)
+    }
+
+    /// The registry's folder of certs.d, as containers see it.
+    fn folder(&self) -> String {
+        format!(
+            "{}/{}/{}",
+            layout::HOST_ETC,
+            layout::HOST_CERTS,
+            self.registry.domain()
+        )
+    }
+
+    /// Folders on the way that are not there yet.
+    async fn absent(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+        let mut absent = BTreeSet::new();
+        let mut folder = self.folder();
+        while folder != layout::HOST_ETC && !self.exists(ctx, &folder).await? {
+            let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let parent = parent.to_owned();
+            absent.insert(std::mem::replace(&mut folder, parent));
+        }
+        Ok(absent)
+    }
+
+    async fn exists(&self, ctx: &Ctx, path: &str) -> Result<bool> {
+        let found = ctx.docker.download(&self.layout().record(), path).await?;
+        Ok(found.is_some())
+    }
+
+    /// Folders on the way that another cluster's kindreg made: whoever leaves last removes them.
+    async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+        let mut shared = BTreeSet::new();
+        for record in ctx.docker.containers(layout::LABEL_MODE, "owned").await? {
+            shared.extend(noted(ctx, &record.name).await?);
+        }
+        let folder = self.folder();
+        shared.retain(|made| folder.starts_with(made.as_str()));
+        Ok(shared)
+    }
+
+    async fn note(&self, ctx: &Ctx, folders: &BTreeSet<String>) -> Result<()> {
+        let text = serde_json::to_vec(folders)?;
+        let archive = Archive::new()
+            .file(format!("kindreg/originals/{NOTE}"), 0o644, text)
+            .into_bytes()?;
+        let record = self.layout().record();
+        Ok(ctx.docker.upload(&record, "/", archive).await?)
+    }
+
+    /// Runs a script with the host's `/etc` at hand.
+    async fn run(
+        &self,
+        ctx: &Ctx,
+        script: &str,
+        arguments: &[&str],
+        file: Option<String>,
+    ) -> Result<()> {
+        let name = format!("{}-{}", self.layout().host_writer(), self.registry.name);
+        let script = Script {
+            doing: "writing the engine host's /etc",
+            container: name,
+            mount: Some(Mount {
+                source: MountSource::Host("/etc".to_owned()),
+                target: layout::HOST_ETC.to_owned(),
+            }),
+            network: None,
+            text: script,
+            arguments,
+            file,
+        };
+        script.run(ctx, &self.spec).await
+    }
+}
+
+#[async_trait]
+impl Step for HostTrust {
+    fn id(&self) -> StepId {
+        StepId::of("host.trust", self.registry.domain())
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "trust of the engine's host: /etc/{}/{}",
+            layout::HOST_CERTS,
+            self.registry.domain()
+        )
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        let record = self.layout().record();
+        let file = self.layout().host_ca();
+        let found = match ctx
+            .docker
+            .download(&record, &format!("{}/{file}", self.folder()))
+            .await?
+        {
+            Some(tar) => crate::archive::files(&tar)?
+                .remove(&file)
+                .map(|file| file.content),
+            None => None,
+        };
+        let Some(found) = found else {
+            let made = noted(ctx, &record).await?.contains(&self.folder());
+            return Ok(if made && self.exists(ctx, &self.folder()).await? {
+                State::Drifted(format!("{file} is gone"))
+            } else {
+                State::Missing
+            });
+        };
+        Ok(
+            match ca(&*ctx.docker, &self.spec.cluster, &self.registry).await? {
+                Some(ca_pem) if ca_pem.as_bytes() == found => State::Ready,
+                _ => State::Drifted(format!("{file} is another CA")),
+            },
+        )
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let ca_pem = ca(&*ctx.docker, &self.spec.cluster, &self.registry)
+            .await?
+            .context("the registry has no certificate yet")?;
+        // Before they are made: a run that is killed in between must not leave them.
+        let mut folders = noted(ctx, &self.layout().record()).await?;
+        folders.extend(self.absent(ctx).await?);
+        folders.extend(self.shared(ctx).await?);
+        self.note(ctx, &folders).await?;
+        let (folder, file) = (self.folder(), self.layout().host_ca());
+        self.run(
+            ctx,
+            INSTALL_SCRIPT,
+            &[INSTALL, &folder, &file],
+            Some(ca_pem),
+        )
+        .await
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        if our_container(&*ctx.docker, &self.layout(), &self.layout().record())
+            .await?
+            .is_none()
+        {
+            return Ok(());
+        }
+        let file = format!("{}/{}", self.folder(), self.layout().host_ca());
+        let mut made = noted(ctx, &self.layout().record()).await?;
+        // Innermost first: a folder sorts before what is in it.
+        let folders: Vec<String> = made.iter().rev().cloned().collect();
+        if self.exists(ctx, &file).await? || made.contains(&self.folder()) {
+            let mut arguments = vec![REMOVE, file.as_str()];
+            arguments.extend(folders.iter().map(String::as_str));
+            self.run(ctx, REMOVE_SCRIPT, &arguments, None).await?;
+        }
+        for folder in folders {
+            if !self.exists(ctx, &folder).await? {
+                made.remove(&folder);
+            }
+        }
+        self.note(ctx, &made).await
+    }
+}
+
+/// The folders that a record notes.
+async fn noted(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
+    let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
+        return Ok(BTreeSet::new());
+    };
+    match below(&tar, "originals")?.get(NOTE) {
+        Some(text) => {
+            serde_json::from_slice(text).context("the record's note of folders can't be read")
+        }
+        None => Ok(BTreeSet::new()),
+    }
+}

@@ -1,0 +1,123 @@
+//! containerd of every node looks into certs.d. kind's own patch sees to that in the nodes that kind makes; a node
+//! that somebody joined later has a bare image's configuration, and gets the setting and one restart of containerd.
+
+use anyhow::{Result, anyhow};
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+
+use super::per_node::{PerNode, together};
+use crate::archive::Archive;
+use crate::observe::{containerd_files, nodes};
+use crate::problem::Problem;
+use crate::render;
+use crate::spec::Spec;
+use crate::step::{Ctx, Leaves, State, Step, StepId};
+use crate::steps::proof::withdrawn;
+
+/// Name of the script that gives containerd a configuration and restarts it: length of the file.
+pub const RECONFIGURE: &str = "kindreg-reconfigure";
+
+/// `systemctl restart` succeeds where CRI does not load; then kubelet has no runtime, so the old file is put back.
+const RECONFIGURE_SCRIPT: &str = r#"set -eu; cd /etc/containerd; cat >config.toml.new
+[ "$(wc -c <config.toml.new)" = "$1" ]
+answers() {
+  systemctl restart containerd || return 1
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    if ctr plugins ls | grep -Eq '^io\.containerd\.grpc\.v1 +cri .* ok *$'; then return 0; fi
+    sleep 0.25
+  done
+  return 1
+}
+cp -p config.toml config.toml.old; mv -f config.toml.new config.toml
+if answers; then rm -f config.toml.old; exit 0; fi
+mv -f config.toml.old config.toml; systemctl restart containerd; echo 'CRI does not load' >&2; exit 1"#;
+
+/// containerd's `config_path` on all nodes.
+#[derive(Debug)]
+pub struct ConfigPath {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// A node's configuration as it should be; `None` where it is so.
+async fn wanted(ctx: &Ctx, node: &str) -> Result<Result<Option<String>, render::Unfit>> {
+    let found = containerd_files(&*ctx.docker, node)
+        .await?
+        .remove("config.toml");
+    let text = String::from_utf8_lossy(found.as_deref().unwrap_or_default()).into_owned();
+    Ok(render::containerd_config(&text))
+}
+
+impl ConfigPath {
+    /// How each node is. While kind is at work it has yet to configure them.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
+        if ctx.creation.lock().await.is_some() {
+            return Ok(Vec::new());
+        }
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
+        let states = found.map(|node| async move {
+            let state = match wanted(ctx, &node.name).await? {
+                Ok(None) => State::Ready,
+                Ok(Some(_)) => State::Drifted("no config_path".to_owned()),
+                Err(unfit) => State::Drifted(format!("a configuration that does not do: {unfit}")),
+            };
+            anyhow::Ok((node.name, state))
+        });
+        try_join_all(states).await
+    }
+
+    async fn mend(&self, ctx: &Ctx, node: &str) -> Result<()> {
+        let config = match wanted(ctx, node).await? {
+            Ok(None) => return Ok(()),
+            Ok(Some(config)) => config,
+            Err(unfit) => return Err(explain(node, unfit.to_string())),
+        };
+        // What was proven with another configuration is proven no more.
+        let notes = withdrawn(Archive::new(), &self.spec).into_bytes()?;
+        ctx.docker.upload(node, "/", notes).await?;
+        let length = config.len().to_string();
+        let command = ["sh", "-c", RECONFIGURE_SCRIPT, RECONFIGURE, &length];
+        let output = ctx.docker.exec(node, &command, config.as_bytes()).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(explain(node, said))
+    }
+}
+
+fn explain(node: &str, why: String) -> anyhow::Error {
+    anyhow!(why).context(Problem::new(
+        format!("containerd of node {node} can't be made to look into certs.d; it is as it was"),
+        format!("mend /etc/containerd/config.toml there, and see: docker exec {node} journalctl -u containerd"),
+    ))
+}
+
+#[async_trait]
+impl Step for ConfigPath {
+    fn id(&self) -> StepId {
+        StepId::new("node.containerd")
+    }
+
+    fn title(&self) -> String {
+        "containerd config_path".to_owned()
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(match together(self.per_node(ctx).await?) {
+            // Without nodes there is nothing to configure.
+            State::Missing => State::Ready,
+            found => found,
+        })
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        try_join_all(found.iter().map(|node| self.mend(ctx, &node.name))).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The registries' credentials in every node, for every namespace and service account, those to come included.
+
+use anyhow::{Result, anyhow};
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+
+use super::kubelet::Kubelet;
+use super::per_node::{PerNode, together};
+use crate::credentials::{RegistryCredentials, auths};
+use crate::docker::{Container, DockerError};
+use crate::login;
+use crate::observe::{Wanted, kubelet_configs, nodes, note_path, running_nodes, wanted};
+use crate::spec::{Registry, Spec};
+use crate::step::{Ctx, Leaves, State, Step, StepId};
+
+/// kubelet's credentials on all nodes.
+#[derive(Debug)]
+pub struct NodeCredentials {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// Every name of every registry that asks for a password.
+pub(crate) fn domains(spec: &Spec) -> Vec<String> {
+    spec.authenticated().flat_map(Registry::domains).collect()
+}
+
+fn state(present: &[u8], wanted: &Wanted) -> State {
+    let holds = |(domain, user): &&(String, Option<RegistryCredentials>)| {
+        let user = user.as_ref();
+        user.is_some_and(|user| auths::holds(present, domain, user))
+    };
+    let any = || {
+        wanted
+            .iter()
+            .any(|(domain, _)| auths::names(present, domain))
+    };
+    match wanted.iter().find(|wanted| !holds(wanted)) {
+        None => State::Ready,
+        Some(_) if !any() => State::Missing,
+        Some((domain, _)) => State::Drifted(format!("another password of {domain}")),
+    }
+}
+
+impl NodeCredentials {
+    /// How each node is.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let configs = kubelet_configs(&*ctx.docker, &found).await?;
+        let wanted = wanted(
+            &*ctx.docker,
+            &self.spec,
+            &configs,
+            &ctx.external_credentials,
+        )
+        .await?;
+        let states = configs.iter().map(|present| state(present, &wanted));
+        Ok(found
+            .into_iter()
+            .map(|node| node.name)
+            .zip(states)
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Step for NodeCredentials {
+    fn id(&self) -> StepId {
+        StepId::new("node.credentials")
+    }
+
+    fn title(&self) -> String {
+        "node credentials".to_owned()
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(together(self.per_node(ctx).await?))
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let configs = kubelet_configs(&*ctx.docker, &found).await?;
+        let wanted = &wanted(
+            &*ctx.docker,
+            &self.spec,
+            &configs,
+            &ctx.external_credentials,
+        )
+        .await?;
+        if let Some((domain, _)) = wanted.iter().find(|(_, user)| user.is_none()) {
+            let mut externals = self.spec.externals();
+            return Err(match externals.find(|(one, _)| one.domain() == *domain) {
+                Some((registry, external)) => login::missing(registry, external).into(),
+                None => anyhow!("a registry has no password yet"),
+            });
+        }
+        let entries = wanted.iter();
+        let entries = entries.filter_map(|(domain, user)| Some((domain.clone(), user.as_ref()?)));
+        let entries = &entries.collect::<auths::Entries<'_>>();
+        // What was proven with other credentials is proven no more.
+        let notes = &self.spec.authenticated().map(note_path).collect::<Vec<_>>();
+        let each = found.iter().zip(&configs);
+        try_join_all(
+            each.map(|(Container { name: node, .. }, present)| async move {
+                if state(present, wanted) != State::Ready {
+                    Kubelet { ctx, node }.add(entries, notes).await?;
+                }
+                anyhow::Ok(())
+            }),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let domains = &domains(&self.spec);
+        let found = running_nodes(&*ctx.docker, &self.spec.cluster).await?;
+        try_join_all(found.iter().map(|Container { name: node, .. }| async move {
+            match (Kubelet { ctx, node }).revoke(domains).await {
+                Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Gone { .. })) => {
+                    Err(error)
+                }
+                _ => Ok(()),
+            }
+        }))
+        .await?;
+        Ok(())
+    }
+}
+
+/// Credentials in nodes that earlier settings needed and today's do not.
+#[derive(Debug)]
+pub struct RetiredCredentials {
+    /// What is asked.
+    pub spec: Spec,
+    /// The names of registries that ask for no password any more.
+    pub domains: Vec<String>,
+}
+
+#[async_trait]
+impl Step for RetiredCredentials {
+    fn id(&self) -> StepId {
+        StepId::new("node.credentials").retired()
+    }
+
+    fn title(&self) -> String {
+        format!("old credentials in nodes ({})", self.domains.join(", "))
+    }
+
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        for Container { name: node, .. } in &nodes(&*ctx.docker, &self.spec.cluster).await? {
+            if (Kubelet { ctx, node }).has(&self.domains).await? {
+                return Ok(State::Drifted(format!("left on {node}")));
+            }
+        }
+        Ok(State::Ready)
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let others = !domains(&self.spec).is_empty();
+        for Container { name: node, .. } in &running_nodes(&*ctx.docker, &self.spec.cluster).await?
+        {
+            let kubelet = Kubelet { ctx, node };
+            if others {
+                kubelet.retire(&self.domains).await?;
+            } else {
+                kubelet.revoke(&self.domains).await?;
+            }
+        }
+        Ok(())
+    }
+}

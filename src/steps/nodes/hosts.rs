@@ -1,0 +1,173 @@
+//! Where every node finds registries that no name server knows: a marked line in its `/etc/hosts`.
+//!
+//! Docker writes that file anew at each start of the node, so containerd brings the lines back before it starts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use super::per_node::{PerNode, together};
+use crate::archive::{self, Archive};
+use crate::docker::{Container, DockerError};
+use crate::layout;
+use crate::observe::{below, nodes, running_nodes};
+use crate::render;
+use crate::spec::Spec;
+use crate::step::{Ctx, State, Step, StepId};
+
+/// Name of the script that puts our lines into a node's `/etc/hosts`.
+pub const KEEP_HOSTS: &str = "kindreg-keep-hosts";
+/// Name of the script that takes them out, with what kept them there.
+pub const FORGET_HOSTS: &str = "kindreg-forget-hosts";
+
+/// systemd may not answer yet in a node that has just begun; it reads the setting then anyway.
+const KEEP_SCRIPT: &str =
+    "set -eu; sh /var/lib/kindreg/hosts.sh; systemctl daemon-reload 2>/dev/null || true";
+const FORGET_SCRIPT: &str = "set -eu; sh /var/lib/kindreg/hosts.sh; cd /var/lib/kindreg; rm -f hosts hosts.sh
+cd /etc/systemd/system; rm -f containerd.service.d/kindreg-hosts.conf; rmdir containerd.service.d 2>/dev/null || true
+systemctl daemon-reload 2>/dev/null || true";
+
+/// The lines in all nodes.
+#[derive(Debug)]
+pub struct NodeHosts {
+    /// What is asked.
+    pub spec: Spec,
+}
+
+/// What a node has of it, by path: our lines in `/etc/hosts`, and three files.
+async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
+    let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
+    let (hosts, kept, setting) = tokio::try_join!(
+        ctx.docker.download(node, "/etc/hosts"),
+        // The whole folder, which proofs look at too.
+        ctx.docker.download(node, layout::NODE_STATE),
+        ctx.docker.download(node, &drop_in),
+    )?;
+    let only = |tar: Option<Bytes>| -> Result<Bytes> {
+        let files = tar.map(|tar| archive::files(&tar)).transpose()?;
+        let file = files.and_then(|files| files.into_values().next());
+        Ok(file.map(|file| file.content).unwrap_or_default())
+    };
+    let hosts = render::our_hosts(&String::from_utf8_lossy(&only(hosts)?));
+    let mut kept = match kept {
+        Some(tar) => below(&tar, "kindreg")?,
+        None => BTreeMap::new(),
+    };
+    let mut found = BTreeMap::from([
+        ("/etc/hosts".to_owned(), hosts.into()),
+        (drop_in, only(setting)?),
+    ]);
+    for name in [layout::NODE_HOSTS, layout::NODE_HOSTS_SCRIPT] {
+        let content = kept.remove(name).unwrap_or_default();
+        found.insert(format!("{}/{name}", layout::NODE_STATE), content);
+    }
+    found.retain(|_, content| !content.is_empty());
+    Ok(found)
+}
+
+impl NodeHosts {
+    /// The files as they are sent, by their paths below the node's root.
+    fn files(lines: &str) -> Result<BTreeMap<String, Bytes>> {
+        let (script, drop_in) = render::node_hosts_keeper()?;
+        let state = |name| format!("var/lib/kindreg/{name}");
+        Ok(BTreeMap::from([
+            (state(layout::NODE_HOSTS), lines.to_owned().into()),
+            (state(layout::NODE_HOSTS_SCRIPT), script.into()),
+            (layout::NODE_HOSTS_DROP_IN.to_owned(), drop_in.into()),
+        ]))
+    }
+
+    /// How each node is.
+    pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
+        let states = found.map(|node| async move {
+            let state = self.state(ctx, &node.name).await?;
+            anyhow::Ok((node.name, state))
+        });
+        try_join_all(states).await
+    }
+
+    async fn state(&self, ctx: &Ctx, node: &str) -> Result<State> {
+        let lines = render::node_hosts(&self.spec);
+        let mut wanted = BTreeMap::from([("/etc/hosts".to_owned(), lines.clone().into())]);
+        let files = Self::files(&lines)?.into_iter();
+        wanted.extend(files.map(|(path, content)| (format!("/{path}"), content)));
+        let found = present(ctx, node).await?;
+        if found.is_empty() {
+            return Ok(State::Missing);
+        }
+        let differs = wanted
+            .iter()
+            .find(|(path, content)| found.get(*path) != Some(*content));
+        Ok(differs.map_or(State::Ready, |(path, _)| State::Drifted(path.clone())))
+    }
+}
+
+/// Sends the files and runs a script that acts on them.
+async fn send(ctx: &Ctx, node: &str, lines: &str, script: &str, name: &str) -> Result<()> {
+    let files = NodeHosts::files(lines)?.into_iter();
+    let archive = files.fold(Archive::new(), |archive, (path, content)| {
+        archive.file(path, 0o644, content)
+    });
+    ctx.docker.upload(node, "/", archive.into_bytes()?).await?;
+    let output = ctx
+        .docker
+        .exec(node, &["sh", "-c", script, name], &[])
+        .await?;
+    if output.code != 0 {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "/etc/hosts of node {node} can't be written: {}",
+            said.trim()
+        );
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Step for NodeHosts {
+    fn id(&self) -> StepId {
+        StepId::new("node.hosts")
+    }
+
+    fn title(&self) -> String {
+        "node addresses in /etc/hosts".to_owned()
+    }
+
+    async fn check(&self, ctx: &Ctx) -> Result<State> {
+        Ok(together(self.per_node(ctx).await?))
+    }
+
+    async fn apply(&self, ctx: &Ctx) -> Result<()> {
+        let lines = &render::node_hosts(&self.spec);
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        try_join_all(found.iter().map(|Container { name, .. }| async move {
+            if self.state(ctx, name).await? != State::Ready {
+                send(ctx, name, lines, KEEP_SCRIPT, KEEP_HOSTS).await?;
+            }
+            anyhow::Ok(())
+        }))
+        .await?;
+        Ok(())
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        let found = running_nodes(&*ctx.docker, &self.spec.cluster).await?;
+        try_join_all(found.iter().map(|Container { name, .. }| async move {
+            if present(ctx, name).await?.is_empty() {
+                return Ok(());
+            }
+            match send(ctx, name, "", FORGET_SCRIPT, FORGET_HOSTS).await {
+                Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Gone { .. })) => {
+                    Err(error)
+                }
+                _ => Ok(()),
+            }
+        }))
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! Steps in the nodes: their containers, trust, credentials, addresses and containerd's settings.
+
+mod config_path;
+mod containers;
+mod credentials;
+mod hosts;
+mod kubelet;
+mod per_node;
+mod trust;
+
+pub use config_path::ConfigPath;
+#[cfg(any(test, feature = "fakes"))]
+pub use config_path::RECONFIGURE;
+pub use containers::Nodes;
+pub(crate) use credentials::domains as password_domains;
+pub use credentials::{NodeCredentials, RetiredCredentials};
+pub use hosts::NodeHosts;
+#[cfg(any(test, feature = "fakes"))]
+pub use hosts::{FORGET_HOSTS, KEEP_HOSTS};
+#[cfg(any(test, feature = "fakes"))]
+pub use kubelet::{HAND_OVER, REVOKE};
+pub(crate) use per_node::{PerNode, difference};
+pub use trust::{NodeTrust, RetiredFolders};
+pub(crate) use trust::{make_empty, remove};

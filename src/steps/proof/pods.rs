@@ -1,0 +1,140 @@
+//! The pods of the proof: made, watched, removed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+
+use super::verdict::{STOPPED, judge, judge_external};
+use crate::docker::ContainerState;
+use crate::kube::KubeError;
+use crate::layout;
+use crate::observe::nodes;
+use crate::render;
+use crate::spec::{Backend, Registry, Spec};
+use crate::step::{Ctx, Polled};
+use crate::symptoms::{Meaning, shows};
+use crate::verdict::{Verdict, Verdicts};
+
+const PACE: Duration = Duration::from_millis(150);
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+/// How long somebody else's registry may be out of reach, as a machine takes its time to get up: nobody but them starts
+/// it.
+const OUT_OF_REACH: Duration = Duration::from_secs(25);
+
+/// The pods that prove one registry, one a node.
+#[derive(Debug)]
+pub(super) struct Pods<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) registry: &'a Registry,
+}
+
+impl Pods<'_> {
+    /// Makes the pod of one node, as soon as the API takes it: the default service account comes a moment late.
+    async fn make(&self, ctx: &Ctx, node: &str, images: &[String]) -> Result<()> {
+        let name = render::proof_pod_name(self.registry, node);
+        ctx.kube.delete(&format!("{PODS}/{name}")).await?;
+        let pod = &render::proof_pod(self.registry, node, images);
+        let made = ctx.poll(PACE, || async move {
+            match ctx.kube.put(PODS, pod).await {
+                Ok(()) => Ok(Some(())),
+                Err(KubeError::Unreachable(_) | KubeError::Refused { .. }) => Ok(None),
+            }
+        });
+        match made.await? {
+            Polled::Answer(()) => Ok(()),
+            // Its own words say why.
+            Polled::TimedOut => {
+                let put = ctx.kube.put(PODS, pod).await;
+                put.context("can't make the proof's pod")
+            }
+        }
+    }
+
+    async fn verdicts(&self, ctx: &Ctx, open: &Verdicts) -> Result<Verdicts> {
+        let list = match ctx
+            .kube
+            .get(&format!(
+                "{PODS}?labelSelector={}%3D{}",
+                layout::PROOF_POD,
+                self.registry.name
+            ))
+            .await
+        {
+            Ok(list) => list.unwrap_or_default(),
+            Err(KubeError::Unreachable(_)) => return Ok(open.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut verdicts = open.clone();
+        for pod in list["items"].as_array().into_iter().flatten() {
+            if let Some(verdict) = pod["spec"]["nodeName"]
+                .as_str()
+                .and_then(|node| verdicts.get_mut(node))
+            {
+                *verdict = match &self.registry.backend {
+                    Backend::Distribution(_) => judge(pod),
+                    Backend::External(external) => judge_external(pod, external),
+                };
+            }
+        }
+        Ok(verdicts)
+    }
+
+    pub(super) async fn run(&self, ctx: &Ctx, images: &[String]) -> Result<Verdicts> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let verdicts: Verdicts = found
+            .into_iter()
+            .map(|node| (node.name, first(&node.state)))
+            .collect();
+        let runs = |(_, verdict): &(&String, &Verdict)| matches!(verdict, Verdict::Open(_));
+        let makes = verdicts.iter().filter(runs);
+        try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
+        let start = Instant::now();
+        let gives_up = || match self.registry.backend {
+            Backend::Distribution(_) => false,
+            Backend::External(_) => start.elapsed() > OUT_OF_REACH,
+        };
+        let open = &tokio::sync::Mutex::new(verdicts);
+        let late = &gives_up;
+        let over = ctx.poll(PACE, || async move {
+            let mut open = open.lock().await;
+            *open = self.verdicts(ctx, &open).await?;
+            let late = late();
+            let is_over = |verdict: &Verdict| match verdict {
+                Verdict::Open(why) => late && shows(why, Meaning::Unreached),
+                Verdict::Proven | Verdict::Refused(_) => true,
+            };
+            Ok(open.values().all(is_over).then_some(()))
+        });
+        over.await?;
+        Ok(open.lock().await.clone())
+    }
+
+    pub(super) async fn remove(&self, ctx: &Ctx) -> Result<()> {
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
+        let removals = found.map(|node| async move {
+            match ctx
+                .kube
+                .delete(&format!(
+                    "{PODS}/{}",
+                    render::proof_pod_name(self.registry, &node.name)
+                ))
+                .await
+            {
+                Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
+        try_join_all(removals).await?;
+        Ok(())
+    }
+}
+
+/// What is known of a node before its pod is made. One that does not run starts no pod, and is not waited for.
+fn first(node: &ContainerState) -> Verdict {
+    match node {
+        ContainerState::Running => Verdict::Open("its pod was not started".to_owned()),
+        _ => Verdict::Refused(STOPPED.to_owned()),
+    }
+}

@@ -1,0 +1,219 @@
+//! What a pod of the proof came to, by kubelet's own words. Pure.
+
+use serde_json::Value;
+
+use crate::problem::Problem;
+use crate::spec::{External, Registry};
+use crate::symptoms::catalogue::node;
+use crate::symptoms::{Meaning, Waiting, find_in_pull, shows};
+use crate::verdict::{Verdict, Verdicts};
+
+/// Said of a node that starts no pods.
+pub(super) const STOPPED: &str = "the node does not run";
+
+/// Returns whether the node refused for want of a CA.
+#[must_use]
+pub fn lacks_ca(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Refused(why) if node::UNTRUSTED.is_in(why))
+}
+
+/// That nodes can't pull, in their own words; `None` where all are proven.
+pub(super) fn refusal(
+    registry: &Registry,
+    verdicts: &Verdicts,
+    remedy: impl Fn(&str) -> String,
+) -> Option<anyhow::Error> {
+    let failed: Vec<(&String, &str)> = verdicts
+        .iter()
+        .filter_map(|(node, verdict)| Some((node, verdict.why()?)))
+        .collect();
+    let (_, first) = failed.first()?;
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|(node, why)| format!("{node}: {why}"))
+        .collect();
+    let problem = Problem::not_ready(
+        format!(
+            "{} of {} nodes can't pull from {}",
+            failed.len(),
+            verdicts.len(),
+            registry.domain()
+        ),
+        remedy(first),
+    );
+    Some(anyhow::anyhow!(lines.join("\n")).context(problem))
+}
+
+/// Reads the status of a pod that asks a registry of somebody else's. What it names is never run: that its image was
+/// pulled, or is not there in the registry's own words, is all that is asked.
+pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
+    let statuses = pod["status"]["containerStatuses"].as_array();
+    let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    let mut proven = 0;
+    let mut open = format!(
+        "its pod is {}",
+        pod["status"]["phase"].as_str().unwrap_or("unknown")
+    );
+    for container in statuses.into_iter().flatten() {
+        let waiting = &container["state"]["waiting"];
+        let reason = waiting["reason"].as_str().unwrap_or_default();
+        let message = waiting["message"].as_str().unwrap_or_default();
+        // Both come after the pull, and only after it.
+        let pulled =
+            shows(reason, Meaning::NotStarted) || container["state"]["terminated"].is_object();
+        let absent = is_absence(message);
+        if pulled || (absent && external.proof.is_none()) {
+            proven += 1;
+        } else if !reason.is_empty() && reason != "ContainerCreating" {
+            open = format!("{reason}: {message}");
+            if absent || is_final(message) {
+                return Verdict::Refused(open);
+            }
+        }
+    }
+    if proven == wanted && wanted > 0 {
+        Verdict::Proven
+    } else {
+        Verdict::Open(open)
+    }
+}
+
+/// Whether a registry said that it has no such image.
+fn is_absence(message: &str) -> bool {
+    shows(message, Meaning::Absent)
+}
+
+/// Whether no waiting mends it.
+fn is_final(message: &str) -> bool {
+    find_in_pull(message).is_some_and(|symptom| symptom.waiting == Waiting::Useless)
+}
+
+/// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no
+/// other way.
+pub(super) fn judge(pod: &Value) -> Verdict {
+    let status = &pod["status"];
+    if status["phase"] == "Succeeded" {
+        return Verdict::Proven;
+    }
+    let containers = status["containerStatuses"].as_array();
+    let mut open = format!(
+        "its pod is {}",
+        status["phase"].as_str().unwrap_or("unknown")
+    );
+    for container in containers.into_iter().flatten() {
+        let waiting = &container["state"]["waiting"];
+        if let Some(reason) = waiting["reason"]
+            .as_str()
+            .filter(|reason| *reason != "ContainerCreating")
+        {
+            let message = waiting["message"].as_str().unwrap_or_default();
+            open = format!("{reason}: {message}");
+            // The image is there, so another registry answered. containerd 2.3 tells of that, and not of the TLS that
+            // failed before.
+            let absent = reason.contains("ImagePull") && is_absence(message);
+            if absent || is_final(message) {
+                return Verdict::Refused(open);
+            }
+        }
+        let ended = &container["state"]["terminated"];
+        if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
+            return Verdict::Refused(format!("the pulled program ended with {ended}"));
+        }
+    }
+    if status["phase"] == "Failed" {
+        Verdict::Refused(format!("its pod failed: {status}"))
+    } else {
+        Verdict::Open(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::ExternalLogin;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_judged_by_what_kubelet_says() {
+        let waiting = |reason: &str, message: &str| {
+            json!({"status": {"phase": "Pending", "containerStatuses": [
+                {"state": {"waiting": {"reason": reason, "message": message}}}]}})
+        };
+        assert_eq!(
+            judge(&json!({"status": {"phase": "Succeeded"}})),
+            Verdict::Proven
+        );
+        assert!(matches!(judge(&json!({"status": {}})), Verdict::Open(_)));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "tls: x509: certificate signed")),
+            Verdict::Refused(_)
+        ));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "unable to read CA cert")),
+            Verdict::Refused(_)
+        ));
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", "connection refused")),
+            Verdict::Open(_)
+        ));
+        for (reason, is_final) in [("ErrImagePull", true), ("CreateContainerError", false)] {
+            let verdict = judge(&waiting(
+                reason,
+                "failed to resolve a/b:c: a/b:c: not found",
+            ));
+            assert_eq!(matches!(verdict, Verdict::Refused(_)), is_final, "{reason}");
+        }
+        let token = "failed to fetch oauth token: unexpected status from GET request to https://r.test/nothing: 404 Not Found";
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", token)),
+            Verdict::Refused(_)
+        ));
+        let token =
+            "failed to fetch oauth token: Post \"https://r.test/token\": connection refused";
+        assert!(matches!(
+            judge(&waiting("ErrImagePull", token)),
+            Verdict::Open(_)
+        ));
+        let ended = json!({"status": {"phase": "Running", "containerStatuses": [
+            {"state": {"terminated": {"exitCode": 3}}}]}});
+        assert!(matches!(judge(&ended), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn somebody_else_s_image_counts_once_it_is_pulled_and_absence_only_where_none_is_named() {
+        let pod = |states: &[Value]| {
+            let statuses: Vec<Value> = states.iter().map(|state| json!({"state": state})).collect();
+            json!({"spec": {"containers": states}, "status": {"phase": "Pending", "containerStatuses": statuses}})
+        };
+        let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+        let external = |proof| External {
+            address: None,
+            ca: None,
+            login: ExternalLogin::Docker,
+            proof,
+        };
+        let named = external("a:1".parse().ok());
+        let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError"}});
+        let pulling = waiting("ContainerCreating", "");
+        let absent = waiting("ErrImagePull", "r.test/a:1: not found");
+        let judged = |states: &[Value]| judge_external(&pod(states), &named);
+        assert_eq!(judged(std::slice::from_ref(&ended)), Verdict::Proven);
+        assert!(matches!(judged(&[]), Verdict::Open(_)));
+        assert!(matches!(
+            judged(&[ended.clone(), pulling]),
+            Verdict::Open(_)
+        ));
+        assert!(matches!(
+            judged(&[ended, absent.clone()]),
+            Verdict::Refused(_)
+        ));
+        let unnamed = external(None);
+        let judged = |state: Value| judge_external(&pod(&[state]), &unnamed);
+        assert_eq!(judged(absent), Verdict::Proven);
+        let token = "failed to fetch oauth token: unexpected status: 404 Not Found: not found";
+        assert!(!matches!(
+            judged(waiting("ErrImagePull", token)),
+            Verdict::Proven
+        ));
+    }
+}
