@@ -1,7 +1,6 @@
-//! Runs a plan: preview, up, down, survey. The only code that knows order, concurrency, dry runs, roll-back and
-//! cancellation.
+//! Runs a plan: preview, up, down, survey. No other code knows order, concurrency, dry runs, roll-back and cancellation.
 //!
-//! It prints nothing: it emits [`Event`]s, and `ui` draws them.
+//! The engine prints nothing: it emits [`Event`]s, and `ui` draws them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,20 +13,20 @@ use tokio_util::sync::CancellationToken;
 use crate::problem::together;
 use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, StepId, Stopped};
 
-/// What happens while a plan runs.
+/// An event of a running plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Something is waited for.
+    /// The run waits for something, or tells the user what it does next.
     Note(String),
-    /// The user should know something, though nothing failed.
+    /// A text that the user should read although nothing failed.
     Warning(String),
-    /// Something happens to a step.
+    /// A step starts or ends.
     Step {
         /// The step's identity.
         id: StepId,
         /// The step's title.
         title: String,
-        /// What happens.
+        /// What happens to the step.
         what: StepEvent,
     },
 }
@@ -35,31 +34,31 @@ pub enum Event {
 /// What happens to a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepEvent {
-    /// It was begun.
+    /// The step starts.
     Started {
-        /// What it found different, where it repairs.
+        /// The difference that the step repairs; `None` if it makes something that is missing.
         drift: Option<String>,
     },
-    /// It is done.
+    /// The step was applied.
     Done {
-        /// Time that it took.
+        /// The time that the step took.
         took: Duration,
     },
-    /// It failed; roll-back follows unless what was made is to be kept.
+    /// The step failed. Roll-back follows, except with [`OnFailure::Keep`].
     Failed {
-        /// The chain of causes.
+        /// The error with its chain of causes.
         error: String,
     },
-    /// Its undoing was begun.
+    /// The step is being undone.
     Undoing,
-    /// It was undone.
+    /// The step was undone.
     Undone {
-        /// Time that it took.
+        /// The time that undoing took.
         took: Duration,
     },
-    /// It could not be undone.
+    /// The step could not be undone.
     UndoFailed {
-        /// The chain of causes.
+        /// The error with its chain of causes.
         error: String,
     },
 }
@@ -74,10 +73,10 @@ impl Event {
     }
 }
 
-/// Takes events, from several lanes at once.
+/// A function that receives events, possibly from several lanes at once.
 pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
-/// What a run came to, where it did not fail.
+/// The result of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// There was nothing to do, and nothing was written.
@@ -86,12 +85,12 @@ pub enum Outcome {
     Changed,
 }
 
-/// What happens to a run's own work when it fails.
+/// What the engine does with the work of a run that fails.
 #[derive(Clone, Copy)]
 pub enum OnFailure<'a> {
-    /// It is undone, newest first; then this plan is brought about, if there is one: what was there before.
+    /// Undo it, newest first. Then apply this plan, which restores the previous settings.
     RollBack(Option<&'a Plan>),
-    /// It stays, to be looked at.
+    /// Keep it, so that the user can look at it.
     Keep,
 }
 
@@ -104,14 +103,15 @@ impl std::fmt::Debug for OnFailure<'_> {
     }
 }
 
-/// The mutex of one cluster, across processes and machines that use the same engine.
+/// The mutex of one cluster, shared by all processes and machines that use the same engine.
 #[async_trait]
 pub trait Lock: Send + Sync {
-    /// Waits for it, saying so through `waiting`; held until the value is dropped or released.
+    /// Waits for the lock, with a note if another process holds it. The lock is held until the returned value is dropped
+    /// or released.
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>>;
 }
 
-/// No lock: its caller holds one already.
+/// A lock that locks nothing, for a caller that already holds the real one.
 #[derive(Debug, Clone, Copy)]
 pub struct AlreadyHeld;
 
@@ -130,14 +130,14 @@ impl Held for AlreadyHeld {
 /// A lock that is held.
 #[async_trait]
 pub trait Held: Send + Sync {
-    /// Gives it back, and waits until others can have it.
+    /// Releases the lock, and returns when others can acquire it.
     async fn release(self: Box<Self>);
 }
 
-/// Checks every step at the same time; changes nothing.
+/// Checks all steps at the same time and returns their states in the plan's order. Changes nothing.
 ///
 /// # Errors
-/// The first step, in the plan's order, that could not be checked or found what is not ours.
+/// The first check, in the plan's order, that failed or found an object that is not ours.
 pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
     let reading = &ctx.reading();
     let checks = join_all(plan.steps().map(|step| async move {
@@ -147,7 +147,7 @@ pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step,
     ctx.unless_stopped(checks).await?.into_iter().collect()
 }
 
-/// One check, told of where somebody listens.
+/// Checks one step, and traces the outcome.
 async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
     let outcome = |found: &Result<State>| match found {
         Ok(State::Ready) => ": ready".to_owned(),
@@ -160,11 +160,11 @@ async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
         .await
 }
 
-/// Brings everything to Ready. With nothing to do it makes one round of reads and takes no lock.
+/// Applies every step that is not Ready. If all are Ready, it only reads, and takes no lock.
 ///
 /// # Errors
-/// All failures of the stage that failed, after its other lanes have stopped and this run's own work was undone (see
-/// [`OnFailure`]). The caller's token is never cancelled by a failure.
+/// All failures of the stage that failed, after its other lanes have stopped and this run's work was undone (see
+/// [`OnFailure`]). A failure never cancels the caller's token.
 pub async fn up(
     plan: &Plan,
     ctx: &Ctx,
@@ -181,7 +181,7 @@ pub async fn up(
     let held = lock.acquire(run).await?;
     let result = up_locked(plan, run, &made, on).await;
     if result.is_err() {
-        // Its waits are to end only with time: what stopped the run must not stop the cleaning up.
+        // A new token: what stopped the run must not stop the clean-up. Its waits end with their time limit.
         let cleaning = &ctx.stopped_by(CancellationToken::new());
         match on_failure {
             OnFailure::RollBack(before) => roll_back(&made, before, cleaning, on).await,
@@ -192,8 +192,8 @@ pub async fn up(
     result
 }
 
-/// Undoes what this run made, newest first, and brings back what was there before. What the first stage made says how to
-/// undo the rest, so it stays where something else did.
+/// Undoes what this run made, newest first, and restores the previous settings. The first stage is kept if something else
+/// could not be undone, because its record says how to undo the rest.
 async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events<'_>) {
     let mut left = false;
     for (place, step) in made.newest_first() {
@@ -204,19 +204,17 @@ async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events
     }
     if left {
         on(Event::Note(
-            "not everything could be removed; `kindreg down` goes on".to_owned(),
+            "not everything could be removed; `kindreg down` removes the rest".to_owned(),
         ));
     }
     let Some(before) = before else {
         return;
     };
-    on(Event::Note(
-        "bringing back the previous settings".to_owned(),
-    ));
+    on(Event::Note("restoring the previous settings".to_owned()));
     let made = Made::default();
     if run_stages(before, &ctx.anew(), &made, on).await.is_err() {
         on(Event::Note(
-            "the previous settings could not be brought back; `kindreg up` with them repairs it"
+            "can't restore the previous settings; `kindreg up` with those settings repairs the cluster"
                 .to_owned(),
         ));
     }
@@ -228,7 +226,7 @@ async fn up_locked<'a>(
     made: &Made<'a>,
     on: Events<'_>,
 ) -> Result<Outcome> {
-    // Another run may have been at work while we waited for the lock.
+    // Another run may have changed things while we waited for the lock.
     if all_ready(&preview(plan, ctx).await?) {
         return Ok(Outcome::Unchanged);
     }
@@ -243,11 +241,11 @@ async fn run_stages<'a>(plan: &'a Plan, ctx: &Ctx, made: &Made<'a>, on: Events<'
     Ok(())
 }
 
-/// Runs every stage, also after a failure, and then undoes what it made: for a plan that finds something out. A lane ends
-/// with its first failure; the others go on.
+/// Runs every stage, even after a failure, and then undoes what it made. For plans that test something, such as `verify`.
+/// A lane ends at its first failure; the other lanes continue.
 ///
 /// # Errors
-/// All failures together, those of undoing included. What was skipped for want of something that failed is none.
+/// All failures together, including failed undos. Steps that were skipped because an earlier one failed are left out.
 pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
     let made = Made::default();
     let mut errors = Vec::new();
@@ -263,7 +261,8 @@ pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
     together(causes(errors)).map_or(Ok(()), Err)
 }
 
-/// Returns the failures that are causes: without those that only follow from others, unless there is nothing else.
+/// Returns the failures without [`Stopped`] and [`Skipped`], which only follow from others. If there are no others, it
+/// returns the first of them.
 fn causes(mut errors: Vec<Error>) -> Vec<Error> {
     let follows = |error: &Error| error.is::<Stopped>() || error.is::<Skipped>();
     if errors.iter().all(follows) {
@@ -274,10 +273,10 @@ fn causes(mut errors: Vec<Error>) -> Vec<Error> {
     errors
 }
 
-/// Undoes everything that is there, last first; what is not ours stays, and is reported at the end.
+/// Undoes every step whose object exists, in reverse order. Objects that are not ours are kept and reported as errors.
 ///
 /// # Errors
-/// All that could not be checked or undone, as one error.
+/// All failed checks and undos, as one error.
 pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Result<Outcome> {
     let reading = &ctx.reading();
     let steps = plan.steps().filter(|step| leaves_something(*step));
@@ -293,7 +292,7 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
     let mut errors = Vec::new();
     for (number, stage) in plan.stages.iter().enumerate().rev() {
         if Place::of(number) == Place::First && !errors.is_empty() {
-            // The record says how to go on.
+            // Keep the record: the next `down` needs it.
             break;
         }
         for (changed, failures) in
@@ -324,10 +323,10 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
                 outcome = Outcome::Changed;
                 errors.extend(undo(step, ctx, on).await);
             }
-            Err(error) => errors.push(error.context(format!("left alone: {}", step.title()))),
+            Err(error) => errors.push(error.context(format!("not removed: {}", step.title()))),
         }
         if !errors.is_empty() {
-            // What it stands on stays with it.
+            // Keep the earlier steps of the lane, which this one depends on.
             break;
         }
     }
@@ -359,12 +358,12 @@ fn all_ready(states: &[(&dyn Step, State)]) -> bool {
     states.iter().all(|(_, state)| *state == State::Ready)
 }
 
-/// Where a step stands in its plan.
+/// The position of a step in its plan.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In the first stage, which all others stand on.
+    /// In the first stage, which all others depend on.
     First,
-    /// After it.
+    /// In a later stage.
     Later,
 }
 
@@ -374,7 +373,7 @@ impl Place {
     }
 }
 
-/// What this run made, in the order in which it was begun.
+/// The steps that this run has started to make, oldest first.
 #[derive(Default)]
 struct Made<'a>(Mutex<Vec<(Place, &'a dyn Step)>>);
 
@@ -397,12 +396,12 @@ async fn run_stage<'a>(
     made: &Made<'a>,
     on: Events<'_>,
 ) -> Result<()> {
-    // A failure stops the other lanes of the stage, and nothing else.
+    // A child token: a failure stops the other lanes of this stage only.
     let ctx = &ctx.stopped_by(ctx.stop.child_token());
     let lanes = stage.lanes.iter().map(|lane| async move {
         let result = run_lane(lane, place, ctx, made, on).await;
         if result.is_err() {
-            // They end at their next wait, and are awaited: nothing goes on behind the roll-back's back.
+            // The other lanes end at their next wait. `join_all` awaits them, so that nothing runs during the roll-back.
             ctx.stop.cancel();
         }
         result
@@ -426,13 +425,13 @@ async fn run_lane<'a>(
         let drift = match check(step, ctx).await? {
             State::Ready => continue,
             State::Missing => {
-                // Before it is applied, so that a half-made thing is undone too.
+                // Noted before it is applied, so that roll-back undoes a half-made object too.
                 if leaves_something(step) {
                     made.push(place, step);
                 }
                 None
             }
-            // What was there before is not ours to take away, and there is nothing to go back to.
+            // Not noted: roll-back must not remove an object that existed before this run.
             State::Drifted(why) => Some(why),
         };
         on(Event::of(step, StepEvent::Started { drift }));

@@ -1,4 +1,4 @@
-//! A machine in memory: an engine, kind and Kubernetes on which operations run as on real ones, within milliseconds.
+//! An in-memory machine with a fake engine, kind and Kubernetes. Operations run on it as on a real one, in milliseconds.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -28,12 +28,12 @@ use crate::steps::host::{INSTALL, REMOVE};
 use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
 use crate::steps::registry::{ASK, RENAME};
 
-/// containerd's own configuration in a node.
+/// containerd's configuration file in a node.
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
-/// kubelet's file of credentials in a node.
+/// kubelet's credentials file in a node.
 const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.json";
 
-/// A machine with a Docker engine, the default images, and nothing of ours.
+/// A machine with a Docker engine and the default images, and without any kindreg object.
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) docker: Arc<FakeDocker>,
@@ -43,10 +43,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Makes a machine, with a home folder that is removed with it.
+    /// Creates a machine with a temporary home folder, which is removed when the machine is dropped.
     ///
     /// # Errors
-    /// There is no room for a temporary folder.
+    /// The temporary folder can't be created.
     pub fn new() -> std::io::Result<Self> {
         let docker = Arc::new(FakeDocker::new());
         docker.add_image(ImageRef::node().as_str());
@@ -60,7 +60,7 @@ impl Machine {
         })
     }
 
-    /// Returns a client of it, as a new process would have one.
+    /// Returns a new client of the machine, as a new process would have it.
     #[must_use]
     pub fn client(&self) -> Client {
         let (docker, kubes) = (Arc::clone(&self.docker), Arc::clone(&self.kubes));
@@ -94,7 +94,7 @@ pub fn client(
     Client::over(docker, kind, kube, home)
 }
 
-/// What a program says that did what it was told.
+/// Returns the output of a program that succeeded.
 fn success() -> ExecOutput {
     ExecOutput {
         code: 0,
@@ -103,7 +103,7 @@ fn success() -> ExecOutput {
     }
 }
 
-/// What a program says that was called in a way that it can't be.
+/// Returns the output of a program that was called with wrong arguments.
 fn misused(how: &str) -> ExecOutput {
     ExecOutput {
         code: 2,
@@ -112,7 +112,7 @@ fn misused(how: &str) -> ExecOutput {
     }
 }
 
-/// Lets the engine's containers run every script that steps send.
+/// Teaches the fake engine to run every script that steps send to containers.
 #[doc(hidden)]
 pub fn emulate(docker: &FakeDocker) {
     docker.on_script(INSTALL, install);
@@ -129,7 +129,7 @@ pub fn emulate(docker: &FakeDocker) {
     docker.on_script(RENAME, rename);
     docker.on_script(REMOVE_PROOF, |files, arguments, _| {
         let [folder] = arguments else {
-            return misused("removal of the proof takes a folder");
+            return misused("remove-proof takes a folder");
         };
         let store = format!("{folder}/docker/registry/v2");
         let _ = files.remove(&format!("{store}/repositories/kindreg"));
@@ -143,7 +143,7 @@ pub fn emulate(docker: &FakeDocker) {
     ] {
         docker.on_script(name, move |files, arguments, input| {
             if arguments != [input.len().to_string()] || files.write(file, 0o600, input).is_err() {
-                return misused("the file is not whole");
+                return misused("the file is incomplete");
             }
             files.effect(effect);
             success()
@@ -151,7 +151,7 @@ pub fn emulate(docker: &FakeDocker) {
     }
     docker.on_script(REVOKE, |files, arguments, input| {
         if arguments != [input.len().to_string()] {
-            return misused("the file is not whole");
+            return misused("the file is incomplete");
         }
         if input.is_empty() {
             let _ = files.remove(KUBELET_CONFIG);
@@ -213,7 +213,7 @@ fn rename(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
     success()
 }
 
-/// Lines of `/etc/hosts` are kept and forgotten.
+/// Runs the scripts that add our lines to `/etc/hosts` and remove them.
 fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
     let text = |path: &str| {
         let content = files.read(path).unwrap_or_default();

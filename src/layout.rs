@@ -1,4 +1,4 @@
-//! Every derived name, path and label. Pure: no decision is made here, and nothing is read.
+//! Every derived name, path and label. Pure: it decides nothing and reads nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,75 +7,75 @@ use sha2::{Digest, Sha256};
 use crate::docker::ContainerSpec;
 use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
 
-/// Label of everything that is ours: the cluster's name.
+/// Label of every kindreg object: the cluster's name.
 pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
-/// Label of what belongs to one registry: the registry's name.
+/// Label of every object of one registry: the registry's name.
 pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
-/// Label of a container: hash of the settings it was made with.
+/// Label of a container: the hash of the settings that it was created with.
 pub const LABEL_SPEC: &str = "dev.kindreg.spec";
-/// Label of everything that is ours: the version that made it.
+/// Label of every kindreg object: the version of kindreg that created it.
 pub const LABEL_VERSION: &str = "dev.kindreg.version";
-/// Label of the record: what was asked for first, as JSON.
+/// Label of the record: the first Spec of the cluster, as JSON.
 pub const LABEL_RECORD: &str = "dev.kindreg.record";
-/// Label of the record: whether kindreg made the cluster (`owned`).
+/// Label of the record: `owned`, because kindreg created the cluster.
 pub const LABEL_MODE: &str = "dev.kindreg.mode";
-/// kind's own label of a node: the cluster's name.
+/// kind's label of a node: the cluster's name.
 pub const KIND_LABEL_CLUSTER: &str = "io.x-k8s.kind.cluster";
-/// kind's own label of a node: its role.
+/// kind's label of a node: its role.
 pub const KIND_LABEL_ROLE: &str = "io.x-k8s.kind.role";
 
-/// Where the engine host's `/etc` appears in the record and in one-shot containers.
+/// The path of the engine host's `/etc` in the record and in one-shot containers.
 pub const HOST_ETC: &str = "/host/etc";
-/// Docker's folder of trusted CAs, below the engine host's `/etc`:
+/// Docker's folder of trusted CAs, relative to the engine host's `/etc`:
 /// <https://docs.docker.com/engine/security/certificates/>.
 pub const HOST_CERTS: &str = "docker/certs.d";
-/// Where the record keeps what `down` must give back.
+/// The folder in the record with what `down` restores.
 pub const ORIGINALS: &str = "/kindreg/originals";
-/// Where the registry's certificate and key appear in its container.
+/// The folder of a registry's certificate and key in its container.
 pub const SECRET: &str = "/kindreg/secret";
-/// File of the CA certificate in the secret volume.
+/// The file of the CA certificate in the secret volume.
 pub const SECRET_CA: &str = "ca.crt";
-/// File of the leaf certificate in the secret volume.
+/// The file of the leaf certificate in the secret volume.
 pub const SECRET_LEAF: &str = "tls.crt";
-/// File of the leaf's key in the secret volume.
+/// The file of the leaf's private key in the secret volume.
 pub const SECRET_KEY: &str = "tls.key";
-/// File of users and their passwords in the secret volume; no back end reads it.
+/// The file of users and passwords in the secret volume. No back end reads it.
 pub const SECRET_CREDENTIALS: &str = "credentials.json";
-/// Where the registry's data appear in its container.
+/// The folder of a registry's data in its container.
 pub const DATA: &str = "/var/lib/registry";
-/// containerd's folder in a node, of its configuration and its registries. It is read whole: once for both.
+/// containerd's folder in a node, with its configuration and its registries. kindreg reads it once for both.
 pub const NODE_CONTAINERD: &str = "/etc/containerd";
 /// containerd's folder of registries in a node.
 pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
 /// kubelet's folder in a node.
 pub const NODE_KUBELET: &str = "/var/lib/kubelet";
-/// kubelet's file of credentials, below that folder.
+/// kubelet's credentials file, relative to that folder.
 pub const NODE_KUBELET_CONFIG: &str = "config.json";
-/// Our own notes in a node: `proof`, what it was last proven with; in the control plane `created`, that the creation
-/// of the cluster came to its end.
+/// kindreg's notes in a node: `proof` says what the node was last proven with; `created`, in the control plane, says that
+/// cluster creation finished.
 pub const NODE_STATE: &str = "/var/lib/kindreg";
-/// Our note in a node of the lines that its `/etc/hosts` is to have.
+/// The note in a node with our lines for its `/etc/hosts`.
 pub const NODE_HOSTS: &str = "hosts";
-/// The script beside it that puts them there.
+/// The script in a node that adds those lines to `/etc/hosts`.
 pub const NODE_HOSTS_SCRIPT: &str = "hosts.sh";
-/// The setting that makes containerd run that script before it starts, below the node's root.
+/// The systemd drop-in that runs that script before containerd starts, relative to the node's root.
 pub const NODE_HOSTS_DROP_IN: &str = "etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
-/// What tells our lines in `/etc/hosts` from others'; the registry's name follows.
+/// The comment that marks our lines in `/etc/hosts`. The registry's name follows it.
 pub const NODE_HOSTS_MARK: &str = " # kindreg:";
-/// API path of the KEP-1755 `ConfigMap`.
+/// The API path of the KEP-1755 `ConfigMap`.
 pub const HOSTING: &str = "/api/v1/namespaces/kube-public/configmaps/local-registry-hosting";
 
 /// Label of the pods of the proof.
 pub const PROOF_POD: &str = "dev.kindreg.pod";
 
-/// Names of one cluster's things in the engine.
+/// The names of one cluster's objects in the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     cluster: ClusterName,
 }
 
 impl Layout {
-    /// The names of a cluster.
+    /// Returns the names of a cluster.
     #[must_use]
     pub fn of(cluster: &ClusterName) -> Self {
         Self {
@@ -83,73 +83,75 @@ impl Layout {
         }
     }
 
-    /// The record container: made first, never started, removed last.
+    /// Returns the name of the record container, which is created first, never started, and removed last.
     #[must_use]
     pub fn record(&self) -> String {
         format!("kindreg-{}", self.cluster)
     }
 
-    /// The network; whose cluster it is says its label.
+    /// Returns the name of the network. Its label names the cluster.
     #[must_use]
     pub fn network(&self) -> String {
         format!("kindreg-{}", self.cluster)
     }
 
-    /// The container whose name is the lock.
+    /// Returns the name of the lock container.
     #[must_use]
     pub fn lock(&self) -> String {
         format!("kindreg-{}-lock", self.cluster)
     }
 
-    /// The one-shot container that writes to the engine's host.
+    /// Returns the name of the one-shot container that writes to the engine's host.
     #[must_use]
     pub fn host_writer(&self) -> String {
         format!("kindreg-{}-host", self.cluster)
     }
 
-    /// The one-shot container that replaces a registry's users.
+    /// Returns the name of the one-shot container that replaces a registry's users.
     #[must_use]
     pub fn users_writer(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-users-{name}", self.cluster)
     }
 
-    /// The one-shot container that asks a registry whether it serves. No registry's name has an underscore.
+    /// Returns the name of the one-shot container that waits for a registry. The underscore keeps it apart from registries,
+    /// whose names have none.
     #[must_use]
     pub fn asker(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}_ask", self.cluster)
     }
 
-    /// The one-shot container that removes the proof's image from a cache. No registry's name has an underscore.
+    /// Returns the name of the one-shot container that removes the proof image from a cache. The underscore keeps it apart
+    /// from registries, whose names have none.
     #[must_use]
     pub fn proof_remover(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}_proof", self.cluster)
     }
 
-    /// A registry's container.
+    /// Returns the name of a registry's container.
     #[must_use]
     pub fn registry(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}", self.cluster)
     }
 
-    /// A registry's volume of CA certificate, leaf and key.
+    /// Returns the name of a registry's secret volume (CA certificate, leaf, key and users).
     #[must_use]
     pub fn secret_volume(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}-secret", self.cluster)
     }
 
-    /// A registry's volume of images.
+    /// Returns the name of a registry's data volume (images).
     #[must_use]
     pub fn data_volume(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}-data", self.cluster)
     }
 
-    /// The control plane's container, as kind names it.
+    /// Returns the name of the first control-plane node, as kind names it.
     #[must_use]
     pub fn control_plane(&self) -> String {
         format!("{}-control-plane", self.cluster)
     }
 
-    /// All nodes' containers, as kind names them, the control planes first.
+    /// Returns the names of all nodes, as kind names them, the control planes first.
     #[must_use]
     pub fn nodes(&self, control_planes: u16, workers: u16) -> Vec<String> {
         let named = |role: &str, number: u16| match number {
@@ -161,19 +163,19 @@ impl Layout {
         control_planes.chain(workers).collect()
     }
 
-    /// The cluster's entry in a kubeconfig, as kind names it.
+    /// Returns the name of the cluster's context in a kubeconfig, as kind names it.
     #[must_use]
     pub fn context(&self) -> String {
         format!("kind-{}", self.cluster)
     }
 
-    /// Our file in a folder of the engine host's certs.d: its own name, so that other people's stay.
+    /// Returns the name of our CA file in a folder of the engine host's certs.d. It is unique, so that other files stay.
     #[must_use]
     pub fn host_ca(&self) -> String {
         format!("kindreg-{}.crt", self.cluster)
     }
 
-    /// Labels that everything of the cluster carries.
+    /// Returns the labels of every object of the cluster.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -185,7 +187,7 @@ impl Layout {
         ])
     }
 
-    /// Labels that everything of one registry carries.
+    /// Returns the labels of every object of one registry.
     #[must_use]
     pub fn registry_labels(&self, name: &RegistryName) -> BTreeMap<String, String> {
         let mut labels = self.labels();
@@ -193,7 +195,7 @@ impl Layout {
         labels
     }
 
-    /// Whether labels say that a thing is this cluster's.
+    /// Returns whether an object with these labels belongs to this cluster.
     #[must_use]
     pub fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
         labels
@@ -202,9 +204,9 @@ impl Layout {
     }
 }
 
-/// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The version that makes it does not count.
+/// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The label with kindreg's version is left out.
 ///
-/// It is taken over the settings' JSON: a change of that form makes every user's registry anew.
+/// The hash covers the settings' JSON: a change of that format recreates every user's registry.
 ///
 /// # Errors
 /// The settings can't be serialised.
@@ -215,7 +217,7 @@ pub fn fingerprint(container: &ContainerSpec) -> Result<String, serde_json::Erro
     Ok(hex::encode(Sha256::digest(serde_json::to_vec(&settings)?)))
 }
 
-/// All nodes of a Spec, the control plane first.
+/// Returns the names of all nodes of a Spec, the control planes first.
 #[must_use]
 pub fn nodes(spec: &Spec) -> Vec<String> {
     let Target::Owned(owned) = &spec.target;
@@ -223,7 +225,7 @@ pub fn nodes(spec: &Spec) -> Vec<String> {
     Layout::of(&spec.cluster).nodes(control_planes, workers)
 }
 
-/// Everything that a registry answers to, and so the SANs of its leaf and the constraints of its CA.
+/// Returns all names and addresses of a registry: the SANs of its leaf and the name constraints of its CA.
 #[must_use]
 pub fn names(cluster: &ClusterName, registry: &Registry) -> crate::pki::Names {
     let container = Layout::of(cluster).registry(&registry.name);

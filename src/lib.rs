@@ -1,34 +1,33 @@
-//! kindreg takes a machine with a Docker engine to a kind cluster in which every node pulls from a private registry
-//! over verified TLS, proves it by a pod on each node, and leaves the machine as it found it.
+//! kindreg creates a kind cluster in which every node pulls from a private registry over verified TLS, and proves it with
+//! a pod on each node. `kindreg down` leaves the machine as it was.
 //!
-//! It is a list of idempotent steps over three ports:
+//! The program is a list of idempotent steps over three ports:
 //!
-//! - a [`spec::Spec`] says what is wanted; everything derivable from it (names, texts) is computed by pure functions
-//!   before anything happens;
-//! - a step can check, apply and undo one thing; a plan is the literal list of them for one use case;
+//! - a [`spec::Spec`] says what is wanted; pure functions derive names and texts from it before anything happens;
+//! - a step checks, applies and undoes one thing; a plan is the literal list of steps of one use case;
 //! - the engine alone knows order, concurrency, dry run, roll-back and cancellation; it emits [`events::Event`]s;
-//! - an operation of [`ops`] is one use case: options in, a [`report`] out;
-//! - the ports are Docker, kind and Kubernetes, each with a fake beside the real thing.
+//! - an operation of [`ops`] is one use case: it takes options and returns a [`report`];
+//! - the ports are Docker, kind and Kubernetes, each with a real and a fake implementation.
 //!
-//! What the error texts of engines, nodes and registries mean is decided in one place, [`symptoms`].
+//! One module, [`symptoms`], decides what the error texts of engines, nodes and registries mean.
 //!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!
-//! The walk of `kindreg up`: settings → [`ops::up`] → consent → plan → all checks at once; with nothing to do that was all
-//! → images → lock → record and network → node containers beside certificate and registry → trust of nodes and of the
-//! engine's host while kubeadm works → cluster → `ConfigMap` and proof.
+//! `kindreg up` runs in this order: settings → [`ops::up`] → consent → plan → all checks at once (it stops here if there
+//! is nothing to do) → images → lock → record and network → node containers beside certificate and registry → trust of
+//! the nodes and of the engine's host while kubeadm runs → cluster → `ConfigMap` and proof.
 
 pub mod ops;
 pub mod report;
 pub mod spec;
 
-/// What happens while an operation runs.
+/// The events that an operation emits while it runs.
 pub mod events {
     pub use crate::engine::{Event, StepEvent};
     pub use crate::step::StepId;
 }
 
-/// What failed, with what to do next.
+/// The errors of operations, with hints and exit codes.
 pub mod errors {
     pub use crate::hints::{exit, hint};
     pub use crate::problem::{Exit, Problem, Several, find};

@@ -1,7 +1,7 @@
-//! The mutex of a cluster: a container whose name only one can have, gone with the process that holds it.
+//! The mutex of a cluster: a container with a fixed name, so that only one process can hold it.
 //!
-//! It runs `cat` on a standard input that its holder keeps open. When the holder dies, however it dies, the engine
-//! closes that input, `cat` ends, and the engine removes the container.
+//! The container runs `cat` on a standard input that its holder keeps open. When the holder ends for any reason, the
+//! engine closes that input, `cat` ends, and the engine removes the container.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,18 +22,19 @@ use crate::spec::{ClusterName, Spec};
 use crate::step::Ctx;
 
 const PACE: Duration = Duration::from_millis(200);
-/// A lock that was made and not started for this long belongs to nobody: its maker starts it within milliseconds.
+/// A lock container that is not started for this long has no holder: a holder starts it within milliseconds.
 const STALE: Duration = Duration::from_secs(5);
 
-/// Label of a lock: a text that only its holder knows, so that it finds its own again when an answer gets lost.
+/// Label of a lock: a random text by which a holder recognises its own lock if the engine's answer was lost.
 const LABEL_HOLDER: &str = "dev.kindreg.holder";
 
 /// The lock of one cluster, as a container of the engine.
 #[derive(Debug)]
 pub struct ContainerLock {
-    /// Whose it is.
+    /// The cluster that is locked.
     pub cluster: ClusterName,
-    /// An image with `cat`; the record's own is taken where there is one, as no tag can be taken off that.
+    /// The image to use if there is no record. It must have `cat`. The record's image is preferred, because it can't be
+    /// removed.
     pub image: String,
 }
 
@@ -49,13 +50,13 @@ impl Held for HeldContainer {
     async fn release(self: Box<Self>) {
         let Self { docker, id, input } = *self;
         drop(input);
-        // It goes by itself; removing it only makes that quicker, so a failure changes nothing.
+        // The engine removes the container anyway. Removing it here is only faster, so a failure does not matter.
         let _ = docker.remove(&id).await;
     }
 }
 
 impl ContainerLock {
-    /// The lock of a Spec's cluster.
+    /// Returns the lock of a Spec's cluster.
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
         Self {
@@ -87,7 +88,7 @@ impl ContainerLock {
         })
     }
 
-    /// Removes the lock if it is this holder's, which it may be though making it seemed to fail.
+    /// Removes the lock if it belongs to this holder: it may exist although its creation seemed to fail.
     async fn drop_own(&self, ctx: &Ctx, name: &str, holder: &str) {
         if let Ok(Some(found)) = ctx.docker.container(name).await
             && found
@@ -100,7 +101,7 @@ impl ContainerLock {
     }
 
     async fn hold(&self, ctx: &Ctx, id: String) -> Result<Box<dyn Held>> {
-        // Attached first: with nobody attached, `cat` would see no end of its input.
+        // Attach before start: without an attached client, the engine would never close the input of `cat`.
         let input = ctx.docker.attach(&id).await?;
         ctx.docker.start(&id).await?;
         Ok(Box::new(HeldContainer {
@@ -114,7 +115,7 @@ impl ContainerLock {
 #[async_trait]
 impl Lock for ContainerLock {
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>> {
-        let holder = nonce().context("no random numbers are available")?;
+        let holder = nonce().context("can't generate a random lock id")?;
         let spec = self.container(ctx, &holder).await?;
         let begun = Instant::now();
         let mut idle: Option<(String, Instant)> = None;
@@ -138,10 +139,10 @@ impl Lock for ContainerLock {
                 if !Layout::of(&self.cluster).owns(&holder.labels) {
                     return Err(Problem::foreign(
                         format!(
-                            "there is a container {} that kindreg did not make",
+                            "container {} exists and was not created by kindreg",
                             spec.name
                         ),
-                        format!("remove it yourself: docker rm -f {}", spec.name),
+                        format!("run: docker rm -f {}", spec.name),
                     )
                     .into());
                 }
@@ -151,7 +152,7 @@ impl Lock for ContainerLock {
                 };
                 if holder.state == ContainerState::Created {
                     if since.elapsed() > STALE {
-                        // By its id: another one of that name may be alive by now.
+                        // By id: another process may have created a new lock of that name.
                         ctx.docker.remove(&holder.id).await?;
                     } else {
                         idle = Some((holder.id, since));
@@ -160,7 +161,7 @@ impl Lock for ContainerLock {
             }
             if !said {
                 ctx.note(format!(
-                    "another kindreg is at work on cluster {}; waiting for it",
+                    "waiting for another kindreg that is changing cluster {}",
                     self.cluster
                 ));
                 said = true;
@@ -168,12 +169,12 @@ impl Lock for ContainerLock {
             if begun.elapsed() > ctx.patience {
                 return Err(Problem::new(
                     format!(
-                        "another kindreg has been at work on cluster {} for {} s",
-                        self.cluster,
-                        ctx.patience.as_secs()
+                        "timed out after {} s waiting for another kindreg that is changing cluster {}",
+                        ctx.patience.as_secs(),
+                        self.cluster
                     ),
                     format!(
-                        "wait for it, or see whether it hangs: docker ps --filter name={}",
+                        "wait longer with --timeout, or run: docker ps --filter name={}",
                         spec.name
                     ),
                 )

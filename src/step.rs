@@ -1,7 +1,7 @@
-//! A step: one idempotent change with check, apply and undo; and what steps work with.
+//! The [`Step`] trait (one idempotent change with check, apply and undo), plans of steps, and the context of steps.
 //!
-//! The laws, which one generic test holds every step to: `check` changes nothing; after `apply`, `check` returns Ready;
-//! after `undo`, it returns Missing; `undo` twice is Ok. Steps never print, and know nothing of order or dry runs.
+//! One generic test holds every step to these laws: `check` changes nothing; after `apply`, `check` returns Ready; after
+//! `undo`, it returns Missing; a second `undo` succeeds. Steps never print, and know nothing of order or dry runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,26 +23,26 @@ use crate::spec::RegistryName;
 use crate::trace::Trace;
 use crate::verdict::{Verdicts, Verified};
 
-/// The identity of a step, which stays the same when its title changes: `node.trust`, `registry.service/main`.
+/// The stable identity of a step, such as `node.trust` or `registry.service/main`. It stays when the title changes.
 ///
-/// Part of the program's interface: `--json` and `--events json` have it, and tests name steps by it.
+/// Part of the program's interface: `--json` and `--events json` show it, and tests name steps by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepId(String);
 
 impl StepId {
-    /// A step of which a plan has one.
+    /// Returns the id of a step that a plan has once.
     #[must_use]
     pub fn new(kind: &'static str) -> Self {
         Self(kind.to_owned())
     }
 
-    /// A step of which a plan has one for each object (`registry.service` of `main`).
+    /// Returns the id of a step that a plan has once for each object (`registry.service/main`).
     #[must_use]
     pub fn of(kind: &'static str, object: impl fmt::Display) -> Self {
         Self(format!("{kind}/{object}"))
     }
 
-    /// The step that removes what this one left behind from earlier settings.
+    /// Returns the id of the step that removes what this one made for earlier settings.
     #[must_use]
     pub fn retired(&self) -> Self {
         Self(format!("retired.{}", self.0))
@@ -55,19 +55,19 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What a step found.
+/// The state that a step's check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It is as it should be.
+    /// The object is as it should be.
     Ready,
-    /// It is missing.
+    /// The object does not exist.
     Missing,
-    /// It is there, and differs; why.
+    /// The object exists and differs, with the difference in words.
     Drifted(String),
 }
 
 impl State {
-    /// Returns what differs, where something does.
+    /// Returns the difference of a drifted object; `None` in the other states.
     #[must_use]
     pub fn why(self) -> Option<String> {
         match self {
@@ -77,65 +77,74 @@ impl State {
     }
 }
 
-/// Whether a step makes something that stays.
+/// Whether a step makes something that has to be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaves {
-    /// It does, and removing it is worth an event.
+    /// The step makes something that `undo` removes.
     Something,
-    /// It only waits, or what it makes may stay.
+    /// The step only waits, or what it makes may stay.
     Nothing,
 }
 
 /// One idempotent change.
 #[async_trait]
 pub trait Step: fmt::Debug + Send + Sync {
-    /// Returns its identity.
+    /// Returns the step's identity.
     fn id(&self) -> StepId;
-    /// Returns what it makes, as a short noun phrase that is the same in every state ("registry container").
+    /// Returns what the step makes, as a short noun phrase that is the same in every state ("registry container").
     fn title(&self) -> String;
-    /// Returns whether it makes something that has to be undone.
+    /// Returns whether the step makes something that has to be undone.
     fn leaves(&self) -> Leaves {
         Leaves::Something
     }
-    /// Looks, and changes nothing. An object that has our name and isn't ours is an error; an absent predecessor is
+    /// Returns the state of the object, and changes nothing. If an object that it depends on is missing, the state is
     /// `Missing`.
+    ///
+    /// # Errors
+    /// An object has our name and is not ours, or the engine, a node or the API can't be read.
     async fn check(&self, ctx: &Ctx) -> Result<State>;
-    /// Goes from `Missing` or `Drifted` to `Ready`.
+    /// Brings the object from `Missing` or `Drifted` to `Ready`.
+    ///
+    /// # Errors
+    /// The reason why the object can't be made or repaired; [`Stopped`] if the run is being stopped.
     async fn apply(&self, ctx: &Ctx) -> Result<()>;
-    /// Goes back to `Missing`; gone already is `Ok`. Nothing to do for a step that leaves nothing.
+    /// Removes the object. If it is already missing, this succeeds. The default does nothing.
+    ///
+    /// # Errors
+    /// The reason why the object can't be removed.
     async fn undo(&self, _: &Ctx) -> Result<()> {
         Ok(())
     }
 }
 
-/// Steps in order, each needing those before it.
+/// Steps in order. Each may depend on those before it.
 pub type Lane = Vec<Box<dyn Step>>;
 
-/// Lanes that may run side by side.
+/// Lanes that run at the same time.
 #[derive(Debug)]
 pub struct Stage {
-    /// The lanes.
+    /// The lanes; none depends on another.
     pub lanes: Vec<Lane>,
 }
 
-/// A use case as a list of steps, in order.
+/// The steps of one use case, as a list of stages.
 #[derive(Debug)]
 pub struct Plan {
-    /// Harmless steps that come before the lock, which itself needs an image.
+    /// The stage that pulls images. It runs before the lock, which needs an image itself.
     pub images: Stage,
-    /// All others.
+    /// All other stages, in order.
     pub stages: Vec<Stage>,
 }
 
 impl Plan {
-    /// A plan without images to get first.
+    /// Returns a plan that pulls no images.
     #[must_use]
     pub const fn of(stages: Vec<Stage>) -> Self {
         let images = Stage { lanes: Vec::new() };
         Self { images, stages }
     }
 
-    /// Returns all steps in order.
+    /// Returns all steps, in order.
     pub fn steps(&self) -> impl Iterator<Item = &dyn Step> {
         std::iter::once(&self.images)
             .chain(&self.stages)
@@ -144,17 +153,17 @@ impl Plan {
     }
 }
 
-/// A wait was cut short because the run is being stopped; never the reason why it is.
+/// The error of a wait that ended because the run is being stopped. It is never the reason for the stop.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]
 pub struct Stopped;
 
-/// A step was not tried, as one that it needs has failed; never the reason for a failure.
+/// The error of a step that was skipped because an earlier one failed. It is never the reason for a failure.
 #[derive(Debug, thiserror::Error)]
-#[error("not tried, as an earlier step failed")]
+#[error("skipped because an earlier step failed")]
 pub struct Skipped;
 
-/// What steps work with.
+/// The context of steps: ports, limits, credentials, and what this run has made so far.
 #[derive(Debug, Clone)]
 pub struct Ctx {
     /// The Docker engine.
@@ -165,33 +174,33 @@ pub struct Ctx {
     pub kube: Arc<dyn Kube>,
     /// The user's kubeconfig.
     pub kubeconfig: Kubeconfig,
-    /// Longest time that one wait may take.
+    /// The longest time that one wait may take.
     pub patience: Duration,
-    /// Cancelled when the run is to stop; waits end with [`Stopped`].
+    /// The token that stops the run: once it is cancelled, waits end with [`Stopped`].
     pub stop: CancellationToken,
-    /// The `kind create` of this run, while it is at work.
+    /// The `kind create cluster` of this run, while it runs.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
-    /// Registries that have a proof image of this run's, and its name after the domain.
+    /// The proof images of this run by registry, named without the domain.
     pub proof_images: Arc<Mutex<BTreeMap<RegistryName, String>>>,
-    /// What proofs came to in this run.
+    /// The results of this run's proofs.
     verdicts: Arc<Mutex<BTreeMap<RegistryName, Verified>>>,
-    /// Credentials of the user's own choice, for registries that ask for a password.
+    /// Credentials that the user chose for the registries that kindreg runs; `None` to generate them.
     pub own_credentials: Option<RegistryCredentials>,
-    /// The user's credentials for registries that kindreg does not run, so far as they are at hand.
+    /// The user's credentials for external registries, as far as they were found.
     pub external_credentials: BTreeMap<RegistryName, RegistryCredentials>,
-    /// The user's credentials for the registries that caches are caches of, by the cache, so far as variables hold them.
+    /// The user's credentials for the upstreams of caches, by the cache's name, as far as the variables are set.
     pub upstream_credentials: BTreeMap<RegistryName, RegistryCredentials>,
-    /// Tells what is done; nobody listens unless asked to.
+    /// The trace for `-v`; off by default.
     pub trace: Trace,
     notes: Notes,
 }
 
-/// Takes what steps wait for.
+/// A receiver of notes, which say what a step waits for.
 #[derive(Clone)]
 pub struct Notes(Arc<dyn Fn(String) + Send + Sync>);
 
 impl Notes {
-    /// Notes that go to `listener`.
+    /// Returns a receiver that calls `listener` with each note.
     pub fn to(listener: impl Fn(String) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listener))
     }
@@ -204,7 +213,7 @@ impl fmt::Debug for Notes {
 }
 
 impl Ctx {
-    /// A context over these ports. `notes` gets what steps wait for.
+    /// Returns a context over these ports. `notes` receives what steps wait for; each wait may take 300 s.
     pub fn new(
         docker: Arc<dyn Docker>,
         kind: Arc<dyn Kind>,
@@ -230,7 +239,7 @@ impl Ctx {
         }
     }
 
-    /// The same for another plan: what this run made and proved is forgotten.
+    /// Returns the same context for another plan, without this run's proof images and results.
     #[must_use]
     pub fn anew(&self) -> Self {
         Self {
@@ -240,7 +249,7 @@ impl Ctx {
         }
     }
 
-    /// The same, with another time limit for each wait.
+    /// Returns the same context with another time limit for each wait.
     #[must_use]
     pub fn patient_for(&self, patience: Duration) -> Self {
         Self {
@@ -249,7 +258,7 @@ impl Ctx {
         }
     }
 
-    /// The same, stopped by another token.
+    /// Returns the same context with another stop token.
     #[must_use]
     pub fn stopped_by(&self, stop: CancellationToken) -> Self {
         Self {
@@ -258,30 +267,33 @@ impl Ctx {
         }
     }
 
-    /// Returns what the proofs of a registry came to in this run.
+    /// Returns the results of a registry's proofs in this run.
     pub async fn verified(&self, registry: &RegistryName) -> Verified {
         let verdicts = self.verdicts.lock().await;
         verdicts.get(registry).cloned().unwrap_or_default()
     }
 
-    /// Notes what pulls that must work came to.
+    /// Records the results of the pulls that must succeed.
     pub async fn note_pulls(&self, registry: &RegistryName, verdicts: Verdicts) {
         let mut all = self.verdicts.lock().await;
         all.entry(registry.clone()).or_default().pulls = Some(verdicts);
     }
 
-    /// Notes what pulls without the registry's CA came to.
+    /// Records the results of the pulls without the registry's CA, which must fail.
     pub async fn note_refusals(&self, registry: &RegistryName, verdicts: Verdicts) {
         let mut all = self.verdicts.lock().await;
         all.entry(registry.clone()).or_default().without_ca = Some(verdicts);
     }
 
-    /// Says what is being waited for.
+    /// Sends a note that says what the step waits for.
     pub fn note(&self, text: impl Into<String>) {
         (self.notes.0)(text.into());
     }
 
-    /// Awaits `work`, or ends with [`Stopped`] when the run is to stop.
+    /// Awaits `work` until the run is stopped.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the run is being stopped.
     pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         self.stop
             .run_until_cancelled(work)
@@ -289,10 +301,10 @@ impl Ctx {
             .ok_or_else(|| Stopped.into())
     }
 
-    /// Asks again and again, with a pause in between, until there is an answer or [`Ctx::patience`] is over.
+    /// Calls `ask` until it returns `Some` or [`Ctx::patience`] has passed, with a pause between two calls.
     ///
     /// # Errors
-    /// What `ask` fails with, or [`Stopped`].
+    /// The error of `ask`, or [`Stopped`].
     pub async fn poll<T, F>(
         &self,
         pause: Duration,
@@ -313,7 +325,7 @@ impl Ctx {
         }
     }
 
-    /// Ends a `kind create` that is still running, in good order: what it asked of the engine is done by then.
+    /// Aborts a running `kind create cluster`, and waits until the engine has finished its requests.
     pub async fn end_creation(&self) {
         let creation = self.creation.lock().await.take();
         if let Some(mut creation) = creation {
@@ -321,7 +333,7 @@ impl Ctx {
         }
     }
 
-    /// The same, for one round of checks: equal questions are asked once, and nothing can be written.
+    /// Returns the same context for one round of checks: equal reads are sent once, and writes fail.
     #[must_use]
     pub fn reading(&self) -> Self {
         let docker = Arc::new(OneRound::of(Arc::clone(&self.docker)));
@@ -332,11 +344,11 @@ impl Ctx {
     }
 }
 
-/// What repeated questions came to.
+/// The result of [`Ctx::poll`].
 #[derive(Debug)]
 pub enum Polled<T> {
     /// There was an answer in time.
     Answer(T),
-    /// There was none in [`Ctx::patience`].
+    /// There was no answer within [`Ctx::patience`].
     TimedOut,
 }

@@ -1,32 +1,32 @@
-//! What a pull by a node came to. Plain data; how kubelet's words are judged is `steps::proof`'s.
+//! The results of pulls by nodes, as plain data. `steps::proof` reads them from kubelet's messages.
 
 use std::collections::BTreeMap;
 
-/// What a node's pod came to.
+/// The result of one node's pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not known yet, and what it waits for.
+    /// No result yet, with what the pod waits for.
     Open(String),
-    /// It pulled, or had the answer that was wanted.
+    /// The node pulled the image, or got the answer that was expected.
     Proven,
-    /// It can't; why, in the node's own words.
+    /// The pull failed, with the node's own message.
     Refused(String),
 }
 
-/// What became of the pods, by their nodes' names.
+/// The results of the pods, by node name.
 pub type Verdicts = BTreeMap<String, Verdict>;
 
-/// What the proofs of one registry came to in this run.
+/// The results of one registry's proofs in this run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Pulls that must work; `None` where none was tried.
+    /// The pulls that must succeed; `None` if none was tried.
     pub pulls: Option<Verdicts>,
-    /// Pulls without the registry's CA, which must be refused; `None` where none was tried.
+    /// The pulls without the registry's CA, which must fail; `None` if none was tried.
     pub without_ca: Option<Verdicts>,
 }
 
 impl Verdict {
-    /// Returns why it is not proven, in the node's own words.
+    /// Returns why the pull is not proven, in the node's own words; `None` if it is.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         match self {

@@ -1,5 +1,4 @@
-//! Everything that carries a cluster's label, whatever made it: for a `down` without a record, and to leave nothing
-//! behind.
+//! All objects with a cluster's label. `down` needs them if there is no record, and to find leftovers.
 
 use std::fmt;
 
@@ -12,14 +11,14 @@ use crate::spec::{
     OwnedCluster, Registry, Serves, Spec, Target, Workers,
 };
 
-/// An object of the engine that is ours.
+/// A kindreg object in the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
-    /// A container.
+    /// A container, by name.
     Container(String),
-    /// A volume.
+    /// A volume, by name.
     Volume(String),
-    /// A network.
+    /// A network, by name.
     Network(String),
 }
 
@@ -33,7 +32,7 @@ impl fmt::Display for Object {
     }
 }
 
-/// Returns all that carries the cluster's label, and its nodes.
+/// Returns the cluster's nodes and all objects with its label.
 pub async fn left(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Object>> {
     let (key, name) = (layout::LABEL_CLUSTER, cluster.as_str());
     let (containers, volumes, networks) = tokio::try_join!(
@@ -64,8 +63,8 @@ async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Contain
     Ok(nodes)
 }
 
-/// Returns the Spec of a cluster whose record is lost or can't be read, as far as its objects tell; `None` where nothing
-/// is ours.
+/// Returns a Spec that is good enough for `down`, from the objects of a cluster whose record is missing or can't be read;
+/// `None` if there are no such objects.
 pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Spec>> {
     if left(docker, cluster).await?.is_empty() {
         return Ok(None);

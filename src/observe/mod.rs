@@ -1,6 +1,6 @@
-//! Reads of what is there: engine, nodes, registries' volumes. Nothing in this folder may write, wait or print.
+//! Reads of the engine, the nodes and the registries' volumes. Nothing in this folder may write, wait or print.
 //!
-//! A read that only one step makes stays with that step.
+//! A read that only one step needs is in that step's file.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +28,10 @@ pub use record::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
 pub use secrets::{ca, identity, secret_files, stored_users};
 pub use trust::{certs, expected_files, expected_files_of};
 
-/// Returns the regular files of an archive of one folder, by their path below it.
+/// Returns the regular files in a tar archive of `folder`, by their path relative to it.
 ///
 /// # Errors
-/// The archive can't be read, or is larger than what kindreg ever reads.
+/// The archive can't be read, or is larger than kindreg's limit.
 pub fn below(tar: &[u8], folder: &str) -> Result<BTreeMap<String, Bytes>> {
     let prefix = format!("{folder}/");
     let files = archive::files(tar)?.into_iter();

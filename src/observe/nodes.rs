@@ -1,4 +1,4 @@
-//! The nodes of a cluster, and containerd's files in them.
+//! Reads of a cluster's nodes and of containerd's files in them.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::docker::{Container, ContainerState, Docker};
 use crate::layout;
 use crate::spec::{ClusterName, Spec};
 
-/// Returns the nodes of the cluster by name; none while there is no cluster.
+/// Returns the containers of the cluster's nodes, sorted by name; empty if there is no cluster.
 pub async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
     let mut found = docker
         .containers(layout::KIND_LABEL_CLUSTER, cluster.as_str())
         .await?;
     found.retain(|node| {
-        // The load balancer of several control planes is no node.
+        // kind gives the load balancer of several control planes the cluster's label too.
         node.labels
             .get(layout::KIND_LABEL_ROLE)
             .is_none_or(|role| role != "external-load-balancer")
@@ -25,14 +25,14 @@ pub async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Con
     Ok(found)
 }
 
-/// Returns the nodes that run: another one pulls nothing, and is removed with the cluster.
+/// Returns the nodes that are running. Undo skips the others: they pull nothing, and are removed with the cluster.
 pub async fn running_nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
     let mut found = nodes(docker, cluster).await?;
     found.retain(|node| node.state == ContainerState::Running);
     Ok(found)
 }
 
-/// Returns the names of the nodes that are wanted, and then of those that somebody joined.
+/// Returns the names of the nodes of the Spec, followed by those of nodes that were joined to the cluster later.
 #[must_use]
 pub fn node_names(spec: &Spec, found: &[Container]) -> Vec<String> {
     let mut names = layout::nodes(spec);
@@ -44,7 +44,7 @@ pub fn node_names(spec: &Spec, found: &[Container]) -> Vec<String> {
     names
 }
 
-/// Returns containerd's files in a node, its configuration and its registries, by their path below its folder.
+/// Returns containerd's files in a node (configuration and registries), by their path relative to `/etc/containerd`.
 pub async fn containerd_files(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
     match docker.download(node, layout::NODE_CONTAINERD).await? {
         Some(tar) => below(&tar, "containerd"),

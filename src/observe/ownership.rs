@@ -1,4 +1,4 @@
-//! Whether an object of the engine is ours: it has the derived name and our label.
+//! Decides whether an object of the engine is ours: it has the derived name and our label.
 
 use anyhow::Result;
 
@@ -6,20 +6,20 @@ use crate::docker::{Container, Docker};
 use crate::layout::Layout;
 use crate::problem::Problem;
 
-/// Returns the error for an object that has our name and not our label; `remove` is the command that removes it.
+/// Returns the error for an object that has our name without our label. `remove` is the command that removes it.
 #[must_use]
 pub fn foreign(kind: &str, name: &str, remove: &str) -> anyhow::Error {
     Problem::foreign(
         format!("{kind} {name} exists and was not created by kindreg"),
-        format!("choose another cluster with --name, or remove it: {remove}"),
+        format!("choose another cluster with --name, or run: {remove}"),
     )
     .into()
 }
 
-/// Returns a container of ours by its name; `None` where there is none.
+/// Returns our container of that name; `None` if there is no container.
 ///
 /// # Errors
-/// A container of that name is somebody else's, or the engine does not answer.
+/// The container is not ours, or the engine does not answer.
 pub async fn our_container(
     docker: &dyn Docker,
     layout: &Layout,

@@ -1,4 +1,4 @@
-//! Credentials: what registries, nodes and the user have, and what nodes are to have.
+//! Reads of credentials: those that registries, nodes and the user have, and those that nodes need.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use crate::docker::{Container, Docker};
 use crate::layout;
 use crate::spec::{Authentication, External, ExternalLogin, Registry, RegistryName, Spec};
 
-/// The user's credentials for external registries, as far as they are at hand.
+/// The user's credentials for external registries, as far as they were found.
 pub type AtHand = BTreeMap<RegistryName, RegistryCredentials>;
 
-/// Credentials by domain.
+/// Credentials, each with its registry domain (`host:port`).
 pub type Passwords = Vec<(String, RegistryCredentials)>;
 
-/// A domain, and what nodes are to have for it; `None` while nobody knows.
+/// Registry domains with the credentials that nodes need; `None` if the credentials are not known.
 pub(crate) type Wanted = Vec<(String, Option<RegistryCredentials>)>;
 
-/// Returns kubelet's file of credentials in each of these nodes; empty where there is none.
+/// Returns kubelet's credentials file in each of these nodes, in the same order; empty if a node has none.
 pub async fn kubelet_configs(docker: &dyn Docker, found: &[Container]) -> Result<Vec<Bytes>> {
     let configs = found.iter().map(|node| async move {
         let path = format!("{}/{}", layout::NODE_KUBELET, layout::NODE_KUBELET_CONFIG);
@@ -35,8 +35,8 @@ pub async fn kubelet_configs(docker: &dyn Docker, found: &[Container]) -> Result
     try_join_all(configs).await
 }
 
-/// Returns the credentials of a registry: those in its secret volume, or else, where somebody else runs it, those that
-/// the user has at hand, or that all nodes agree on. They are kept nowhere else.
+/// Returns the credentials of a registry; `None` if it needs none or they are not known. A registry that kindreg runs has
+/// them in its secret volume. Those of an external registry come from the user, or else from the nodes.
 async fn user(
     docker: &dyn Docker,
     spec: &Spec,
@@ -57,7 +57,7 @@ async fn user(
     }
 }
 
-/// Returns what nodes have for a registry, where those that have something have the same.
+/// Returns the credentials that nodes have for a registry; `None` if no node has any, or if they differ.
 fn agreed(configs: &[Bytes], registry: &Registry) -> Option<RegistryCredentials> {
     let domain = registry.domain();
     let mut users = configs
@@ -67,7 +67,7 @@ fn agreed(configs: &[Bytes], registry: &Registry) -> Option<RegistryCredentials>
     users.all(|user| user == first).then_some(first)
 }
 
-/// Returns what every node is to have, given what they have.
+/// Returns the credentials that every node needs. `configs` are the credentials files that nodes have now.
 pub(crate) async fn wanted(
     docker: &dyn Docker,
     spec: &Spec,
@@ -83,7 +83,7 @@ pub(crate) async fn wanted(
     Ok(wanted)
 }
 
-/// Returns nodes' files of credentials, where one of these registries has its credentials nowhere else.
+/// Returns the credentials files of the nodes; empty if the credentials of all these registries are in secret volumes.
 async fn needed_configs<'a>(
     docker: &dyn Docker,
     spec: &Spec,
@@ -95,7 +95,7 @@ async fn needed_configs<'a>(
     kubelet_configs(docker, &nodes(docker, &spec.cluster).await?).await
 }
 
-/// Returns the credentials of one registry; `None` where it asks for none, or none are known.
+/// Returns the credentials of one registry; `None` if it needs none or they are not known.
 pub async fn credentials_of(
     docker: &dyn Docker,
     spec: &Spec,
@@ -109,7 +109,7 @@ pub async fn credentials_of(
     user(docker, spec, registry, &configs, at_hand).await
 }
 
-/// Returns what every node is to have; `None` while a registry has no user.
+/// Returns the credentials that every node needs; `None` if those of a registry are not known yet.
 pub async fn passwords(
     docker: &dyn Docker,
     spec: &Spec,
@@ -120,16 +120,17 @@ pub async fn passwords(
     Ok(wanted.map(|(domain, user)| Some((domain, user?))).collect())
 }
 
-/// What nodes hold for an external registry whose credentials have to be looked for.
+/// The credentials that nodes have for an external registry whose credentials are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
-    /// Nothing, or not the same.
+    /// None, or different ones on different nodes.
     Nothing,
-    /// Credentials that the registry has refused.
+    /// Credentials that the registry refused.
     Refused,
 }
 
-/// Returns the external registries whose credentials are neither at hand nor in the nodes, or were refused.
+/// Returns the external registries that need credentials which neither the user nor the nodes have, or which the registry
+/// refused.
 pub async fn missing<'a>(
     docker: &dyn Docker,
     spec: &'a Spec,

@@ -1,4 +1,4 @@
-//! What nodes were proven with: each keeps a note, so that a second `up` need not prove again.
+//! Reads of the proof notes in nodes. A note says what a node was proven with, so that a second `up` skips the proof.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -9,16 +9,16 @@ use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::spec::{Authentication, Backend, Registry, Spec};
 
-/// Text of a node's note after the registry refused its credentials: they have to be looked for anew.
+/// The text of a node's note after the registry refused its credentials. The next `up` looks for new ones.
 pub const REFUSED: &str = "refused";
 
-/// Returns the path of a node's note that it was proven with a registry, below [`layout::NODE_STATE`].
+/// Returns the path of a node's proof note for a registry, relative to [`layout::NODE_STATE`].
 #[must_use]
 pub fn note_path(registry: &Registry) -> String {
     format!("proof/{}", registry.name)
 }
 
-/// Returns a hash of everything that a proof is about; `None` while some of it is missing.
+/// Returns the hash of everything that a proof covers: files in nodes, container, users; `None` if some of it is missing.
 pub async fn subject(
     docker: &dyn Docker,
     spec: &Spec,
@@ -34,7 +34,7 @@ pub async fn subject(
     }
     match &registry.backend {
         Backend::External(external) => {
-            // Its container, if it is one, is not ours to look at; nodes that get other credentials lose their notes.
+            // Without its container, which may not exist here. Nodes that get new credentials lose their notes.
             hash.update(crate::render::node_hosts(spec));
             let images = crate::render::external_proof_images(spec, registry, external);
             hash.update(images.join("\0"));
@@ -56,7 +56,7 @@ pub async fn subject(
     Ok(Some(hex::encode(hash.finalize())))
 }
 
-/// Returns the nodes that were proven with what is there now.
+/// Returns the names of the nodes whose last proof covers the present state.
 pub async fn proven_nodes(
     docker: &dyn Docker,
     spec: &Spec,
@@ -72,7 +72,7 @@ pub async fn proven_nodes(
     Ok(good.map(|(node, _)| node.name).collect())
 }
 
-/// Returns whether the registry refused what one of these nodes has.
+/// Returns whether the registry refused the credentials of one of these nodes.
 pub async fn refused(
     docker: &dyn Docker,
     found: &[Container],

@@ -1,4 +1,4 @@
-//! The record: the Spec that was asked for, kept in the engine.
+//! Reads of the record: the Spec of a cluster, stored in the engine.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +11,23 @@ use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{ClusterName, RegistryName, Spec};
 
-/// File of the record with what is asked for now; its label has what was asked for first.
+/// The file in the record container with the present Spec. The container's label has the first one.
 pub const RECORD_FILE: &str = "record.json";
 /// The folder of [`RECORD_FILE`] in the record container.
 const FOLDER: &str = "/kindreg";
 
-/// The version of the form in which records are written. A change that an older kindreg would misread raises it.
+/// The version of the record format. It is raised by every change that an older kindreg would misread.
 const VERSION: u32 = 2;
 
-/// What a record says.
+/// The content of a record: the present Spec and the earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedSpec {
-    /// The version of this form.
+    /// The version of the format.
     version: u32,
-    /// What is asked for.
+    /// The present Spec.
     pub current: Spec,
-    /// What was asked for before, as long as something of it may be left.
+    /// Earlier Specs, as long as objects of them may be left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Spec>,
 }
@@ -40,7 +40,7 @@ struct Versioned {
 }
 
 impl RecordedSpec {
-    /// A record in today's form.
+    /// Returns a record in the present format.
     #[must_use]
     pub const fn new(current: Spec, earlier: Vec<Spec>) -> Self {
         Self {
@@ -50,7 +50,11 @@ impl RecordedSpec {
         }
     }
 
-    /// Returns what of `wanted` no `up` can do. Asks the engine only where that depends on what is there.
+    /// Returns why `up` can't change the cluster to `wanted`; `None` if it can. Reads the engine only if the answer depends
+    /// on it.
+    ///
+    /// # Errors
+    /// The engine does not answer.
     pub async fn unchangeable(&self, docker: &dyn Docker, wanted: &Spec) -> Result<Option<String>> {
         let all = self.current.managed().map(|registry| registry.name.clone());
         if self.current.unchangeable(wanted, &all.collect()).is_none() {
@@ -60,7 +64,7 @@ impl RecordedSpec {
         Ok(self.current.unchangeable(wanted, &there))
     }
 
-    /// Returns everything that was asked for before, once `spec` is.
+    /// Returns the earlier Specs of a record whose present Spec is replaced by `spec`.
     #[must_use]
     pub fn replaced_by(&self, spec: &Spec) -> Vec<Spec> {
         let mut earlier = self.earlier.clone();
@@ -70,12 +74,12 @@ impl RecordedSpec {
     }
 }
 
-/// A record of a form that this kindreg does not know.
+/// A record that this kindreg can't read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownRecord {
-    /// A newer kindreg wrote it. Whatever is done without reading it may be wrong.
+    /// A newer kindreg wrote the record. Any change without reading it may be wrong.
     #[error(
-        "the record of cluster {cluster} has version {version}, and this kindreg reads version {VERSION}"
+        "the record of cluster {cluster} has version {version}; this kindreg reads version {VERSION}"
     )]
     Newer {
         /// The cluster.
@@ -83,20 +87,20 @@ pub enum UnknownRecord {
         /// The record's version.
         version: u32,
     },
-    /// It was written before records had a version, or is damaged.
-    #[error("the record of cluster {cluster} can't be read: {why}")]
+    /// The record has no version, an unsupported one, or is damaged.
+    #[error("can't read the record of cluster {cluster}: {why}")]
     Unreadable {
         /// The cluster.
         cluster: ClusterName,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// Returns what is asked of a cluster, or `None` where there is no record of it.
+/// Returns the record of a cluster; `None` if there is none.
 ///
 /// # Errors
-/// A container of that name that isn't ours, or an [`UnknownRecord`].
+/// The record container is not ours, an [`UnknownRecord`], or the engine does not answer.
 pub async fn recorded(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<RecordedSpec>> {
     let layout = Layout::of(cluster);
     let name = layout.record();
@@ -107,7 +111,7 @@ pub async fn recorded(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opti
         Some(tar) => below(&tar, "kindreg")?.remove(RECORD_FILE),
         None => None,
     };
-    // A file that was cut off in the writing does not parse; the label then has the last that is sure.
+    // A file whose write was interrupted does not parse. The label then has the last complete record.
     if let Some(text) = file
         && serde_json::from_slice::<serde_json::Value>(&text).is_ok()
     {
@@ -120,7 +124,7 @@ pub async fn recorded(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opti
 fn read(text: &[u8], cluster: &ClusterName) -> Result<RecordedSpec> {
     let unreadable = |why: String| {
         let cluster = cluster.clone();
-        let hint = format!("remove the cluster: kindreg down --name {cluster}");
+        let hint = format!("run: kindreg down --name {cluster}");
         let error = UnknownRecord::Unreadable { cluster, why };
         let problem = Problem::new(error.to_string(), hint);
         anyhow::Error::from(error).context(problem)
@@ -132,17 +136,17 @@ fn read(text: &[u8], cluster: &ClusterName) -> Result<RecordedSpec> {
             let cluster = cluster.clone();
             let error = UnknownRecord::Newer { cluster, version };
             Err(error).context(Problem::new(
-                "a newer kindreg manages this cluster",
-                "use the kindreg that created or changed the cluster",
+                "the cluster was created or changed by a newer kindreg",
+                "upgrade kindreg, and run the command again",
             ))
         }
         Ok(version) => Err(unreadable(format!("version {version} is not supported"))),
-        Err(error) if text.is_empty() => Err(unreadable(format!("it is empty ({error})"))),
+        Err(error) if text.is_empty() => Err(unreadable(format!("empty ({error})"))),
         Err(error) => Err(unreadable(error.to_string())),
     }
 }
 
-/// Returns the registries of a cluster that have a volume: those that came to be.
+/// Returns the registries of a cluster that have a volume, which are those that were created.
 pub async fn managed_with_volumes(
     docker: &dyn Docker,
     cluster: &ClusterName,

@@ -1,4 +1,4 @@
-//! The secret volume of a registry: certificate, key and users.
+//! Reads of a registry's secret volume: certificate, key and users.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use crate::layout::{self, Layout};
 use crate::pki::Identity;
 use crate::spec::{ClusterName, Registry, Trust};
 
-/// Returns the files of a registry's secret volume that are not empty; `None` while it has no container.
+/// Returns the files of a registry's secret volume, by path; `None` if the registry has no container. Empty files count as
+/// missing, because the archive API can't delete.
 pub async fn secret_files(
     docker: &dyn Docker,
     cluster: &ClusterName,
@@ -27,7 +28,7 @@ pub async fn secret_files(
     Ok(Some(files))
 }
 
-/// Returns the certificate that a registry serves with its CA and key; `None` while one of them is missing.
+/// Returns the CA, certificate and key of a registry; `None` if one of them is missing.
 pub async fn identity(
     docker: &dyn Docker,
     cluster: &ClusterName,
@@ -51,8 +52,7 @@ pub async fn identity(
     }))
 }
 
-/// Returns the CA that clients of a registry have to trust, as PEM; `None` while it has none, or where that is a public
-/// one.
+/// Returns the CA that clients of a registry have to trust, as PEM; `None` if there is none yet, or if it is a public CA.
 pub async fn ca(
     docker: &dyn Docker,
     cluster: &ClusterName,
@@ -68,10 +68,10 @@ pub async fn ca(
     }
 }
 
-/// Returns the users of a registry, as its secret volume has them; `None` while there are none.
+/// Returns the users in a registry's secret volume; `None` if there are none.
 ///
 /// # Errors
-/// The file can't be read as one of ours, or the engine does not answer.
+/// The file is invalid, or the engine does not answer.
 pub async fn stored_users(
     docker: &dyn Docker,
     cluster: &ClusterName,

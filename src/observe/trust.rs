@@ -1,4 +1,4 @@
-//! containerd's folders of registries: what nodes are to have, and what they have.
+//! Reads of containerd's registry folders in nodes, and the files that they should have.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::docker::Docker;
 use crate::render;
 use crate::spec::{Registry, Spec, Trust};
 
-/// Returns every file that nodes are to have, by its path below certs.d; `None` while a registry has no certificate.
+/// Returns the files that nodes should have, by path relative to certs.d; `None` if a registry has no certificate yet.
 pub async fn expected_files(
     docker: &dyn Docker,
     spec: &Spec,
@@ -25,7 +25,8 @@ pub async fn expected_files(
     Ok(Some(all))
 }
 
-/// Returns the files of one registry.
+/// Returns the files that nodes should have for one registry, by path relative to certs.d; `None` if it has no certificate
+/// yet.
 pub async fn expected_files_of(
     docker: &dyn Docker,
     spec: &Spec,
@@ -38,7 +39,7 @@ pub async fn expected_files_of(
     Ok(Some(render::node_files(registry, ca_pem.as_deref())?))
 }
 
-/// Returns the files of a node's certs.d, by their path below it.
+/// Returns the files in a node's certs.d, by path relative to it.
 pub async fn certs(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
     let all = containerd_files(docker, node).await?.into_iter();
     let certs = all

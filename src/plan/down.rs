@@ -1,12 +1,12 @@
-//! `down`: the plan that the engine undoes from its end.
+//! The plan of `down`, which the engine undoes in reverse order.
 
 use super::{retire, stage, step, up};
 use crate::spec::Spec;
 use crate::step::Plan;
 use crate::steps::cluster::Leftovers;
 
-/// Returns everything that has to be undone: what `up` makes, what earlier Specs may have left, and at the very end what
-/// no plan names.
+/// Returns the plan to undo: what `up` makes for `spec`, what `earlier` Specs may have left, and all other objects with the
+/// cluster's label.
 #[must_use]
 pub fn down(spec: &Spec, earlier: &[Spec]) -> Plan {
     let mut plan = up(spec, &[], up::Verify::EveryNode);

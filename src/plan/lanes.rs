@@ -1,4 +1,4 @@
-//! The lanes of `up` that depend on the Spec; some are empty.
+//! The lanes of `up` that depend on the Spec. Some may be empty.
 
 use super::up::Verify;
 use super::{retire, step};
@@ -12,7 +12,7 @@ use crate::steps::nodes::{NodeCredentials, NodeHosts};
 use crate::steps::proof::{ExternalProof, Proof, ProofImage, Proving};
 use crate::steps::registry::{Certificate, Credentials, RegistryContainers, Service, Volumes};
 
-/// The images that the rest takes, each once.
+/// Returns one lane for each image that the plan needs.
 pub(super) fn images(spec: &Spec) -> Vec<Lane> {
     let mut wanted = vec![spec.target.node_image().clone()];
     wanted.extend(managed(spec).flat_map(|registry| registry.images()));
@@ -24,7 +24,7 @@ pub(super) fn images(spec: &Spec) -> Vec<Lane> {
         .collect()
 }
 
-/// A registry, until it serves.
+/// Returns the lane that creates one registry and waits until it serves.
 pub(super) fn registry(spec: &Spec, earlier: &[Spec], registry: Managed) -> Lane {
     let this = || registry.clone();
     let mut lane: Lane = vec![
@@ -32,12 +32,12 @@ pub(super) fn registry(spec: &Spec, earlier: &[Spec], registry: Managed) -> Lane
         step(RegistryContainers { registry: this() }),
         step(Certificate { registry: this() }),
     ];
-    // Before it serves: what it sends to nobody any more, another image must not find either.
+    // Before it starts: a registry of other settings must not find secrets of earlier ones.
     lane.extend(retire::setup(earlier, &registry));
     lane.extend(registry.setup());
     match registry.registry().authentication() {
         Authentication::Anonymous => {}
-        // Before it serves: distribution makes a user of its own where it finds none.
+        // Before it starts: distribution generates a user of its own if it finds none.
         Authentication::Stored | Authentication::Docker | Authentication::Variables(_) => {
             lane.push(step(Credentials { registry: this() }));
         }
@@ -49,7 +49,7 @@ pub(super) fn registry(spec: &Spec, earlier: &[Spec], registry: Managed) -> Lane
     lane
 }
 
-/// Where nodes find registries that no name server knows.
+/// Returns the lane that writes addresses of external registries into `/etc/hosts` of nodes.
 pub(super) fn addresses(spec: &Spec) -> Lane {
     if render::node_hosts(spec).is_empty() {
         return Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn addresses(spec: &Spec) -> Lane {
     vec![step(NodeHosts { spec: spec.clone() })]
 }
 
-/// What nodes log in with.
+/// Returns the lane that gives nodes their credentials.
 pub(super) fn credentials(spec: &Spec) -> Lane {
     let mut asking = spec.authenticated();
     let lane = asking
@@ -66,7 +66,7 @@ pub(super) fn credentials(spec: &Spec) -> Lane {
     lane.into_iter().collect()
 }
 
-/// The engine's host, one registry after the other: they share folders.
+/// Returns the lane of host trust: one registry after the other, because they share folders.
 pub(super) fn host_trust(spec: &Spec) -> Lane {
     let lane = spec.host_trusted().map(|registry| HostTrust {
         spec: spec.clone(),
@@ -75,17 +75,17 @@ pub(super) fn host_trust(spec: &Spec) -> Lane {
     lane.map(step).collect()
 }
 
-/// The end of kind's work.
+/// Returns the lane that waits until kind has finished.
 pub(super) fn cluster(spec: &Spec) -> Lane {
     vec![step(Cluster { spec: spec.clone() })]
 }
 
-/// The nodes, as Kubernetes sees them.
+/// Returns the lane that waits until all nodes are Ready.
 pub(super) fn ready(spec: &Spec) -> Lane {
     vec![step(NodesReady { spec: spec.clone() })]
 }
 
-/// Returns the registry that the cluster announces: the `ConfigMap` has room for one, and it is for pushing.
+/// Returns the registry that the cluster announces, the first one that takes pushes: the `ConfigMap` has room for one.
 #[must_use]
 pub fn announced(spec: &Spec) -> Option<Managed> {
     managed(spec).find(|registry| match registry.delivery() {
@@ -99,7 +99,7 @@ pub(super) fn announcement(spec: &Spec) -> Lane {
     hosting.into_iter().collect()
 }
 
-/// The images that nodes pull for the proof, one a registry.
+/// Returns the lanes that make the proof images, one for each registry that kindreg runs.
 pub(super) fn proof_images(spec: &Spec, verify: Verify, when: Proving) -> Vec<Lane> {
     let image = |registry| {
         vec![step(ProofImage {
@@ -114,7 +114,7 @@ pub(super) fn proof_images(spec: &Spec, verify: Verify, when: Proving) -> Vec<La
     }
 }
 
-/// The pods on every node that pull them, and those that ask external registries.
+/// Returns the lanes that prove each registry with a pod on every node.
 pub(super) fn proofs(spec: &Spec, verify: Verify, when: Proving) -> Vec<Lane> {
     if verify == Verify::Nothing {
         return Vec::new();

@@ -1,6 +1,6 @@
-//! Use cases as literal lists of steps: the table of contents of the program.
+//! The plan of each use case, as a literal list of steps.
 //!
-//! Nothing here runs a step or reads anything; the [`crate::engine`] does.
+//! Nothing here runs a step or reads anything; the [`crate::engine`] runs plans.
 
 mod down;
 mod lanes;
@@ -21,7 +21,7 @@ fn step(step: impl Step + 'static) -> Box<dyn Step> {
     Box::new(step)
 }
 
-/// A stage of lanes.
+/// Returns a stage of the lanes that are not empty.
 fn stage(lanes: impl IntoIterator<Item = Lane>) -> Stage {
     Stage {
         lanes: lanes.into_iter().filter(|lane| !lane.is_empty()).collect(),

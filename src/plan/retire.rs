@@ -1,4 +1,4 @@
-//! What earlier Specs needed and this one does not: it is removed, and then forgotten.
+//! Steps that remove what earlier Specs needed and this one does not.
 
 use super::{lanes, step};
 use crate::registry::{Managed, managed};
@@ -9,19 +9,19 @@ use crate::steps::cluster::Settled;
 use crate::steps::host::HostTrust;
 use crate::steps::nodes::{RetiredCredentials, RetiredFolders, password_domains};
 
-/// What `earlier` Specs left on the host and in nodes.
+/// Returns the steps that remove what `earlier` Specs left on the host and in nodes, and then forget those Specs.
 pub(super) fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
     let mut lane: Lane = host_trust(spec, earlier)
         .into_iter()
         .map(|trust| step(Retired(step(trust))))
         .collect();
-    // Where some have an address today, their lines have replaced all others.
+    // Today's addresses, if there are any, have already replaced the earlier lines.
     if lanes::addresses(spec).is_empty() {
         let old = earlier.iter().map(lanes::addresses);
         let old = old.flatten().next();
         lane.extend(old.map(|old| step(Retired(old))));
     }
-    let folders = gone(spec, earlier, |spec| {
+    let folders = retired(spec, earlier, |spec| {
         let folders = spec.registries.iter().flat_map(Registry::node_folders);
         folders.collect()
     });
@@ -31,7 +31,7 @@ pub(super) fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
             folders,
         }));
     }
-    let domains = gone(spec, earlier, password_domains);
+    let domains = retired(spec, earlier, password_domains);
     if !domains.is_empty() {
         lane.push(step(RetiredCredentials {
             spec: spec.clone(),
@@ -42,31 +42,33 @@ pub(super) fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
     lane
 }
 
-/// Returns what earlier Specs have of something and this one has not, sorted.
-fn gone(spec: &Spec, earlier: &[Spec], of: impl Fn(&Spec) -> Vec<String>) -> Vec<String> {
+/// Returns what `of` finds in earlier Specs and not in this one, sorted.
+fn retired(spec: &Spec, earlier: &[Spec], of: impl Fn(&Spec) -> Vec<String>) -> Vec<String> {
     let wanted = of(spec);
-    let mut gone: Vec<String> = earlier.iter().flat_map(of).collect();
-    gone.retain(|one| !wanted.contains(one));
-    gone.sort();
-    gone.dedup();
-    gone
+    let mut retired: Vec<String> = earlier.iter().flat_map(of).collect();
+    retired.retain(|one| !wanted.contains(one));
+    retired.sort();
+    retired.dedup();
+    retired
 }
 
-/// Trust of the engine's host in domains that it no longer has to trust.
+/// Returns the host trust of earlier Specs in domains that `spec` does not need.
 pub(super) fn host_trust(spec: &Spec, earlier: &[Spec]) -> Vec<HostTrust> {
     let wanted: Vec<String> = spec.host_trusted().map(Registry::domain).collect();
     let all = earlier
         .iter()
         .flat_map(|old| old.host_trusted().map(move |registry| (old, registry)));
-    let gone = all.filter(|(_, registry)| !wanted.contains(&registry.domain()));
-    gone.map(|(old, registry)| HostTrust {
-        spec: old.clone(),
-        registry: registry.clone(),
-    })
-    .collect()
+    let retired = all.filter(|(_, registry)| !wanted.contains(&registry.domain()));
+    retired
+        .map(|(old, registry)| HostTrust {
+            spec: old.clone(),
+            registry: registry.clone(),
+        })
+        .collect()
 }
 
-/// Set-up that earlier settings of a registry took and today's do not, newest settings first, each once.
+/// Returns the removal of set-up steps that earlier settings of a registry needed and today's do not: each once, the
+/// newest settings first.
 pub(super) fn setup(earlier: &[Spec], registry: &Managed) -> Lane {
     let mut seen: Vec<_> = registry.setup().iter().map(|step| step.id()).collect();
     let mut lane: Lane = Vec::new();

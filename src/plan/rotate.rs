@@ -1,4 +1,4 @@
-//! `login --rotate`: a new password in the place of the old one, without one failed pull.
+//! The plan of `login --rotate`: replaces a registry's password without a failed pull.
 
 use super::{stage, step};
 use crate::login::DockerConfig;
@@ -10,8 +10,8 @@ use crate::steps::nodes::NodeCredentials;
 use crate::steps::proof::{Proof, ProofImage, Proving};
 use crate::steps::registry::{DockerLogin, NextUser, RetiredUser};
 
-/// Returns the rotation of one registry's password: both users are admitted until everybody has the new one, and a pod on
-/// every node has pulled with it. Killed at any point, the same plan goes on where it stopped.
+/// Returns the plan that rotates one registry's password. The registry accepts both users until all clients have the new
+/// password and a pod on every node has pulled with it. After a kill, the same plan continues where it stopped.
 #[must_use]
 pub fn rotate(spec: &Spec, registry: &Managed, config: &DockerConfig) -> Plan {
     let (spec, registry) = (|| spec.clone(), || registry.clone());

@@ -1,4 +1,4 @@
-//! `up`, as one literal list.
+//! The plan of `up`, as one literal list.
 
 use super::lanes::{
     addresses, announcement, cluster, credentials, host_trust, images, proof_images, proofs, ready,
@@ -13,18 +13,18 @@ use crate::steps::cluster::{Network, OriginalKubeconfig, Record};
 use crate::steps::nodes::{ConfigPath, NodeTrust, Nodes};
 use crate::steps::proof::Proving;
 
-/// Whether `up` ends with the proof.
+/// Whether `up` proves the registries at its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Verify {
-    /// It does.
+    /// Prove every registry on every node.
     #[default]
     EveryNode,
-    /// It ends before it.
+    /// Prove nothing (`--no-verify`).
     Nothing,
 }
 
-/// Returns everything that a Spec takes, in order, and the removal of what `earlier` ones left. Lanes of a stage run side
-/// by side.
+/// Returns the plan that brings a machine to `spec` and removes what `earlier` Specs left. The lanes of a stage run at the
+/// same time.
 #[must_use]
 #[rustfmt::skip]
 pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
@@ -38,7 +38,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 step(OriginalKubeconfig { cluster: name() }),
                 step(Network { cluster: name() }),
             ]]),
-            // kind is started here, and runs until `cluster`.
+            // `Nodes` starts kind, which runs until `cluster`.
             stage([vec![step(Nodes { spec: whole(), owned: owned.clone() })]]
                 .into_iter()
                 .chain(managed(spec).map(|it| registry(spec, earlier, it)))),
@@ -52,7 +52,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             stage([ready(spec), announcement(spec)]
                 .into_iter()
                 .chain(proofs(spec, verify, Proving::IfStale))),
-            // Last, so that nothing is taken away before its successor is proven.
+            // Last, so that nothing is removed before its successor is proven.
             stage([retirement(spec, earlier)]),
         ],
     }

@@ -1,4 +1,4 @@
-//! `verify`: the proof alone.
+//! The plan of `verify`: the proof and nothing else.
 
 use super::lanes::{proof_images, proofs};
 use super::{Verify, stage, step};
@@ -7,16 +7,17 @@ use crate::spec::Spec;
 use crate::step::{Lane, Plan};
 use crate::steps::proof::{Proving, Refusal};
 
-/// Whether it is proven too that without the CA every node refuses.
+/// Whether `verify` also proves that every node refuses the registry without its CA (`--strict`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Negative {
-    /// It is.
+    /// Prove it.
     Proven,
-    /// It is left out.
+    /// Leave it out.
     LeftOut,
 }
 
-/// Returns the proof of every registry. External ones are not proven in the negative: nothing can be pushed there.
+/// Returns the plan that proves every registry of `spec`. External registries have no negative proof, because kindreg pushes
+/// nothing to them.
 #[must_use]
 pub fn verify(spec: &Spec, negative: Negative) -> Plan {
     let refusal = |registry| -> Lane {

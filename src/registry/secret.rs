@@ -1,4 +1,4 @@
-//! Writes to the secret volume of a registry, through its container in whatever state that is.
+//! Writes to a registry's secret volume through its container, which need not be running.
 
 use anyhow::Result;
 
@@ -7,10 +7,10 @@ use crate::archive::Archive;
 use crate::layout;
 use crate::step::Ctx;
 
-/// Seconds that a registry gets to finish what it is sending before it is stopped.
+/// The seconds that a registry has to finish its responses before it is killed.
 pub const GRACE: u32 = 5;
 
-/// Puts files into the secret volume.
+/// Writes files into the secret volume.
 ///
 /// # Errors
 /// The container is missing, or the engine refuses.
@@ -20,7 +20,7 @@ pub async fn put(ctx: &Ctx, registry: &dyn Driver, files: Archive) -> Result<()>
     Ok(ctx.docker.upload(&container, layout::SECRET, files).await?)
 }
 
-/// Puts files into the secret volume that the registry reads at start only: it must not run on with others.
+/// Stops the registry and writes files into its secret volume that it reads only at start.
 ///
 /// # Errors
 /// The container is missing, or the engine refuses.
@@ -29,7 +29,8 @@ pub async fn put_stopped(ctx: &Ctx, registry: &dyn Driver, files: Archive) -> Re
     put(ctx, registry, files).await
 }
 
-/// Puts emptied files into the secret volume, if there is a container: an archive can't delete.
+/// Overwrites files in the secret volume with empty ones, because the archive API can't delete. Without a container it does
+/// nothing.
 ///
 /// # Errors
 /// The engine refuses.

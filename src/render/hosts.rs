@@ -1,4 +1,4 @@
-//! containerd's folders of registries: hosts.toml and CA.
+//! Renders containerd's registry folders: hosts.toml and CA.
 //! <https://github.com/containerd/containerd/blob/main/docs/hosts.md>
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::layout;
 use crate::spec::{Cache, Mirrored, Registry, Trust};
 
 const WHAT: &str = "hosts.toml";
-/// File of the upstream's CA beside a cache's own.
+/// The file of the upstream's CA, beside the cache's own CA.
 const UPSTREAM_CA: &str = "upstream.crt";
 
 #[derive(Template)]
@@ -39,23 +39,23 @@ struct DefaultToml<'a> {
     ca: &'a str,
 }
 
-/// What containerd reads from a hosts.toml.
+/// The content of a hosts.toml, as containerd reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
-    /// The registry that is asked last; `None` for the one that the image names.
+    /// The URL that containerd tries last; `None` for the registry that the image names.
     pub server: Option<String>,
-    /// CA of it, where it is not a public one.
+    /// The path of that server's CA; `None` for a public CA.
     pub server_ca: Option<String>,
-    /// The one that is asked first.
+    /// The URL that containerd tries first.
     pub host: String,
-    /// CA of that, where it is not a public one.
+    /// The path of that host's CA; `None` for a public CA.
     pub ca: Option<String>,
 }
 
-/// containerd's hosts.toml for one folder of certs.d: everything goes to the registry's canonical URL, with its CA,
-/// unless a public one vouches for it.
+/// Returns the hosts.toml for one folder of certs.d. It sends all pulls to the registry's canonical URL and names its CA,
+/// unless that is a public one.
 ///
-/// `folder` is the folder's name (`registry.test:5001`). The form works on containerd 1.5 to 2.3.
+/// `folder` is the folder's name (`registry.test:5001`). The format works on containerd 1.5 to 2.3.
 pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     let url = registry.url();
     let ca = (registry.trust() != Trust::Public).then(|| ca_path(folder));
@@ -74,7 +74,7 @@ pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// Returns containerd's hosts.toml where a cache stands before its upstream: that is asked last.
+/// Returns the hosts.toml for an upstream with a cache. containerd tries the cache first and the upstream last.
 fn cache_hosts_toml(registry: &Registry, cache: &Cache) -> Result<String, Broken> {
     let folder = cache.upstream.to_string();
     let (url, server, ca) = (registry.url(), cache.upstream.url(), ca_path(&folder));
@@ -97,7 +97,7 @@ fn cache_hosts_toml(registry: &Registry, cache: &Cache) -> Result<String, Broken
     read_back(text, &wanted)
 }
 
-/// Root keys would be about the registry that the image names, which is another one each time.
+/// Returns the hosts.toml of `_default`. It has no root keys: they would apply to the registry that each image names.
 fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
     let (url, ca) = (registry.url(), ca_path("_default"));
     let text = DefaultToml { url: &url, ca: &ca }
@@ -112,8 +112,8 @@ fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// Returns every file that containerd is to find for a registry, by its path below certs.d. `ca_pem` is the CA that
-/// nodes have to trust for it; `None` where that is a public one.
+/// Returns all files of a registry for containerd, by path relative to certs.d. `ca_pem` is the CA that nodes have to trust;
+/// `None` for a public one.
 pub fn node_files(
     registry: &Registry,
     ca_pem: Option<&str>,
@@ -155,15 +155,15 @@ fn read_back(text: String, wanted: &Hosts) -> Result<String, Broken> {
     if check_hosts_toml(&text)? == *wanted {
         Ok(text)
     } else {
-        Err(broken(WHAT, &"it says something else"))
+        Err(broken(WHAT, &"it differs from the input"))
     }
 }
 
-/// Reads a hosts.toml of ours as containerd does; anything that we never write is refused.
+/// Parses a hosts.toml as containerd does. It refuses everything that kindreg never writes.
 ///
 /// # Errors
-/// Not TOML, an unknown key, a value of another type, none or several hosts, or a host that is not written as a table
-/// header of its own: containerd looks for those by their text.
+/// Invalid TOML, an unknown key, a value of the wrong type, not exactly one host, or a host without its own table header:
+/// containerd searches the text for the header.
 pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
     let mut root: Table = text
         .parse()
@@ -171,26 +171,29 @@ pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
     let server = string(&mut root, "server")?;
     let server_ca = string(&mut root, "ca")?;
     if server.is_none() && server_ca.is_some() {
-        return Err(broken(WHAT, &"it has a CA of no server"));
+        return Err(broken(WHAT, &"ca without server"));
     }
     let Some(Value::Table(hosts)) = root.remove("host") else {
-        return Err(broken(WHAT, &"it has no host"));
+        return Err(broken(WHAT, &"no host"));
     };
     refuse_more(&root)?;
     let mut hosts = hosts.into_iter();
     let (Some((host, Value::Table(mut table))), None) = (hosts.next(), hosts.next()) else {
-        return Err(broken(WHAT, &"it has not one host"));
+        return Err(broken(WHAT, &"must have exactly one host"));
     };
     if !text
         .lines()
         .any(|line| line == format!("[host.\"{host}\"]"))
     {
-        return Err(broken(WHAT, &"its host is no table header of its own"));
+        return Err(broken(WHAT, &"the host has no table header"));
     }
     let ca = string(&mut table, "ca")?;
     let capabilities = ["pull", "resolve"].map(Value::from).to_vec();
     if table.remove("capabilities") != Some(Value::Array(capabilities)) {
-        return Err(broken(WHAT, &"its host is not for pulling"));
+        return Err(broken(
+            WHAT,
+            &"the host must have the capabilities pull and resolve",
+        ));
     }
     refuse_more(&table)?;
     Ok(Hosts {
@@ -205,13 +208,13 @@ fn string(table: &mut Table, key: &str) -> Result<Option<String>, Broken> {
     match table.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(broken(WHAT, &format!("its {key} is no string"))),
+        Some(_) => Err(broken(WHAT, &format!("{key} is not a string"))),
     }
 }
 
 fn refuse_more(table: &Table) -> Result<(), Broken> {
     match table.keys().next() {
         None => Ok(()),
-        Some(key) => Err(broken(WHAT, &format!("it has a key {key:?}"))),
+        Some(key) => Err(broken(WHAT, &format!("unknown key {key:?}"))),
     }
 }

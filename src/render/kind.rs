@@ -1,4 +1,4 @@
-//! kind's configuration of the cluster: ours alone, or merged into the user's own.
+//! Renders kind's configuration of the cluster, merged into the user's own if there is one.
 //! <https://kind.sigs.k8s.io/docs/user/configuration/>
 
 use askama::Template;
@@ -20,7 +20,10 @@ struct Plain<'a> {
     workers: u16,
 }
 
-/// kind's configuration of the cluster.
+/// Returns kind's configuration of the cluster, as YAML.
+///
+/// # Errors
+/// The text does not parse back to the same cluster.
 pub fn kind_config(cluster: &ClusterName, owned: &OwnedCluster) -> Result<String, Broken> {
     let text = Plain {
         cluster: cluster.as_str(),
@@ -42,7 +45,7 @@ pub fn kind_config(cluster: &ClusterName, owned: &OwnedCluster) -> Result<String
     Ok(text)
 }
 
-/// The user's configuration with what ours has to have: name, `config_path`, and an image for each node.
+/// Returns the user's configuration with our name and `config_path`, and with our image for nodes without one.
 fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
     let set_already = theirs.sets_config_path();
     let image = ours
@@ -50,7 +53,7 @@ fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
         .and_then(|nodes| nodes.get(0)?.get("image"))
         .cloned();
     let mut all = Mapping::new();
-    // Ours first, for the order in which people read it; then theirs over it, but for what must be ours.
+    // The usual first keys come from ours; then all other keys of the user's.
     for key in ["kind", "apiVersion", "name"] {
         all.extend(ours.get(key).map(|value| (Value::from(key), value.clone())));
     }
@@ -63,7 +66,7 @@ fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
         match (key.as_str(), all.get_mut(&key)) {
             (_, None) if set_already && key.as_str() == Some("containerdConfigPatches") => {}
             (_, None) => drop(all.insert(key, value)),
-            // kind applies patches in their order, so ours has the last word.
+            // kind applies patches in order, so that ours, the last one, wins.
             (Some("containerdConfigPatches"), Some(Value::Sequence(patches))) if !set_already => {
                 patches.extend(value.as_sequence().into_iter().flatten().cloned());
             }
@@ -86,15 +89,15 @@ fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
 fn read_back(text: &str, cluster: &ClusterName, owned: &OwnedCluster) -> Result<(), Broken> {
     let read: Value = serde_yaml::from_str(text).map_err(|error| broken(WHAT, &error))?;
     if read.get("name").and_then(Value::as_str) != Some(cluster.as_str()) {
-        return Err(broken(WHAT, &"its name is another"));
+        return Err(broken(WHAT, &"wrong cluster name"));
     }
-    // What a user's own must be holds for the outcome too.
+    // The result must pass the same checks as a user's configuration.
     let config: KindConfig = text.parse().map_err(|error| broken(WHAT, &error))?;
     if config.nodes() != Some((owned.control_planes, owned.workers)) {
-        return Err(broken(WHAT, &"its nodes are not those that were asked for"));
+        return Err(broken(WHAT, &"wrong number of nodes"));
     }
     if !config.sets_config_path() {
-        return Err(broken(WHAT, &"containerd would not look into certs.d"));
+        return Err(broken(WHAT, &"no config_path for containerd"));
     }
     Ok(())
 }

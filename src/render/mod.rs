@@ -1,7 +1,7 @@
-//! Every text that is sent anywhere, from `templates/` or as JSON. Pure.
+//! Renders every text that kindreg sends anywhere, from `templates/` or as JSON. Pure.
 //!
-//! The values are newtypes that can't break out of their quotes, and every output is parsed back before it is given
-//! out: containerd falls back in silence where hosts.toml does not parse
+//! The values are newtypes that can't break out of their quotes, and every output is parsed back before it is returned:
+//! containerd falls back silently if hosts.toml does not parse
 //! (<https://github.com/containerd/containerd/blob/main/docs/hosts.md>).
 
 use askama::Template;
@@ -20,9 +20,9 @@ pub use hosts::node_files;
 pub use kind::kind_config;
 pub use node_hosts::{node_hosts, node_hosts_keeper, our_hosts};
 
-/// A rendered text does not read back as what it was rendered from: a bug of ours.
+/// A rendered text that does not parse back to its input: a bug in kindreg.
 #[derive(Debug, thiserror::Error)]
-#[error("the rendered {what} does not read back: {why}")]
+#[error("invalid rendered {what}: {why}")]
 pub struct Broken {
     what: &'static str,
     why: String,
@@ -42,7 +42,7 @@ struct Hosting<'a> {
     domain: &'a str,
 }
 
-/// The `ConfigMap` by which tools learn of the registry:
+/// Returns the `ConfigMap` that tells tools which registry to use:
 /// <https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry>.
 pub fn hosting(domain: &str, local_domain: &str) -> Result<Value, Broken> {
     let what = "local-registry-hosting";
@@ -61,8 +61,9 @@ pub fn hosting(domain: &str, local_domain: &str) -> Result<Value, Broken> {
     }))
 }
 
-/// The pod that proves one node: bound to it, past every taint, on the host's network and without a service account
-/// token, so that it waits neither for CNI nor for `kube-root-ca.crt`. One container an image reference.
+/// Returns the pod that proves one node, with one container for each image reference. It is bound to the node and tolerates
+/// every taint. It uses the host's network and no service account token, so that it waits neither for CNI nor for
+/// `kube-root-ca.crt`.
 #[must_use]
 pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
     let containers: Vec<Value> = images
@@ -72,7 +73,7 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
             let mut container = json!({"name": format!("pull-{number}"), "image": image, "imagePullPolicy": "Always"});
             match registry.backend {
                 Backend::Distribution(_) => {}
-                // Somebody else's image is pulled and not run: no image has this program.
+                // No image has this program, so that an external image is pulled and never run.
                 Backend::External(_) => container["command"] = json!(["/kindreg/proof"]),
             }
             container
@@ -95,8 +96,8 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
     })
 }
 
-/// The images that the proof of somebody else's registry asks for, by each of its names: the one that is named for it,
-/// or one that is not there.
+/// Returns the images that the proof of an external registry pulls, one for each name of the registry: the image that
+/// `proof` names, or one that does not exist.
 #[must_use]
 pub fn external_proof_images(spec: &Spec, registry: &Registry, external: &External) -> Vec<String> {
     let image = external.proof.as_ref().map_or_else(
@@ -110,7 +111,7 @@ pub fn external_proof_images(spec: &Spec, registry: &Registry, external: &Extern
         .collect()
 }
 
-/// Name of the pod that proves a node with a registry.
+/// Returns the name of the pod that proves a registry on a node.
 #[must_use]
 pub fn proof_pod_name(registry: &Registry, node: &str) -> String {
     format!("kindreg-proof-{}-{node}", registry.name)

@@ -1,4 +1,4 @@
-//! Lines in a node's `/etc/hosts` for registries that no name server knows, and what keeps them there.
+//! Renders lines in a node's `/etc/hosts` for registries that DNS does not know, and the script that keeps them there.
 
 use askama::Template;
 
@@ -18,7 +18,7 @@ struct DropIn<'a> {
     script: &'a str,
 }
 
-/// The lines: `10.0.0.5 nexus.company.internal # kindreg:company`; none where no registry has an address.
+/// Returns the lines (`10.0.0.5 nexus.company.internal # kindreg:company`); empty if no registry has an address.
 #[must_use]
 pub fn node_hosts(spec: &Spec) -> String {
     let mut lines = String::new();
@@ -38,7 +38,7 @@ pub fn node_hosts(spec: &Spec) -> String {
     lines
 }
 
-/// The lines of a node's `/etc/hosts` that are ours.
+/// Returns our lines in the text of a node's `/etc/hosts`.
 #[must_use]
 pub fn our_hosts(hosts: &str) -> String {
     let lines = hosts.split_inclusive('\n');
@@ -47,7 +47,7 @@ pub fn our_hosts(hosts: &str) -> String {
         .collect()
 }
 
-/// The script that brings them back, and the setting that makes containerd run it first.
+/// Returns the script that adds the lines again, and the systemd drop-in that runs it before containerd starts.
 pub fn node_hosts_keeper() -> Result<(String, String), Broken> {
     let what = "keeper of /etc/hosts";
     let lines = format!("{}/{}", layout::NODE_STATE, layout::NODE_HOSTS);

@@ -1,27 +1,27 @@
-//! What `--json` shows: data, not text. Part of the program's interface: keys are added, never renamed or removed;
-//! README.md has an example of each, and a test holds both to the same keys.
+//! The data that `--json` shows. Part of the program's interface: keys are added, never renamed or removed. README.md has
+//! an example of each, and a test compares the keys.
 //!
-//! Nothing here decides what is right: steps do.
+//! Nothing here decides whether a state is right: steps do.
 
 use serde::Serialize;
 
 use crate::spec::{Authentication, Backend, External, Registry};
 use crate::step::State;
 
-/// How a thing is.
+/// The state of a step, a node or a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
-    /// As it was asked for.
+    /// It is as it should be.
     Ready,
-    /// There, and different.
+    /// It exists and differs.
     Drifted,
-    /// Not there.
+    /// It does not exist.
     Missing,
 }
 
 impl Condition {
-    /// A line for people: what is so, and why.
+    /// Returns a line of text: the condition, `what` it is about, and why.
     #[must_use]
     pub fn line(self, what: &str, why: Option<&str>) -> String {
         match why {
@@ -51,183 +51,183 @@ impl std::fmt::Display for Condition {
     }
 }
 
-/// How a cluster with its registries is: `status`.
+/// The report of `status`: a cluster with its registries and nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Version of the program that looked.
+    /// The version of kindreg that wrote the report.
     pub version: &'static str,
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// Its context in the kubeconfig.
+    /// The cluster's context in the kubeconfig.
     pub context: String,
-    /// The worst of all parts.
+    /// The worst state of all parts.
     pub state: Condition,
-    /// Every part, in the order of the plan.
+    /// The parts, in the order of the plan.
     pub parts: Vec<Part>,
-    /// The registries that are there.
+    /// The registries.
     pub registries: Vec<RegistryReport>,
-    /// The nodes that are asked for, and those that somebody joined.
+    /// The nodes of the Spec, and those that were joined to the cluster later.
     pub nodes: Vec<NodeReport>,
 }
 
-/// How one part is.
+/// The state of one part of a cluster, which is what one step makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// Its identity, which stays when its name changes.
+    /// The id of the step, which stays when the title changes.
     pub id: String,
-    /// What it is.
+    /// The title of the step.
     pub part: String,
-    /// How it is.
+    /// The state of the part.
     pub state: Condition,
-    /// What is different.
+    /// The difference, if the state is `drifted`.
     pub why: Option<String>,
 }
 
-/// How one registry is.
+/// The state of one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryReport {
-    /// Its name.
+    /// The name of the registry.
     pub name: String,
-    /// What serves it: `distribution`, or `external` where somebody else runs it.
+    /// The back end: `distribution`, or `external` for a registry that kindreg does not run.
     pub backend: &'static str,
-    /// The name that images give it.
+    /// The registry's domain in image references (`host:port`).
     pub domain: String,
-    /// The name by which the engine's host reaches it; none where somebody else runs it.
+    /// The domain by which the engine's host reaches it (`localhost:port`); none for an external registry.
     pub local: Option<String>,
-    /// All names that images may give it, both of these included.
+    /// All domains of the registry in image references, including these two.
     pub endpoints: Vec<String>,
-    /// When its certificate ends, as RFC 3339; none while it has no whole one. Where somebody else runs it, when the CA
-    /// ends that nodes trust for it; none where that is a public one.
+    /// The expiry time of its certificate as RFC 3339; none if the certificate is missing. For an external registry, the
+    /// expiry time of the CA that nodes trust for it; none for a public CA.
     pub expires: Option<String>,
-    /// Whole days until then; below zero once it has ended.
+    /// Whole days until then; negative after it.
     pub days_left: Option<i64>,
 }
 
-/// How one node is.
+/// The state of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeReport {
-    /// Its container's name.
+    /// The name of the node's container.
     pub name: String,
-    /// Whether its container runs.
+    /// Whether the container is running.
     pub running: bool,
-    /// How its trust in the registries is; none where a registry shows nothing to trust.
+    /// The state of the node's trust in the registries; none while a registry has no certificate.
     pub trust: Option<Condition>,
-    /// Registries that it was proven with, as they are now.
+    /// The registries whose last proof on this node is still valid.
     pub proven: Vec<String>,
-    /// All that is not as it should be, in words.
+    /// All differences, in words.
     pub differs: Vec<String>,
 }
 
-/// One cluster: `list` shows an array of them.
+/// One cluster in the report of `list`, which is an array of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// The registries, as images name them.
+    /// The domains of the registries (`host:port`).
     pub registries: Vec<String>,
-    /// How many nodes were asked for or have joined.
+    /// The number of nodes: those of the Spec and those that were joined later.
     pub nodes: usize,
-    /// How many of them run.
+    /// The number of nodes that are running.
     pub running: usize,
-    /// Why nothing more is known of it, where its record can't be read.
+    /// The reason why nothing more is known, if the record can't be read.
     pub problem: Option<String>,
 }
 
-/// What a proof came to: `verify`.
+/// The report of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// The registries that were proven, as images name them.
+    /// The domains of the registries that were tested (`host:port`).
     pub registries: Vec<String>,
-    /// Each node with each of them.
+    /// The results, one for each node and registry.
     pub nodes: Vec<NodeVerification>,
-    /// What is known of the engine's host.
+    /// The result for the engine's host.
     pub host: Pull,
 }
 
-/// What the proof of one node with one registry came to.
+/// The result of the proof of one registry on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeVerification {
-    /// The node's name.
+    /// The name of the node.
     pub node: String,
-    /// The registry, as images name it.
+    /// The domain of the registry (`host:port`).
     pub registry: String,
-    /// What its pull came to.
+    /// The result of the pull.
     pub pull: Pull,
-    /// Why it could not, in the node's own words.
+    /// The reason why the pull failed, in the node's own words.
     pub why: Option<String>,
-    /// What its pull came to without the CA.
+    /// The result of the pull without the CA.
     pub without_ca: WithoutCa,
 }
 
-/// What a pull came to.
+/// The result of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Pull {
-    /// It went over verified TLS.
+    /// The pull succeeded over verified TLS.
     #[serde(rename = "proven")]
     Proven,
-    /// The registry answered over verified TLS, and nothing was pulled: somebody else runs it, and no image is named.
+    /// The registry answered over verified TLS, and nothing was pulled: it is external, and `proof` names no image.
     #[serde(rename = "answered")]
     Answered,
-    /// It failed.
+    /// The pull failed.
     #[serde(rename = "refused")]
     Refused,
-    /// Nothing is known: of nodes, as there was no image to pull; of the engine's host, as Docker does not verify what
-    /// it reaches over loopback.
+    /// There is no result: for nodes, because there was no image to pull; for the engine's host, because Docker does not
+    /// verify TLS over loopback.
     #[serde(rename = "not proven")]
     NotProven,
 }
 
-/// What a pull came to that must not work.
+/// The result of a pull without the CA, which must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum WithoutCa {
-    /// The node refused the registry, as it has to.
+    /// The node refused the registry because the CA is missing, as it must.
     #[serde(rename = "refused")]
     Refused,
-    /// It did not refuse it for want of a CA.
+    /// The node pulled, or failed for another reason.
     #[serde(rename = "not refused")]
     NotRefused,
-    /// It was not asked for.
+    /// The pull was not tried.
     #[serde(rename = "not tried")]
     NotTried,
 }
 
-/// What a run came to: `up`.
+/// The report of `up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Made {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// Its context in the kubeconfig.
+    /// The cluster's context in the kubeconfig.
     pub context: String,
-    /// How many nodes it has.
+    /// The number of nodes.
     pub nodes: usize,
-    /// Whether there was something to do.
+    /// Whether `up` changed something.
     pub changed: bool,
     /// The registries.
     pub registries: Vec<Endpoint>,
-    /// Name of the registry that the cluster announces, to which images are pushed; none where there is no such.
+    /// The name of the registry that the cluster announces, which takes pushes; none if there is no such registry.
     pub announced: Option<String>,
-    /// What is proven.
+    /// The results of the proof.
     pub proof: Proof,
 }
 
-/// Where a registry is.
+/// The addresses of one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
-    /// Its name.
+    /// The name of the registry.
     pub name: String,
-    /// What serves it.
+    /// The back end: `distribution` or `external`.
     pub backend: &'static str,
-    /// The name that images give it.
+    /// The registry's domain in image references (`host:port`).
     pub domain: String,
-    /// The name by which the engine's host reaches it; none where somebody else runs it.
+    /// The domain by which the engine's host reaches it (`localhost:port`); none for an external registry.
     pub local: Option<String>,
-    /// Whether it asks for a password.
+    /// Whether the registry needs a password.
     pub authenticated: bool,
-    /// What a proof of it comes to.
+    /// The result of a successful proof of this registry.
     #[serde(skip)]
     pub proof: Pull,
 }
@@ -246,7 +246,7 @@ impl From<&Registry> for Endpoint {
 }
 
 impl Pull {
-    /// Returns what a successful proof of a registry shows.
+    /// Returns the result of a successful proof of a registry.
     pub(crate) const fn of(registry: &Registry) -> Self {
         match &registry.backend {
             Backend::External(External { proof: None, .. }) => Self::Answered,
@@ -257,115 +257,115 @@ impl Pull {
     }
 }
 
-/// What a run proved.
+/// The results of the proof that `up` ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Proof {
-    /// Pulls by every node.
+    /// The result of the pulls by all nodes.
     pub nodes: Pull,
-    /// Pushes by the engine's host.
+    /// The result of the push by the engine's host.
     pub host: Pull,
 }
 
-/// What a run would do: `up --dry-run`.
+/// The report of `up --dry-run`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Preview {
-    /// Every step, in the order of the plan.
+    /// All steps, in the order of the plan.
     pub steps: Vec<Planned>,
 }
 
-/// One step of a preview; all but those that are ready would be applied.
+/// One step of a preview. `up` applies all steps that are not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Planned {
-    /// Its identity, which stays when its title changes.
+    /// The id of the step, which stays when the title changes.
     pub id: String,
-    /// What it makes.
+    /// The title of the step.
     pub step: String,
-    /// How that is now.
+    /// The present state.
     pub state: Condition,
-    /// What is different.
+    /// The difference, if the state is `drifted`.
     pub why: Option<String>,
 }
 
-/// What a run removed: `down`.
+/// The report of `down`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// Whether there was something to do.
+    /// Whether `down` removed something.
     pub changed: bool,
 }
 
-/// What a run would remove: `down --dry-run`.
+/// The report of `down --dry-run`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removals {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// The engine's objects, such as `container kindreg-c`.
+    /// The objects in the engine that `down` removes, such as `container kindreg-c`.
     pub removes: Vec<String>,
 }
 
-/// What a run logged docker in to: `login`.
+/// The report of `login`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoggedIn {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// Whether the passwords are new.
+    /// Whether the passwords were rotated.
     pub rotated: bool,
-    /// Each name that docker is logged in to.
+    /// The logins, one for each registry domain.
     pub logins: Vec<Login>,
-    /// External registries that ask for a password, which keep their own logins.
+    /// The external registries that need a password; their logins are left unchanged.
     pub externals: Vec<String>,
 }
 
-/// One login of docker.
+/// One docker login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Login {
-    /// The registry, as images name it.
+    /// The domain of the registry (`host:port`).
     pub domain: String,
-    /// The user.
+    /// The user name.
     pub user: String,
-    /// Where docker keeps the password: a file, or a credential helper.
+    /// The place where docker keeps the password: a file or a credential helper.
     pub place: String,
 }
 
-/// What a run logged docker out of: `logout`.
+/// The report of `logout`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoggedOut {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// The registries, as images name them.
+    /// The domains that docker was logged out of (`host:port`).
     pub logouts: Vec<String>,
 }
 
-/// The imagePullSecrets of a run: `secret`.
+/// The report of `secret`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MadeSecrets {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
-    /// Name of the secret.
+    /// The name of the Secret.
     pub secret: String,
-    /// The namespaces that have it.
+    /// The namespaces that have the Secret.
     pub namespaces: Vec<String>,
-    /// The service accounts whose pods pull with it.
+    /// The service accounts whose pods pull with the Secret.
     pub service_accounts: Vec<String>,
 }
 
-/// Every text that `up` would send anywhere: `render`.
+/// The report of `render`: every text that `up` would send anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rendered {
-    /// Name of the cluster.
+    /// The name of the cluster.
     pub cluster: String,
     /// The texts, in the order in which `up` sends them.
     pub texts: Vec<Text>,
 }
 
-/// One text, and where it goes.
+/// One text with its destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Text {
-    /// What it is called.
+    /// The name of the text.
     pub name: String,
-    /// Where it goes.
+    /// The destination of the text.
     pub to: String,
     /// The text.
     pub text: String,

@@ -1,6 +1,6 @@
-//! The steps, one file each: a step looks and acts through the ports, and prints nothing.
+//! The steps, one file each. A step reads and changes things through the ports, and prints nothing.
 //!
-//! Which steps a use case takes, and in which order, is `plan`'s.
+//! `plan` decides which steps a use case has, and in which order.
 
 pub mod cluster;
 pub mod host;

@@ -1,14 +1,14 @@
-//! A step of earlier settings in reverse: what it made has to be removed.
+//! Step: the removal of what a step of earlier settings made.
 
 use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
-/// The absence of what a step makes.
+/// The step that removes what another step made.
 #[derive(Debug)]
 pub struct Retired(
-    /// The step.
+    /// The step to undo.
     pub Box<dyn Step>,
 );
 

@@ -17,11 +17,11 @@ const OTHER_IMAGE: &str = "registry:e2e-drift";
 const JOINED: &str = "e2e-drift-worker3";
 const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-hosting"];
 
-const CONTAINERD: &str = "containerd of every node looks into certs.d";
+const CONTAINERD: &str = "containerd config_path";
 const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
 const NODES: &str = "3 node containers";
 const PASSWORD: &str = "password in every node";
-const READY: &str = "all nodes Ready";
+const READY: &str = "node readiness";
 const REGISTRY: &str = "container kindreg-e2e-drift-registry";
 const TRUST: &str = "trust in every node";
 
@@ -180,7 +180,7 @@ fn another_port_is_wanted(scene: &mut Scene) {
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
     let (domain, record) = (scene.domain(), format!("record kindreg-{CLUSTER}"));
     let why = format!("port {old_port} → {OTHER_PORT}");
-    let host = |domain: &str| format!("trust of the engine's host: /etc/docker/certs.d/{domain}");
+    let host = |domain: &str| format!("host trust (/etc/docker/certs.d/{domain})");
     let mut drift = Drift::new("another port wanted", record, why)
         .repaired_with([REGISTRY, TRUST, PASSWORD, CONFIG_MAP])
         .repaired_with([

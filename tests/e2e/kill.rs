@@ -38,11 +38,7 @@ fn killed_while_kind_is_at_work_down_leaves_nothing() {
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn killed_after_the_hosts_trust_down_leaves_nothing() {
     let scene = Scene::new("e2e-kill", 5931, Kubeconfig::Absent);
-    kill_after(
-        &scene,
-        ("done", "trust of the engine's host"),
-        Duration::ZERO,
-    );
+    kill_after(&scene, ("done", "host trust"), Duration::ZERO);
     scene.down().run().exits(0).prints("Removed: ");
     scene.is_as_before();
 }

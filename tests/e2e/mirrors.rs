@@ -89,7 +89,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
         .run()
         .exits(2)
         .says(&format!("there are no credentials for {GUARDED}"))
-        .says("set both E2E_USR and E2E_PSW");
+        .says("set E2E_USR and E2E_PSW");
     let made = docker_lines(&["ps", "-aq", "--filter", "name=mirror-auth-cache"]);
     assert_eq!(made, Vec::<String>::new(), "nothing was made");
 
@@ -105,7 +105,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
     upstream.starts();
     nothing_shows(&login);
 
-    up("wrong").run().exits(0).says("others are given");
+    up("wrong").run().exits(0).says("other credentials are set");
     let pod = Pod {
         namespace: "default",
         name: "refused".to_owned(),
@@ -114,7 +114,10 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
         image: format!("{GUARDED}/team/app:2"),
     };
     pod.is_refused(&scene, "Failed to pull image");
-    up(PASSWORD).run().exits(0).says("others are given");
+    up(PASSWORD)
+        .run()
+        .exits(0)
+        .says("other credentials are set");
     every_node_runs(&scene, &[format!("{GUARDED}/team/app:2")]);
 
     place.asks(&guarded(""));
@@ -370,11 +373,7 @@ fn the_upstream_answers_without_its_cache(scene: &Scene, place: &Place) {
     push("localhost:5739/team/app:2", None);
     docker(&["stop", "-t", "2", "kindreg-e2e-mirrors-cache"]);
     every_node_runs(scene, &[format!("{UPSTREAM}/team/app:2")]);
-    place
-        .up(scene)
-        .run()
-        .exits(0)
-        .says("it stopped with exit code");
+    place.up(scene).run().exits(0).says("exited with code");
 }
 
 /// By short names, by names of registries that do not exist, and by its own.
@@ -441,7 +440,7 @@ fn a_cache_that_cannot_reach_its_upstream_says_so(scene: &Scene, place: &Place) 
         .up(scene)
         .run()
         .exits(1)
-        .says("the cache of upstream.test:5738 does not start where it can't reach")
+        .says("the cache of upstream.test:5738 did not start: it can't reach")
         .says("connection refused");
     // A name that others own gets no other CA unasked.
     place.asks(&mirrors("ghcr.io"));

@@ -42,7 +42,7 @@ fn of_two_up_at_once_the_second_waits_and_both_succeed() {
     let mut first = scene.up(&["--events", "json"]).start();
     first.until(("done", "record "));
     let mut second = scene.up(&[]).start();
-    second.until_it_says("another kindreg is at work on cluster e2e-two; waiting for it");
+    second.until_it_says("waiting for another kindreg that is changing cluster e2e-two");
     first
         .end()
         .exits(0)

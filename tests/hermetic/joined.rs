@@ -144,7 +144,7 @@ async fn a_containerd_that_can_t_be_configured_is_named_and_nothing_is_rolled_ba
         let error = world.up().await.unwrap_err();
         let text = format!("{error:#}");
         assert!(
-            text.contains("containerd of node c-worker3"),
+            text.contains("containerd's config_path on node c-worker3"),
             "{config}: {text}"
         );
         assert_eq!(node.read(CONTAINERD_CONFIG).unwrap(), config.as_bytes());

@@ -126,5 +126,5 @@ async fn a_node_that_can_t_pull_is_in_the_table_beside_those_that_can() {
     let proof = ops::verify(&client, &world.spec.cluster, Negative::LeftOut).await;
     let row = &proof.unwrap().report.nodes[1];
     assert_eq!(row.pull, report::Pull::Refused);
-    assert_eq!(row.why.as_deref(), Some("the node does not run"));
+    assert_eq!(row.why.as_deref(), Some("the node is stopped"));
 }

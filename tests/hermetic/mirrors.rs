@@ -319,7 +319,7 @@ async fn what_a_cache_holds_is_enough_and_what_is_set_counts_more() {
     assert!(text(&world, CACHE, CONFIG).contains("inmemory"));
     files.write(CONFIG, 0o600, "nonsense").unwrap();
     let problem = lacks(&world).await.unwrap();
-    assert!(problem.hint().contains("set both NEXUS_USR and NEXUS_PSW"));
+    assert!(problem.hint().contains("set NEXUS_USR and NEXUS_PSW"));
 }
 
 #[tokio::test]
@@ -329,12 +329,12 @@ async fn without_a_password_nothing_is_made() {
     let problem = lacks(&world).await.unwrap();
     assert_eq!(
         problem.to_string(),
-        "no credentials for upstream.test:5000, which registry cache is a cache of"
+        "no credentials for upstream.test:5000, the upstream of registry cache"
     );
     assert_eq!(problem.exit(), Exit::Usage);
     let hint = problem.hint();
     assert!(
-        hint.contains("set both NEXUS_USR and NEXUS_PSW") && hint.contains("kindreg up --name c"),
+        hint.contains("set NEXUS_USR and NEXUS_PSW") && hint.contains("kindreg up --name c"),
         "{hint}"
     );
     // Who goes on all the same fails, and leaves nothing.
@@ -424,7 +424,7 @@ fn variables_for_an_upstream_are_both_set_or_none_is() {
             said.starts_with(&format!("{unset} is not set, by which upstream.test:5000")),
             "{said}"
         );
-        assert!(said.contains("set both NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
+        assert!(said.contains("set NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
     }
     let error = found(&|_| Some("hunter2\nx".to_owned())).unwrap_err();
     let said = format!("{error:#} {error:?}");

@@ -92,8 +92,8 @@ async fn another_port_and_image_that_are_wanted_are_named() {
     let found = status(&world, wanted).await;
     let said = whys(&found).join("\n");
     for why in [
-        "record kindreg-c: other settings are asked for: registry registry: port 5001 → 5002",
-        "container kindreg-c-registry: it was made with other settings",
+        "record kindreg-c: settings changed: registry registry: port 5001 → 5002",
+        "container kindreg-c-registry: created with other settings",
         "node trust",
         "node credentials",
     ] {

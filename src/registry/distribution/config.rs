@@ -1,5 +1,5 @@
-//! distribution's settings as a file, for a cache whose upstream asks for a password: a file can be kept from all who
-//! see a container's environment.
+//! distribution's configuration file, for a cache that logs in to its upstream. The password is in a file because
+//! everybody who may inspect the container sees its environment.
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,14 +9,14 @@ use serde_json::json;
 use crate::credentials::RegistryCredentials;
 use crate::spec::Upstream;
 
-/// Returns the file's text, for a cache of `upstream` with its images in the folder `store`. The settings in the container's environment win over
-/// it: <https://distribution.github.io/distribution/about/configuration/>.
+/// Returns the text of the file, for a cache of `upstream` with its images in the folder `store`. Settings in the
+/// container's environment override it: <https://distribution.github.io/distribution/about/configuration/>.
 ///
-/// The URL stands here and not there, so that the credentials never go to another one. All else is as in the file of the
-/// official image, which this one replaces: <https://github.com/distribution/distribution-library-image>.
+/// The URL is in the file beside the credentials, so that they are never sent to another one. The other settings are those
+/// of the official image's file, which this one replaces: <https://github.com/distribution/distribution-library-image>.
 ///
 /// # Errors
-/// It can't be written as YAML, which no string prevents.
+/// The settings can't be serialised.
 pub(super) fn config(
     store: &str,
     upstream: &Upstream,
@@ -39,7 +39,7 @@ pub(super) fn config(
     Ok(serde_yaml::to_string(&settings)?.into())
 }
 
-/// Returns what such a file has for `upstream`; `None` where it is another registry's, or not one of ours.
+/// Returns the credentials for `upstream` in such a file; `None` if the file is for another upstream or invalid.
 pub(super) fn held(file: &Bytes, upstream: &Upstream) -> Option<RegistryCredentials> {
     #[derive(Deserialize)]
     struct Config {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_all_that_distribution_needs() {
+    fn config_has_all_settings_that_distribution_needs() {
         assert_eq!(
             text("robot$me", "pw"),
             "version: 0.1\n\
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_password_is_it_is_read_as_it_was() {
+    fn every_password_is_read_back_unchanged() {
         let upstream = upstream("nexus.test:8443");
         for password in [
             r#"it's "quoted""#,
@@ -124,7 +124,7 @@ mod tests {
                 );
             }
         }
-        // Which is nothing to those who read YAML.
+        // YAML reads these as null unless they are quoted.
         for nothing in ["~", "null", "Null", "NULL"] {
             let text = text("me", nothing);
             assert!(
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_another_registry_is_not_held_for_this_one() {
+    fn credentials_for_another_upstream_are_not_returned() {
         let text = Bytes::from(text("me", "pw"));
         for other in ["nexus.test", "nexus.test:8444", "docker.io"] {
             assert_eq!(held(&text, &upstream(other)), None, "{other}");

@@ -1,4 +1,4 @@
-//! The container of the registry. Pure.
+//! Builds the settings of the registry's container. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::docker::{
 use crate::layout::{self, Layout};
 use crate::spec::{Auth, Serves};
 
-/// Folder of the upstream's CA in the secret volume.
+/// The folder of the upstream's CA in the secret volume.
 const UPSTREAM: &str = "upstream";
 
-/// Returns the registry's container. Its label holds a hash of all the rest.
+/// Returns the settings of the registry's container, with their hash as a label.
 pub(super) fn container(driver: &Driver) -> Result<ContainerSpec, serde_json::Error> {
     let Driver {
         cluster,
@@ -52,8 +52,8 @@ pub(super) fn container(driver: &Driver) -> Result<ContainerSpec, serde_json::Er
     Ok(container)
 }
 
-/// Returns which settings it starts with: the image's own, or ours where they hold a password. Whether the image's entry
-/// point is distribution or a script around it, it takes this: <https://github.com/distribution/distribution-library-image>.
+/// Returns the command: empty for the image's own configuration file, or `serve` with ours if it has a password. It works
+/// for images whose entry point is distribution or a script: <https://github.com/distribution/distribution-library-image>.
 fn command(driver: &Driver) -> Vec<String> {
     match &driver.settings.serves {
         Serves::Cache(cache) if cache.login.is_some() => {
@@ -63,8 +63,8 @@ fn command(driver: &Driver) -> Vec<String> {
     }
 }
 
-/// Returns its settings by environment, which both major versions read over whatever file their image brings:
-/// <https://distribution.github.io/distribution/about/configuration/>. Never a secret.
+/// Returns the settings as environment variables, without secrets. In both major versions they override the image's file:
+/// <https://distribution.github.io/distribution/about/configuration/>.
 fn environment(driver: &Driver) -> BTreeMap<String, String> {
     let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
     let secret = |file: &str| format!("{}/{file}", layout::SECRET);
@@ -72,7 +72,7 @@ fn environment(driver: &Driver) -> BTreeMap<String, String> {
         set("HTTP_ADDR", &format!(":{}", driver.registry.port)),
         set("HTTP_TLS_CERTIFICATE", &secret(layout::SECRET_LEAF)),
         set("HTTP_TLS_KEY", &secret(layout::SECRET_KEY)),
-        // The image's own file has a debug server on :5001, our default port.
+        // The image's own file starts a debug server on :5001, our default port.
         set("HTTP_DEBUG_ADDR", ""),
         set("STORAGE_FILESYSTEM_ROOTDIRECTORY", &driver.store()),
         set("STORAGE_DELETE_ENABLED", "true"),
@@ -90,19 +90,19 @@ fn environment(driver: &Driver) -> BTreeMap<String, String> {
         }
         | Serves::Everything => {}
         Serves::Cache(cache) => {
-            // Where it logs in there, the URL stands beside the password, in a file.
+            // A cache that logs in has the URL in its file, beside the password.
             if cache.login.is_none() {
                 all.extend([set("PROXY_REMOTEURL", &cache.upstream.url())]);
             }
             if cache.ca.is_some() {
-                // A folder of its own, as Go reads all that is in one; then those that it would read anyway, with the
-                // public CAs: https://go.dev/src/crypto/x509/root_linux.go
+                // Go reads every file in these folders: ours, which has only this CA, and Go's defaults with the public
+                // CAs: https://go.dev/src/crypto/x509/root_linux.go
                 let folders = format!("{}:/etc/ssl/certs:/etc/pki/tls/certs", secret(UPSTREAM));
                 all.insert("SSL_CERT_DIR".to_owned(), folders);
             }
         }
     }
-    // Version 3 looks for a collector of traces otherwise.
+    // Otherwise version 3 tries to connect to a trace collector.
     all.insert("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
     all
 }

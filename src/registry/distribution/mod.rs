@@ -26,19 +26,19 @@ mod upstream_trust;
 use upstream_credentials::UpstreamCredentials;
 use upstream_trust::UpstreamTrust;
 
-/// File of users and their bcrypt hashes in the secret volume; distribution reads it again when its time changes:
+/// The file of users and bcrypt hashes in the secret volume. distribution reads it again when its modification time changes:
 /// <https://distribution.github.io/distribution/about/configuration/#htpasswd>.
 const HTPASSWD: &str = "htpasswd";
-/// File of settings in the secret volume, where they hold the credentials for the upstream of a cache; read at start
-/// only.
+/// The configuration file in the secret volume, for caches that log in to their upstream. distribution reads it only at
+/// start.
 const CONFIG: &str = "config.yml";
-/// File of the CA of a cache's upstream, in the secret volume; read at start only.
+/// The file of the CA of a cache's upstream, in the secret volume. distribution reads it only at start.
 const UPSTREAM_CA: &str = "upstream/ca.crt";
 
-/// Name of the script that removes the proof's image from a cache's data; its argument is the folder of the images.
+/// The name of the script that removes the proof image from a cache's data. Its argument is the folder of the images.
 pub const REMOVE_PROOF: &str = "kindreg-remove-proof";
-/// distribution lets nobody delete from a cache. What else of the repository is there is the cache's, which fetches it
-/// again.
+/// A script, because distribution refuses deletes in a cache. It may remove more of the repository than the proof image: the
+/// cache fetches that again.
 const REMOVE_PROOF_SCRIPT: &str = r#"set -eu; cd "$1/docker/registry/v2" || exit 0
 of=repositories/kindreg/proof
 for link in "$of"/_layers/sha256/* "$of"/_manifests/revisions/sha256/*; do
@@ -46,7 +46,7 @@ for link in "$of"/_layers/sha256/* "$of"/_manifests/revisions/sha256/*; do
 done
 rm -rf "$of"; rmdir repositories/kindreg 2>/dev/null || true"#;
 
-/// One registry of this kind.
+/// The driver of one distribution registry.
 #[derive(Debug, Clone)]
 pub(super) struct Driver {
     cluster: ClusterName,
@@ -67,7 +67,7 @@ impl Driver {
         }
     }
 
-    /// Returns what it is a cache of; `None` where images are pushed to it.
+    /// Returns the cache's settings; `None` if the registry takes pushes.
     const fn cache(&self) -> Option<&Cache> {
         match &self.settings.serves {
             Serves::Pushed { .. } | Serves::Everything => None,
@@ -75,7 +75,7 @@ impl Driver {
         }
     }
 
-    /// Returns the step that gives a cache the credentials for its upstream; `None` where it needs none.
+    /// Returns the step that writes a cache's credentials for its upstream; `None` if it needs none.
     fn upstream_credentials(&self) -> Option<UpstreamCredentials> {
         let cache = self.cache()?;
         Some(UpstreamCredentials {
@@ -85,7 +85,7 @@ impl Driver {
         })
     }
 
-    /// Returns the step that gives a cache the CA of its upstream; `None` where that is a public one.
+    /// Returns the step that writes the CA of a cache's upstream; `None` if that is a public CA.
     fn upstream_trust(&self) -> Option<UpstreamTrust> {
         let cache = self.cache()?;
         Some(UpstreamTrust {
@@ -95,8 +95,8 @@ impl Driver {
         })
     }
 
-    /// Returns the folder of the registry's images. A cache has one for each registry that it ever was a cache of: what
-    /// one of them has under a tag must not answer for another.
+    /// Returns the folder of the registry's images. A cache has one folder for each upstream, so that a tag of one upstream
+    /// never answers for another.
     fn store(&self) -> String {
         match self.cache() {
             Some(cache) => format!("{}/{}", layout::DATA, cache.upstream),
@@ -184,14 +184,18 @@ impl super::Driver for Driver {
         match self.cache() {
             // https://github.com/distribution/distribution/issues/4490
             Some(Cache { upstream, .. }) => Problem::new(
-                format!("the cache of {upstream} does not start where it can't reach {upstream}"),
-                "check its name, its port and its CA (upstream_ca), or leave mirror_of out; \
-                 without a network, use mirror_of = \"*\", a registry that images are pushed to",
+                format!("the cache of {upstream} did not start: it can't reach {upstream}"),
+                "check the host and port in mirror_of and the CA in upstream_ca, or use mirror_of = \"*\" to push images \
+                 without a network",
             ),
             None => Problem::new(
-                format!("registry {} ended at once", self.registry.domain()),
                 format!(
-                    "see its log: docker logs {}, which `up --keep-on-failure` leaves there",
+                    "registry {} stopped right after its start",
+                    self.registry.domain()
+                ),
+                format!(
+                    "run: kindreg up --name {} --keep-on-failure; docker logs {}",
+                    self.cluster,
                     Layout::of(&self.cluster).registry(&self.registry.name)
                 ),
             ),
@@ -200,14 +204,14 @@ impl super::Driver for Driver {
 
     fn delivery(&self) -> Delivery<'_> {
         match self.cache() {
-            // Which refuses pushes (405): https://distribution.github.io/distribution/recipes/mirror/
+            // A cache refuses pushes (405): https://distribution.github.io/distribution/recipes/mirror/
             Some(_) => Delivery::Store(self),
             None => Delivery::Push,
         }
     }
 }
 
-/// A push would have made the same files. A cache looks into its store before it asks its upstream for a digest:
+/// Writes the same files as a push. A cache looks in its store before it asks its upstream for a digest:
 /// <https://github.com/distribution/distribution/blob/main/registry/storage/paths.go>.
 impl ImageStore for Driver {
     fn archive(&self, repository: &str, image: &StoredImage) -> (Archive, String) {

@@ -1,4 +1,4 @@
-//! A cache logs in to the registry that it is a cache of: user and password, in its secret volume and nowhere else.
+//! Step: the credentials of a cache for its upstream, in the cache's secret volume.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -14,21 +14,21 @@ use crate::registry::secret;
 use crate::spec::{Upstream, Variables};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The credentials of one cache for its upstream.
+/// The step that writes the credentials of one cache for its upstream.
 #[derive(Debug)]
 pub(super) struct UpstreamCredentials {
     /// The cache.
     pub(super) driver: Driver,
-    /// The registry that it is a cache of.
+    /// The upstream of the cache.
     pub(super) upstream: Upstream,
-    /// The variables that hold them.
+    /// The environment variables with the credentials.
     pub(super) variables: Variables,
 }
 
 impl UpstreamCredentials {
-    /// Returns the problem that there are none; `None` where they were given or the cache holds them.
+    /// Returns the problem to show if the credentials are missing; `None` if the variables are set or the cache has them.
     ///
-    /// A cache that lost its container and kept its volume may hold them: nobody can look before it has one again.
+    /// A cache with a volume and no container counts as having them: the volume can't be read without a container.
     pub(super) async fn missing_input(&self, ctx: &Ctx) -> Result<Option<Problem>> {
         if self.given(ctx).is_some() {
             return Ok(None);
@@ -60,7 +60,7 @@ impl UpstreamCredentials {
         ctx.upstream_credentials.get(&self.driver.registry.name)
     }
 
-    /// What the cache has for this upstream. What it has for another one, this one is never sent.
+    /// Returns the cache's stored credentials for this upstream. Those for another upstream are never sent to this one.
     fn held(&self, file: Option<&bytes::Bytes>) -> Option<RegistryCredentials> {
         config::held(file?, &self.upstream)
     }
@@ -69,12 +69,12 @@ impl UpstreamCredentials {
         let (Variables { username, password }, upstream) = (&self.variables, &self.upstream);
         Problem::usage(
             format!(
-                "no credentials for {upstream}, which registry {} is a cache of",
+                "no credentials for {upstream}, the upstream of registry {}",
                 self.driver.registry.name
             ),
             format!(
-                "set both {username} and {password}, and run: kindreg up --name {}; or leave upstream_username_env and \
-                 upstream_password_env out of kindreg.toml, if it asks for none",
+                "set {username} and {password}, and run: kindreg up --name {}; or remove upstream_username_env and \
+                 upstream_password_env from kindreg.toml if the upstream needs no password",
                 self.driver.cluster
             ),
         )
@@ -93,8 +93,8 @@ impl Step for UpstreamCredentials {
 
     fn title(&self) -> String {
         format!(
-            "credentials for {} in registry {}",
-            self.upstream, self.driver.registry.name
+            "upstream credentials of registry {} ({})",
+            self.driver.registry.name, self.upstream
         )
     }
 
@@ -104,14 +104,14 @@ impl Step for UpstreamCredentials {
         };
         let drifted = |why: &str| Ok(State::Drifted(why.to_owned()));
         let Some(held) = self.held(Some(&file)) else {
-            return drifted("they are for another registry");
+            return drifted("credentials for another upstream");
         };
         let login = self.given(ctx).unwrap_or(&held);
         if *login != held {
-            return drifted("others are given");
+            return drifted("other credentials are set");
         }
         if file != self.config(login)?.expose_secret().as_bytes() {
-            return drifted("the settings around them differ");
+            return drifted("other settings in config.yml");
         }
         Ok(State::Ready)
     }

@@ -1,4 +1,4 @@
-//! A cache trusts the registry that it is a cache of: its CA, in the cache's secret volume.
+//! Step: the CA of a cache's upstream, in the cache's secret volume.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -10,12 +10,12 @@ use crate::registry::secret;
 use crate::spec::{Authorities, Upstream};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The CA of one cache's upstream.
+/// The step that writes the CA of one cache's upstream.
 #[derive(Debug)]
 pub(super) struct UpstreamTrust {
     /// The cache.
     pub(super) driver: Driver,
-    /// The registry that it is a cache of.
+    /// The upstream of the cache.
     pub(super) upstream: Upstream,
     /// The CA.
     pub(super) ca: Authorities,
@@ -35,7 +35,10 @@ impl Step for UpstreamTrust {
         let Self {
             driver, upstream, ..
         } = self;
-        format!("CA of {upstream} in registry {}", driver.registry.name)
+        format!(
+            "upstream CA of registry {} ({upstream})",
+            driver.registry.name
+        )
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
@@ -47,7 +50,7 @@ impl Step for UpstreamTrust {
         Ok(match found {
             None => State::Missing,
             Some(found) if found == self.ca.pem() => State::Ready,
-            Some(_) => State::Drifted("it is another one".to_owned()),
+            Some(_) => State::Drifted("another CA".to_owned()),
         })
     }
 

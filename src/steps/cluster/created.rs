@@ -1,4 +1,4 @@
-//! The cluster: kind came to its end, and the control plane says so from then on.
+//! Step: the finished kind cluster. It waits until kind ends, and marks the control plane as created.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -13,14 +13,14 @@ use crate::step::{Ctx, State, Step, StepId};
 
 const MARKER: &str = "created";
 
-/// The finished kind cluster.
+/// The step that finishes the kind cluster.
 #[derive(Debug)]
 pub struct Cluster {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
-/// Whether the cluster's creation came to its end.
+/// Returns whether cluster creation finished.
 pub async fn created(ctx: &Ctx, spec: &Spec) -> Result<bool> {
     let control_plane = Layout::of(&spec.cluster).control_plane();
     let Some(tar) = ctx
@@ -64,17 +64,20 @@ impl Step for Cluster {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let mut slot = ctx.creation.lock().await;
-        let creation = slot.as_mut().context("no `kind create` is running")?;
+        let creation = slot.as_mut().context("no running `kind create cluster`")?;
         let ended =
             tokio::time::timeout(ctx.patience, ctx.unless_stopped(creation.finished())).await;
         let Ok(ended) = ended else {
             return Err(Problem::new(
-                format!("kind did not finish in {} s", ctx.patience.as_secs()),
-                "give it more with --timeout, or see what it waits for: kindreg up --keep-on-failure, kind export logs",
+                format!("timed out after {} s waiting for kind to finish", ctx.patience.as_secs()),
+                format!(
+                    "wait longer with --timeout, or run: kindreg up --name {0} --keep-on-failure; kind export logs --name {0}",
+                    self.spec.cluster
+                ),
             )
             .into());
         };
-        ended?.context("kind could not make the cluster")?;
+        ended?.with_context(|| format!("can't create kind cluster {}", self.spec.cluster))?;
         *slot = None;
         mark(&*ctx.docker, &self.spec, env!("CARGO_PKG_VERSION")).await
     }

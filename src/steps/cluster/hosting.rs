@@ -1,4 +1,4 @@
-//! The `ConfigMap` by which tools learn of the registry (KEP-1755).
+//! Step: the `ConfigMap` that tells tools which registry to use (KEP-1755).
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::step::{Ctx, Polled, State, Step, StepId};
 const PACE: Duration = Duration::from_millis(250);
 const CONFIG_MAPS: &str = "/api/v1/namespaces/kube-public/configmaps";
 
-/// `local-registry-hosting` in `kube-public`.
+/// The step that writes `ConfigMap` `local-registry-hosting` in namespace `kube-public`.
 #[derive(Debug)]
 pub struct Hosting {
-    /// The registry that it names: the `ConfigMap` has room for one.
+    /// The registry that the `ConfigMap` names. It has room for one.
     pub registry: Managed,
 }
 
@@ -43,7 +43,7 @@ impl Step for Hosting {
         let wanted = self.wanted()?;
         match ctx.kube.get(layout::HOSTING).await {
             Ok(Some(found)) if found["data"] == wanted["data"] => Ok(State::Ready),
-            Ok(Some(_)) => Ok(State::Drifted("it says something else".to_owned())),
+            Ok(Some(_)) => Ok(State::Drifted("different content".to_owned())),
             Ok(None) | Err(KubeError::Unreachable(_)) => Ok(State::Missing),
             Err(error) => Err(error.into()),
         }
@@ -53,7 +53,7 @@ impl Step for Hosting {
         let map = &self.wanted()?;
         let put = ctx.poll(PACE, || async move {
             match ctx.kube.put(CONFIG_MAPS, map).await {
-                // A control plane that was started a moment ago has no API server yet.
+                // The API server of a control plane that has just started does not answer yet.
                 Err(error @ KubeError::Unreachable(_)) => {
                     ctx.trace
                         .tell(|| format!("waiting for the API server: {error}"));
@@ -64,14 +64,14 @@ impl Step for Hosting {
         });
         match put.await? {
             Polled::Answer(()) => Ok(()),
-            // Its own words say why.
+            // Once more, for the API server's own error.
             Polled::TimedOut => Ok(ctx.kube.put(CONFIG_MAPS, map).await?),
         }
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         match ctx.kube.delete(layout::HOSTING).await {
-            // Without a cluster there is none.
+            // Without a cluster there is no `ConfigMap`.
             Ok(()) | Err(KubeError::Unreachable(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,5 +1,5 @@
-//! What the user's kubeconfig was before: noted in the record before kind changes it, given back after kind's entries
-//! are gone.
+//! Step: the original state of the user's kubeconfig. It is saved in the record before kind changes the file, and restored
+//! after kind has removed its entries.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -13,10 +13,10 @@ use crate::step::{Ctx, State, Step, StepId};
 
 const FILE: &str = "kubeconfig.json";
 
-/// The current context before `up`.
+/// The step that saves and restores the current context of the kubeconfig.
 #[derive(Debug)]
 pub struct OriginalKubeconfig {
-    /// Whose record keeps it.
+    /// The cluster whose record keeps it.
     pub cluster: ClusterName,
 }
 
@@ -36,7 +36,7 @@ impl OriginalKubeconfig {
         match below(&tar, "originals")?.get(FILE) {
             Some(text) if !text.is_empty() => serde_json::from_slice(text)
                 .map(Some)
-                .context("the record's note of the kubeconfig can't be read"),
+                .context("can't read the record's copy of the kubeconfig context"),
             _ => Ok(None),
         }
     }
@@ -56,7 +56,7 @@ impl Step for OriginalKubeconfig {
     }
 
     fn title(&self) -> String {
-        "note of the kubeconfig's current context".to_owned()
+        "original kubeconfig context".to_owned()
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
@@ -79,7 +79,7 @@ impl Step for OriginalKubeconfig {
         };
         ctx.kubeconfig
             .restore(&original, &Layout::of(&self.cluster).context())?;
-        // An archive can't delete; an empty note is none.
+        // The archive API can't delete; an empty file counts as missing.
         self.write(ctx, Vec::new()).await
     }
 }

@@ -1,5 +1,5 @@
-//! What is left with the cluster's label after all else was removed: one-shot containers of killed runs, and what no plan
-//! names. For `down` alone, which undoes it last.
+//! Step: objects with the cluster's label that no other step removes, such as one-shot containers of killed runs. Only `down`
+//! has this step, and undoes it last but for the record.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -10,15 +10,15 @@ use crate::registry::managed;
 use crate::spec::{Data, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// Everything with the cluster's label.
+/// The step that removes all objects with the cluster's label.
 #[derive(Debug)]
 pub struct Leftovers {
-    /// The cluster.
+    /// The Spec of the cluster.
     pub spec: Spec,
 }
 
 impl Leftovers {
-    /// Returns what has to go: not the data that are kept, and not the lock, which is ours or another run's.
+    /// Returns the objects to remove. Data volumes that are kept and the lock, which this or another run holds, are left out.
     async fn found(&self, ctx: &Ctx) -> Result<Vec<Object>> {
         let layout = Layout::of(&self.spec.cluster);
         let mut spared = vec![Object::Container(layout.lock())];

@@ -1,4 +1,4 @@
-//! Steps of the cluster as a whole: its record, its network, kind's end, and what tools learn of its registry.
+//! Steps of the cluster as a whole: record, network, kubeconfig, creation, readiness, and objects in its API.
 
 mod created;
 mod hosting;

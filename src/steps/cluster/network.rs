@@ -1,4 +1,4 @@
-//! The cluster's own network. Its label says whose the cluster is, as kind can't label its nodes.
+//! Step: the cluster's own network. Its label marks the cluster as ours, because kind can't label nodes.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::step::{Ctx, State, Step, StepId};
 use crate::symptoms::catalogue::engine::{NO_ADDRESS_RANGE, POOL_OVERLAPS};
 use crate::symptoms::{Meaning, shows};
 
-/// The network that nodes and registries share.
+/// The step that creates the network of nodes and registries.
 #[derive(Debug)]
 pub struct Network {
-    /// Whose it is.
+    /// The cluster of the network.
     pub cluster: ClusterName,
 }
 
@@ -27,7 +27,7 @@ impl Network {
         Layout::of(&self.cluster)
     }
 
-    /// The options kind gives its own network:
+    /// Returns the settings of the network, with the options that kind gives its own:
     /// <https://github.com/kubernetes-sigs/kind/blob/main/pkg/cluster/internal/providers/docker/network.go>.
     fn spec(&self, ipv6_subnet: Option<String>) -> NetworkSpec {
         let masquerade = "com.docker.network.bridge.enable_ip_masquerade";
@@ -67,7 +67,7 @@ impl Step for Network {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let with_ipv6 = self.spec(Some(unique_local_subnet(&self.layout().network())));
-        // As kind does: without IPv6 where the engine's host has none.
+        // As kind does: without IPv6 if the engine's host has none.
         let made = match ctx.docker.create_network(&with_ipv6).await {
             Err(DockerError::Other { cause, .. }) if lacks_ipv6(&cause) => {
                 ctx.docker.create_network(&self.spec(None)).await
@@ -88,12 +88,12 @@ impl Step for Network {
     }
 }
 
-/// Whether it may work without IPv6: the engine's host has none, or the IPv6 subnet belongs to another network.
+/// Returns whether the cause is IPv6: the engine's host has none, or another network uses the subnet.
 fn lacks_ipv6(cause: &str) -> bool {
     shows(cause, Meaning::NoIpv6) || POOL_OVERLAPS.is_in(cause)
 }
 
-/// A unique local subnet (RFC 4193) that follows from the name, so that two clusters do not share one.
+/// Returns a unique local IPv6 subnet (RFC 4193) derived from the name, so that clusters have different ones.
 fn unique_local_subnet(name: &str) -> String {
     let hash = Sha256::digest(name);
     format!(

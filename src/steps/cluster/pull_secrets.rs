@@ -1,7 +1,7 @@
-//! imagePullSecrets: `kubernetes.io/dockerconfigjson`, for namespaces that are to be as in production, and for other
-//! clusters.
+//! Step: `imagePullSecrets` of type `kubernetes.io/dockerconfigjson`, for namespaces that should work as in production, and
+//! for other clusters.
 //!
-//! kubelet asks for the host and port of the image, and never for a scheme:
+//! kubelet looks entries up by the host and port of the image, without a scheme:
 //! <https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/>.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::symptoms::{Meaning, shows};
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 const PACE: Duration = Duration::from_millis(150);
-/// The controller makes the account of a new namespace within moments; one that was never asked for does not come.
+/// How long to wait for a service account. The controller creates the default one moments after the namespace.
 const ACCOUNT: Duration = Duration::from_secs(5);
 
 fn entries(passwords: &Passwords) -> Entries<'_> {
@@ -35,7 +35,7 @@ fn entries(passwords: &Passwords) -> Entries<'_> {
         .collect()
 }
 
-/// The Secret of one namespace.
+/// Returns the Secret of one namespace, as JSON.
 #[must_use]
 pub fn manifest(
     cluster: &ClusterName,
@@ -53,7 +53,10 @@ pub fn manifest(
     })
 }
 
-/// Every namespace that the cluster has now.
+/// Returns the namespaces of the cluster, without those that are being deleted.
+///
+/// # Errors
+/// The API server does not answer, or refuses.
 pub async fn namespaces(ctx: &Ctx) -> Result<Vec<Namespace>> {
     let list = ctx.kube.get(NAMESPACES).await?.unwrap_or_default();
     let items = list["items"].as_array().into_iter().flatten();
@@ -63,10 +66,10 @@ pub async fn namespaces(ctx: &Ctx) -> Result<Vec<Namespace>> {
         .collect())
 }
 
-/// Makes the Secret in a namespace, or brings it up to date.
+/// Creates or updates a Secret.
 ///
 /// # Errors
-/// There is a Secret of that name that isn't ours, or no such namespace.
+/// A Secret of that name is not ours, the namespace does not exist, or the API server refuses.
 pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
     let text = |key: &str| {
         secret["metadata"][key]
@@ -82,7 +85,7 @@ pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
         return Err(Problem::foreign(
             format!("secret {name} in namespace {namespace} exists and was not created by kindreg"),
             format!(
-                "choose another name with --secret-name, or remove it: kubectl -n {namespace} delete secret {name}"
+                "choose another name with --secret-name, or run: kubectl -n {namespace} delete secret {name}"
             ),
         )
         .into());
@@ -93,8 +96,8 @@ pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
         let error = anyhow::Error::from(error);
         if absent {
             error.context(Problem::new(
-                format!("no namespace {namespace}"),
-                format!("create it first: kubectl create namespace {namespace}"),
+                format!("namespace {namespace} does not exist"),
+                format!("run: kubectl create namespace {namespace}"),
             ))
         } else {
             error
@@ -102,7 +105,10 @@ pub async fn put(ctx: &Ctx, secret: &Value) -> Result<()> {
     })
 }
 
-/// Lets every pod of a service account pull with a Secret. Pods that are there keep what they were made with.
+/// Adds a Secret to a service account, so that its new pods pull with it. Existing pods are not changed.
+///
+/// # Errors
+/// The service account does not exist, or the API server refuses.
 pub async fn attach(
     ctx: &Ctx,
     namespace: &Namespace,
@@ -115,8 +121,8 @@ pub async fn attach(
     let found = soon.poll(PACE, || async move { Ok(soon.kube.get(path).await?) });
     let Polled::Answer(mut object) = found.await? else {
         return Err(Problem::new(
-            format!("no service account {account} in namespace {namespace}"),
-            format!("create it first: kubectl -n {namespace} create serviceaccount {account}"),
+            format!("service account {account} does not exist in namespace {namespace}"),
+            format!("run: kubectl -n {namespace} create serviceaccount {account}"),
         )
         .into());
     };
@@ -132,22 +138,22 @@ pub async fn attach(
         .chain([json!({"name": secret.as_str()})])
         .collect();
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        // An object to be made must not have one, and `put` tries that first.
+        // `put` tries to create the object first, and a new object must not have this field.
         metadata.shift_remove("resourceVersion");
     }
     let put = ctx.kube.put(&collection, &object).await;
-    put.with_context(|| format!("service account {account} in namespace {namespace}"))
+    put.with_context(|| format!("can't update service account {account} in namespace {namespace}"))
 }
 
-/// Every Secret that was made here has today's passwords.
+/// The step that updates the passwords in all Secrets that kindreg created.
 #[derive(Debug)]
 pub struct PullSecrets {
-    /// The cluster.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
 impl PullSecrets {
-    /// Returns the Secrets that are there, each beside what it is to be.
+    /// Returns the existing Secrets, each with its wanted content.
     async fn found(&self, ctx: &Ctx) -> Result<Vec<(Value, Value)>> {
         let docker = &*ctx.docker;
         let passwords = passwords(docker, &self.spec, &ctx.external_credentials).await?;
@@ -191,7 +197,7 @@ impl Step for PullSecrets {
             .iter()
             .any(|(item, wanted)| item["data"] != wanted["data"]);
         Ok(if differs {
-            State::Drifted("they have another password".to_owned())
+            State::Drifted("outdated password".to_owned())
         } else {
             State::Ready
         })

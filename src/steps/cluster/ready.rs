@@ -1,4 +1,4 @@
-//! Every node is Ready, as Kubernetes sees it.
+//! Step: the readiness of all nodes in Kubernetes.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::step::{Ctx, Leaves, Polled, State, Step, StepId};
 
 const PACE: Duration = Duration::from_millis(250);
 
-/// The condition Ready of every node.
+/// The step that waits until every node is Ready.
 #[derive(Debug)]
 pub struct NodesReady {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
@@ -37,7 +37,7 @@ impl Step for NodesReady {
     }
 
     fn title(&self) -> String {
-        "all nodes Ready".to_owned()
+        "node readiness".to_owned()
     }
 
     fn leaves(&self) -> Leaves {
@@ -57,7 +57,7 @@ impl Step for NodesReady {
             .filter(|node| is_ready(node))
             .filter_map(|node| node["metadata"]["name"].as_str())
             .collect();
-        // The API finds out late that a node stopped.
+        // The API notices late that a node has stopped, so look at the containers too.
         let runs = |node: &Container| node.state == ContainerState::Running;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let waiting: Vec<String> = found
@@ -83,9 +83,12 @@ impl Step for NodesReady {
         let why = self.check(ctx).await?.why();
         let why = why.unwrap_or_else(|| "no node is Ready".to_owned());
         Err(Problem::new(
-            format!("after {} s: {why}", ctx.patience.as_secs()),
             format!(
-                "see why: kubectl --context kind-{0} describe nodes; kind export logs --name {0}",
+                "timed out after {} s waiting for nodes: {why}",
+                ctx.patience.as_secs()
+            ),
+            format!(
+                "run: kubectl --context kind-{0} describe nodes; kind export logs --name {0}",
                 self.spec.cluster
             ),
         )

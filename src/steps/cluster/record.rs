@@ -1,7 +1,7 @@
-//! The record container: what was asked, in the engine itself. Made first, never started, removed last.
+//! Steps: the record container, which stores the Spec in the engine. It is created first, never started, and removed last.
 //!
-//! It mounts the engine host's `/etc`, so that reading there takes no running container, and keeps the originals
-//! that `down` gives back.
+//! It mounts the engine host's `/etc`, so that the archive API can read there without a running container, and keeps the
+//! originals that `down` restores.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -15,10 +15,10 @@ use crate::observe::{RECORD_FILE, RecordedSpec, recorded};
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
-/// The record of a cluster.
+/// The step that writes the record of a cluster.
 #[derive(Debug)]
 pub struct Record {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
@@ -69,7 +69,7 @@ impl Step for Record {
             Some(record) if record.current == self.spec => State::Ready,
             Some(record) => {
                 let differences = record.current.differences(&self.spec).join("; ");
-                State::Drifted(format!("other settings are asked for: {differences}"))
+                State::Drifted(format!("settings changed: {differences}"))
             }
         })
     }
@@ -88,10 +88,10 @@ impl Step for Record {
     }
 }
 
-/// The record forgets earlier settings, once nothing of them is left.
+/// The step that removes earlier Specs from the record, after nothing of them is left.
 #[derive(Debug)]
 pub struct Settled {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
@@ -112,7 +112,7 @@ impl Step for Settled {
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         Ok(match recorded(&*ctx.docker, &self.spec.cluster).await? {
             Some(record) if !record.earlier.is_empty() => {
-                State::Drifted("the record still has them".to_owned())
+                State::Drifted("still in the record".to_owned())
             }
             _ => State::Ready,
         })

@@ -1,4 +1,4 @@
-//! An image is present in the engine. Pulled only if absent; it stays on `down`.
+//! Step: an image in the engine. It is pulled only if it is missing, and `down` keeps it.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -8,10 +8,10 @@ use crate::problem::Problem;
 use crate::spec::ImageRef;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
-/// An image that something later needs.
+/// The step that pulls one image.
 #[derive(Debug)]
 pub struct Image {
-    /// Its reference.
+    /// The reference of the image.
     pub reference: ImageRef,
 }
 
@@ -46,8 +46,8 @@ impl Step for Image {
             Err(error @ DockerError::Pull { .. }) => Err(error).context(Problem::new(
                 format!("can't pull image {}", self.reference),
                 format!(
-                    "try: docker pull {0}; without a network, load it first: docker load -i FILE; \
-                     or choose another one with --image or --registry-image",
+                    "run: docker pull {0}; or load the image from a file with docker load, or choose another one with --image \
+                     or --registry-image",
                     self.reference
                 ),
             )),

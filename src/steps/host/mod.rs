@@ -1,4 +1,4 @@
-//! Steps on the engine's host: images, and trust in its certs.d; and one-shot containers, which steps write through.
+//! Steps on the engine's host: images, and CAs in its certs.d. Also one-shot containers, which steps use to write.
 
 mod image;
 mod one_shot;

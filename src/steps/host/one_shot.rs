@@ -1,4 +1,4 @@
-//! A script in a container of its own, made from the nodes' image: a registry's image need not have a shell.
+//! Runs a script in a one-shot container. It uses the nodes' image, because a registry's image may have no shell.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,35 @@ use crate::observe::our_container;
 use crate::spec::Spec;
 use crate::step::Ctx;
 
-/// What is run, and where.
+/// A script to run in a one-shot container.
 #[derive(Debug)]
 pub(crate) struct Script<'a> {
-    /// What it does, as a phrase.
+    /// What the script does, for error messages ("replacing the registry's users").
     pub(crate) doing: &'static str,
-    /// Name of the container.
+    /// The name of the container.
     pub(crate) container: String,
-    /// What it writes to; `None` where it writes nothing.
+    /// The mount that the script writes to; `None` if it writes nothing.
     pub(crate) mount: Option<Mount>,
-    /// The network that it runs on; `None` where it needs none.
+    /// The network of the container; `None` if it needs none.
     pub(crate) network: Option<String>,
-    /// The script.
+    /// The text of the script.
     pub(crate) text: &'a str,
-    /// Its name, and what follows it.
+    /// The name of the script (`$0`), followed by its arguments.
     pub(crate) arguments: &'a [&'a str],
-    /// What it is to find at `/kindreg/file`.
+    /// The content of `/kindreg/file` in the container; `None` for no file.
     pub(crate) file: Option<String>,
 }
 
 impl Script<'_> {
-    /// Runs it with no right but to write where root may, until it ends or the run is stopped.
+    /// Runs the script until it ends or the run is stopped, and removes the container. Its only capability is to write where
+    /// root may.
+    ///
+    /// # Errors
+    /// The script failed, the container is not ours, the engine refuses, or the run is stopped.
     pub(crate) async fn run(self, ctx: &Ctx, spec: &Spec) -> Result<()> {
         let layout = Layout::of(&spec.cluster);
         let name = &self.container;
-        // One of a killed run may be left.
+        // A killed run may have left its container.
         if our_container(&*ctx.docker, &layout, name).await?.is_some() {
             ctx.docker.remove(name).await?;
         }

@@ -1,7 +1,8 @@
-//! Trust of the engine's host, without sudo: whoever may talk to the engine may write its host's `/etc`.
+//! Step: a registry's CA in certs.d on the engine's host. It needs no sudo: who may use the engine may write the `/etc` of its
+//! host.
 //!
-//! Reads go through the record's archive API; writes through a one-shot container, as an archive can neither delete
-//! nor replace a file whole. Docker reads certs.d at each operation; nothing is restarted.
+//! Reads use the archive API of the record container. Writes use a one-shot container, because the archive API can neither
+//! delete a file nor replace it atomically. Docker reads certs.d at each operation, so nothing is restarted.
 
 use std::collections::BTreeSet;
 
@@ -16,26 +17,27 @@ use crate::observe::{below, ca, our_container};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// Name of the script that installs a file: folder, file name.
+/// The name of the script that installs a file. Its arguments are the folder and the file name.
 pub const INSTALL: &str = "kindreg-install";
-/// Name of the script that removes a file, and those folders that are empty then: file, folders from the innermost.
+/// The name of the script that removes a file and then the folders that are empty. Its arguments are the file and the
+/// folders, innermost first.
 pub const REMOVE: &str = "kindreg-remove";
 
-/// Written beside, then renamed: a reader sees the old file or the new one, whole.
+/// The script writes a temporary file and renames it, so that readers see either the old or the new file.
 const INSTALL_SCRIPT: &str = r#"set -eu; umask 022; mkdir -p "$1"; cp /kindreg/file "$1/.$2.new"; chmod 644 "$1/.$2.new"; mv -f "$1/.$2.new" "$1/$2""#;
 const REMOVE_SCRIPT: &str =
     r#"set -eu; rm -f "$1"; shift; for folder; do rmdir "$folder" 2>/dev/null || true; done"#;
 
-/// One registry's CA in the engine host's certs.d.
+/// The step that installs one registry's CA in the engine host's certs.d.
 #[derive(Debug)]
 pub struct HostTrust {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
     /// The registry.
     pub registry: Registry,
 }
 
-/// Note of the record: folders of the host that were not there before, of all registries.
+/// The file in the record with the host folders that kindreg created, for all registries.
 const NOTE: &str = "host-folders.json";
 
 impl HostTrust {
@@ -43,7 +45,7 @@ impl HostTrust {
         Layout::of(&self.spec.cluster)
     }
 
-    /// The registry's folder of certs.d, as containers see it.
+    /// Returns the registry's folder in certs.d, as containers see it.
     fn folder(&self) -> String {
         format!(
             "{}/{}/{}",
@@ -53,7 +55,7 @@ impl HostTrust {
         )
     }
 
-    /// Folders on the way that are not there yet.
+    /// Returns the parent folders and the folder itself that do not exist yet.
     async fn absent(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
         let mut absent = BTreeSet::new();
         let mut folder = self.folder();
@@ -70,7 +72,7 @@ impl HostTrust {
         Ok(found.is_some())
     }
 
-    /// Folders on the way that another cluster's kindreg made: whoever leaves last removes them.
+    /// Returns the parent folders that other clusters' records note. The last cluster to be removed removes them.
     async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
         let mut shared = BTreeSet::new();
         for record in ctx.docker.containers(layout::LABEL_MODE, "owned").await? {
@@ -90,7 +92,7 @@ impl HostTrust {
         Ok(ctx.docker.upload(&record, "/", archive).await?)
     }
 
-    /// Runs a script with the host's `/etc` at hand.
+    /// Runs a script in a one-shot container that mounts the host's `/etc`.
     async fn run(
         &self,
         ctx: &Ctx,
@@ -100,7 +102,7 @@ impl HostTrust {
     ) -> Result<()> {
         let name = format!("{}-{}", self.layout().host_writer(), self.registry.name);
         let script = Script {
-            doing: "writing the engine host's /etc",
+            doing: "writing to /etc of the engine's host",
             container: name,
             mount: Some(Mount {
                 source: MountSource::Host("/etc".to_owned()),
@@ -123,7 +125,7 @@ impl Step for HostTrust {
 
     fn title(&self) -> String {
         format!(
-            "trust of the engine's host: /etc/{}/{}",
+            "host trust (/etc/{}/{})",
             layout::HOST_CERTS,
             self.registry.domain()
         )
@@ -145,7 +147,7 @@ impl Step for HostTrust {
         let Some(found) = found else {
             let made = noted(ctx, &record).await?.contains(&self.folder());
             return Ok(if made && self.exists(ctx, &self.folder()).await? {
-                State::Drifted(format!("{file} is gone"))
+                State::Drifted(format!("{file} is missing"))
             } else {
                 State::Missing
             });
@@ -153,7 +155,7 @@ impl Step for HostTrust {
         Ok(
             match ca(&*ctx.docker, &self.spec.cluster, &self.registry).await? {
                 Some(ca_pem) if ca_pem.as_bytes() == found => State::Ready,
-                _ => State::Drifted(format!("{file} is another CA")),
+                _ => State::Drifted(format!("{file} has another CA")),
             },
         )
     }
@@ -162,7 +164,7 @@ impl Step for HostTrust {
         let ca_pem = ca(&*ctx.docker, &self.spec.cluster, &self.registry)
             .await?
             .context("the registry has no certificate yet")?;
-        // Before they are made: a run that is killed in between must not leave them.
+        // Noted before they are created, so that `down` removes them even if this run is killed.
         let mut folders = noted(ctx, &self.layout().record()).await?;
         folders.extend(self.absent(ctx).await?);
         folders.extend(self.shared(ctx).await?);
@@ -186,7 +188,7 @@ impl Step for HostTrust {
         }
         let file = format!("{}/{}", self.folder(), self.layout().host_ca());
         let mut made = noted(ctx, &self.layout().record()).await?;
-        // Innermost first: a folder sorts before what is in it.
+        // Innermost first: a folder sorts before its content.
         let folders: Vec<String> = made.iter().rev().cloned().collect();
         if self.exists(ctx, &file).await? || made.contains(&self.folder()) {
             let mut arguments = vec![REMOVE, file.as_str()];
@@ -202,14 +204,14 @@ impl Step for HostTrust {
     }
 }
 
-/// The folders that a record notes.
+/// Returns the host folders that a record notes.
 async fn noted(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
     let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
         return Ok(BTreeSet::new());
     };
     match below(&tar, "originals")?.get(NOTE) {
         Some(text) => {
-            serde_json::from_slice(text).context("the record's note of folders can't be read")
+            serde_json::from_slice(text).context("can't read the record's list of host folders")
         }
         None => Ok(BTreeSet::new()),
     }

@@ -1,5 +1,5 @@
-//! containerd of every node looks into certs.d. kind's own patch sees to that in the nodes that kind makes; a node
-//! that somebody joined later has a bare image's configuration, and gets the setting and one restart of containerd.
+//! Step: containerd's `config_path` on every node. kind sets it in the nodes that it creates. A node that was joined later
+//! has the image's own configuration; this step adds the setting and restarts containerd.
 
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
@@ -14,10 +14,11 @@ use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::proof::withdrawn;
 
-/// Name of the script that gives containerd a configuration and restarts it: length of the file.
+/// The name of the script that replaces containerd's configuration and restarts containerd. Its argument is the length of
+/// the file in bytes.
 pub const RECONFIGURE: &str = "kindreg-reconfigure";
 
-/// `systemctl restart` succeeds where CRI does not load; then kubelet has no runtime, so the old file is put back.
+/// `systemctl restart` succeeds even if CRI does not load. Then kubelet has no runtime, so the script restores the old file.
 const RECONFIGURE_SCRIPT: &str = r#"set -eu; cd /etc/containerd; cat >config.toml.new
 [ "$(wc -c <config.toml.new)" = "$1" ]
 answers() {
@@ -32,14 +33,14 @@ cp -p config.toml config.toml.old; mv -f config.toml.new config.toml
 if answers; then rm -f config.toml.old; exit 0; fi
 mv -f config.toml.old config.toml; systemctl restart containerd; echo 'CRI does not load' >&2; exit 1"#;
 
-/// containerd's `config_path` on all nodes.
+/// The step that sets containerd's `config_path` on all nodes.
 #[derive(Debug)]
 pub struct ConfigPath {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
-/// A node's configuration as it should be; `None` where it is so.
+/// Returns the configuration that a node should have; `None` if the present one is right.
 async fn wanted(ctx: &Ctx, node: &str) -> Result<Result<Option<String>, render::Unfit>> {
     let found = containerd_files(&*ctx.docker, node)
         .await?
@@ -49,7 +50,7 @@ async fn wanted(ctx: &Ctx, node: &str) -> Result<Result<Option<String>, render::
 }
 
 impl ConfigPath {
-    /// How each node is. While kind is at work it has yet to configure them.
+    /// Returns the state of each node; empty while kind runs, which may not have configured them yet.
     pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
         if ctx.creation.lock().await.is_some() {
             return Ok(Vec::new());
@@ -58,21 +59,23 @@ impl ConfigPath {
         let states = found.map(|node| async move {
             let state = match wanted(ctx, &node.name).await? {
                 Ok(None) => State::Ready,
-                Ok(Some(_)) => State::Drifted("no config_path".to_owned()),
-                Err(unfit) => State::Drifted(format!("a configuration that does not do: {unfit}")),
+                Ok(Some(_)) => State::Drifted("containerd config_path not set".to_owned()),
+                Err(unfit) => {
+                    State::Drifted(format!("unsuitable containerd configuration ({unfit})"))
+                }
             };
             anyhow::Ok((node.name, state))
         });
         try_join_all(states).await
     }
 
-    async fn mend(&self, ctx: &Ctx, node: &str) -> Result<()> {
+    async fn repair(&self, ctx: &Ctx, node: &str) -> Result<()> {
         let config = match wanted(ctx, node).await? {
             Ok(None) => return Ok(()),
             Ok(Some(config)) => config,
             Err(unfit) => return Err(explain(node, unfit.to_string())),
         };
-        // What was proven with another configuration is proven no more.
+        // A proof with another configuration is no longer valid.
         let notes = withdrawn(Archive::new(), &self.spec).into_bytes()?;
         ctx.docker.upload(node, "/", notes).await?;
         let length = config.len().to_string();
@@ -88,8 +91,8 @@ impl ConfigPath {
 
 fn explain(node: &str, why: String) -> anyhow::Error {
     anyhow!(why).context(Problem::new(
-        format!("containerd of node {node} can't be made to look into certs.d; it is as it was"),
-        format!("mend /etc/containerd/config.toml there, and see: docker exec {node} journalctl -u containerd"),
+        format!("can't set containerd's config_path on node {node}; its configuration was not changed"),
+        format!("fix /etc/containerd/config.toml on the node, or run: docker exec {node} journalctl -u containerd"),
     ))
 }
 
@@ -109,7 +112,7 @@ impl Step for ConfigPath {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         Ok(match together(self.per_node(ctx).await?) {
-            // Without nodes there is nothing to configure.
+            // There are no nodes to configure.
             State::Missing => State::Ready,
             found => found,
         })
@@ -117,7 +120,7 @@ impl Step for ConfigPath {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        try_join_all(found.iter().map(|node| self.mend(ctx, &node.name))).await?;
+        try_join_all(found.iter().map(|node| self.repair(ctx, &node.name))).await?;
         Ok(())
     }
 }

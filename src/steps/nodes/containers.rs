@@ -1,4 +1,4 @@
-//! The node containers: kind is started, and left at work once all nodes run; `cluster` waits for its end.
+//! Step: the node containers. It starts kind and returns when all nodes run; the `cluster` step waits until kind ends.
 
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,15 @@ use crate::step::{Ctx, Polled, State, Step, StepId};
 use crate::steps::cluster::created;
 
 const PACE: Duration = Duration::from_millis(100);
-/// For how long no node may have come before it is believed that none will: making one takes the engine 0.3 s.
+/// How long no new node may appear before the clean-up ends. The engine takes 0.3 s to create one.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// The containers of all nodes.
+/// The step that creates the containers of all nodes.
 #[derive(Debug)]
 pub struct Nodes {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The cluster of it.
+    /// The cluster in that Spec.
     pub owned: OwnedCluster,
 }
 
@@ -41,15 +41,16 @@ impl Nodes {
         node.networks.contains_key(&self.network())
     }
 
-    /// A cluster is ours if its control plane is of our network; without one, if all its nodes are.
+    /// Fails if the cluster is not ours. It is ours if its control plane is on our network; without a control plane, if all
+    /// nodes are.
     fn refuse_foreign(&self, found: &[Container]) -> Result<()> {
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
-        // One that was taken off it is. And one that is only just made, which Docker 20.10 shows on no network yet.
-        let is_of_ours =
-            |node: &Container| node.made_for == self.network() || self.is_connected(node);
+        // The network a node was created for counts too: a node may be disconnected, and Docker 20.10 shows a new node on
+        // no network.
+        let is_ours = |node: &Container| node.made_for == self.network() || self.is_connected(node);
         let ours = match found.iter().find(|node| node.name == control_plane) {
-            Some(node) => is_of_ours(node),
-            None => found.iter().all(is_of_ours),
+            Some(node) => is_ours(node),
+            None => found.iter().all(is_ours),
         };
         if ours {
             return Ok(());
@@ -60,34 +61,41 @@ impl Nodes {
                 self.name()
             ),
             format!(
-                "choose another name with --name, or remove it: kind delete cluster --name {}",
+                "choose another name with --name, or run: kind delete cluster --name {}",
                 self.name()
             ),
         )
         .into())
     }
 
-    /// Nodes that are asked for and not there. Others may be: somebody joined them.
-    fn gone(&self, found: &[Container]) -> Vec<String> {
-        let mut gone = layout::nodes(&self.spec);
-        gone.retain(|name| found.iter().all(|node| node.name != *name));
-        gone
+    /// Returns the nodes of the Spec that do not exist.
+    fn missing(&self, found: &[Container]) -> Vec<String> {
+        let mut missing = layout::nodes(&self.spec);
+        missing.retain(|name| found.iter().all(|node| node.name != *name));
+        missing
     }
 
-    /// A cluster that kind finished keeps its nodes: kind can't add any.
+    /// Fails if a finished cluster has lost nodes: kind can't add any.
     fn refuse_smaller(&self, found: &[Container]) -> Result<()> {
-        let gone = self.gone(found);
-        if gone.is_empty() {
+        let missing = self.missing(found);
+        if missing.is_empty() {
             return Ok(());
         }
         Err(Problem::new(
-            format!("nodes of cluster {} are missing: {}", self.name(), gone.join(", ")),
-            format!("kind can't create them again; recreate the cluster: kindreg down --name {0} && kindreg up --name {0}", self.name()),
+            format!(
+                "nodes of cluster {} are missing: {}",
+                self.name(),
+                missing.join(", ")
+            ),
+            format!(
+                "run: kindreg down --name {0} && kindreg up --name {0}",
+                self.name()
+            ),
         )
         .into())
     }
 
-    /// Waits for a kind that a killed kindreg left at work.
+    /// Waits for a `kind create cluster` that a killed kindreg left running.
     async fn outlast_orphan(&self, ctx: &Ctx) -> Result<()> {
         if ctx.kind.orphan(self.name()).await? == Orphan::None {
             return Ok(());
@@ -102,8 +110,11 @@ impl Nodes {
         }
         let create = format!("kind create cluster --name {}", self.name());
         Err(Problem::new(
-            format!("`{create}` of an earlier run does not end"),
-            format!("end it: pkill -f '{create}'"),
+            format!(
+                "timed out after {} s waiting for `{create}` of an earlier run",
+                ctx.patience.as_secs()
+            ),
+            format!("run: pkill -f '{create}'"),
         )
         .into())
     }
@@ -119,7 +130,7 @@ impl Nodes {
             if let Some(creation) = ctx.creation.lock().await.as_mut()
                 && creation.ended()
             {
-                // Its failure, and not that nodes are missing, is what the user has to see.
+                // Show why kind failed, and not that nodes are missing.
                 creation.finished().await?;
             }
             let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
@@ -129,23 +140,26 @@ impl Nodes {
             return Ok(());
         }
         Err(Problem::new(
-            format!("kind has started no nodes in {} s", ctx.patience.as_secs()),
-            "give it more with --timeout, or see what the engine is at: docker events",
+            format!(
+                "timed out after {} s waiting for kind to start the nodes",
+                ctx.patience.as_secs()
+            ),
+            "wait longer with --timeout, or run: docker events --since 10m",
         )
         .into())
     }
 
     fn all_run(&self, found: &[Container]) -> bool {
-        self.gone(found).is_empty() && found.iter().all(runs)
+        self.missing(found).is_empty() && found.iter().all(runs)
     }
 
-    /// The engine finishes what a killed `docker run` had asked of it: nodes may still come, and start, after kind's
-    /// end. They are deleted until none has come for a while.
+    /// Deletes nodes that appear after kind was killed, until none has appeared for [`QUIET`]. The engine finishes the
+    /// requests of a killed `docker run`.
     async fn delete_latecomers(&self, ctx: &Ctx, mut deleted: Result<(), KindError>) -> Result<()> {
         let mut quiet = Instant::now();
         let begun = quiet;
         while quiet.elapsed() < QUIET {
-            // Also where the run is to stop: this is its cleaning up.
+            // Not ended by a stop of the run: this is its clean-up.
             tokio::time::sleep(PACE).await;
             if nodes(&*ctx.docker, &self.spec.cluster).await?.is_empty() {
                 continue;
@@ -163,13 +177,13 @@ impl Nodes {
         Problem::new(
             format!("can't {what} node {}", node.name),
             format!(
-                "recreate the cluster: kindreg down --name {0} && kindreg up --name {0}",
+                "run: kindreg down --name {0} && kindreg up --name {0}",
                 self.name()
             ),
         )
     }
 
-    /// Every node runs, and is where it finds the registry.
+    /// Connects every node to our network, and starts those that are stopped.
     async fn revive(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
         for node in found.iter().filter(|node| !self.is_connected(node)) {
             let connected = ctx.docker.connect(&self.network(), &node.name, &[]).await;
@@ -187,7 +201,7 @@ fn runs(node: &Container) -> bool {
     node.state == ContainerState::Running
 }
 
-/// What is wrong with these nodes; `None` where there are none.
+/// Returns what is wrong with these nodes; `None` if there are none.
 fn complaint(what: &str, nodes: &[&str]) -> Option<String> {
     (!nodes.is_empty()).then(|| format!("{what}: {}", nodes.join(", ")))
 }
@@ -211,15 +225,15 @@ impl Step for Nodes {
         if ctx.creation.lock().await.is_none() && !created(ctx, &self.spec).await? {
             return Ok(State::Drifted("cluster creation did not finish".to_owned()));
         }
-        let gone = self.gone(&found);
-        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        let missing = self.missing(&found);
+        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
         let which = |wrong: &dyn Fn(&Container) -> bool| -> Vec<&str> {
             let wrong = found.iter().filter(|node| wrong(node));
             wrong.map(|node| node.name.as_str()).collect()
         };
         let off = format!("not on network {}", self.network());
         let complaints = [
-            complaint("missing", &gone),
+            complaint("missing", &missing),
             complaint("not running", &which(&|node| !runs(node))),
             complaint(&off, &which(&|node| !self.is_connected(node))),
         ];
@@ -238,7 +252,7 @@ impl Step for Nodes {
             self.refuse_smaller(&found)?;
             return self.revive(ctx, &found).await;
         }
-        // No `up` ever said that this cluster was done, so nobody's work is on it.
+        // No `up` has finished this cluster, so it has no user's work and may be deleted.
         if !found.is_empty() {
             self.refuse_foreign(&found)?;
             ctx.kind.delete(self.name()).await?;

@@ -1,4 +1,4 @@
-//! The registries' credentials in every node, for every namespace and service account, those to come included.
+//! Steps: registry credentials in every node, which serve all present and future namespaces and service accounts.
 
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
@@ -13,14 +13,14 @@ use crate::observe::{Wanted, kubelet_configs, nodes, note_path, running_nodes, w
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
-/// kubelet's credentials on all nodes.
+/// The step that writes kubelet's credentials on all nodes.
 #[derive(Debug)]
 pub struct NodeCredentials {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
-/// Every name of every registry that asks for a password.
+/// Returns all domains (`host:port`) of the registries that need a password.
 pub(crate) fn domains(spec: &Spec) -> Vec<String> {
     spec.authenticated().flat_map(Registry::domains).collect()
 }
@@ -38,12 +38,12 @@ fn state(present: &[u8], wanted: &Wanted) -> State {
     match wanted.iter().find(|wanted| !holds(wanted)) {
         None => State::Ready,
         Some(_) if !any() => State::Missing,
-        Some((domain, _)) => State::Drifted(format!("another password of {domain}")),
+        Some((domain, _)) => State::Drifted(format!("other credentials for {domain}")),
     }
 }
 
 impl NodeCredentials {
-    /// How each node is.
+    /// Returns the state of each node.
     pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
         let configs = kubelet_configs(&*ctx.docker, &found).await?;
@@ -91,13 +91,13 @@ impl Step for NodeCredentials {
             let mut externals = self.spec.externals();
             return Err(match externals.find(|(one, _)| one.domain() == *domain) {
                 Some((registry, external)) => login::missing(registry, external).into(),
-                None => anyhow!("a registry has no password yet"),
+                None => anyhow!("registry {domain} has no password yet"),
             });
         }
         let entries = wanted.iter();
         let entries = entries.filter_map(|(domain, user)| Some((domain.clone(), user.as_ref()?)));
         let entries = &entries.collect::<auths::Entries<'_>>();
-        // What was proven with other credentials is proven no more.
+        // A proof with other credentials is no longer valid.
         let notes = &self.spec.authenticated().map(note_path).collect::<Vec<_>>();
         let each = found.iter().zip(&configs);
         try_join_all(
@@ -128,12 +128,12 @@ impl Step for NodeCredentials {
     }
 }
 
-/// Credentials in nodes that earlier settings needed and today's do not.
+/// The step that removes credentials of earlier settings from nodes.
 #[derive(Debug)]
 pub struct RetiredCredentials {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The names of registries that ask for no password any more.
+    /// The domains (`host:port`) that no longer need a password.
     pub domains: Vec<String>,
 }
 
@@ -144,7 +144,7 @@ impl Step for RetiredCredentials {
     }
 
     fn title(&self) -> String {
-        format!("old credentials in nodes ({})", self.domains.join(", "))
+        format!("old node credentials ({})", self.domains.join(", "))
     }
 
     fn leaves(&self) -> Leaves {

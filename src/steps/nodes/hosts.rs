@@ -1,6 +1,6 @@
-//! Where every node finds registries that no name server knows: a marked line in its `/etc/hosts`.
+//! Step: marked lines in `/etc/hosts` of every node, for registries that DNS does not know.
 //!
-//! Docker writes that file anew at each start of the node, so containerd brings the lines back before it starts.
+//! Docker rewrites that file at each start of the node, so a systemd drop-in adds the lines again before containerd starts.
 
 use std::collections::BTreeMap;
 
@@ -18,31 +18,32 @@ use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
-/// Name of the script that puts our lines into a node's `/etc/hosts`.
+/// The name of the script that adds our lines to a node's `/etc/hosts`.
 pub const KEEP_HOSTS: &str = "kindreg-keep-hosts";
-/// Name of the script that takes them out, with what kept them there.
+/// The name of the script that removes the lines and the drop-in.
 pub const FORGET_HOSTS: &str = "kindreg-forget-hosts";
 
-/// systemd may not answer yet in a node that has just begun; it reads the setting then anyway.
+/// The script ignores a failed reload: in a node that has just started, systemd may not answer yet, and reads the drop-in
+/// anyway.
 const KEEP_SCRIPT: &str =
     "set -eu; sh /var/lib/kindreg/hosts.sh; systemctl daemon-reload 2>/dev/null || true";
 const FORGET_SCRIPT: &str = "set -eu; sh /var/lib/kindreg/hosts.sh; cd /var/lib/kindreg; rm -f hosts hosts.sh
 cd /etc/systemd/system; rm -f containerd.service.d/kindreg-hosts.conf; rmdir containerd.service.d 2>/dev/null || true
 systemctl daemon-reload 2>/dev/null || true";
 
-/// The lines in all nodes.
+/// The step that writes the lines on all nodes.
 #[derive(Debug)]
 pub struct NodeHosts {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
-/// What a node has of it, by path: our lines in `/etc/hosts`, and three files.
+/// Returns what a node has, by path: our lines in `/etc/hosts`, and three files of ours. Missing and empty ones are left out.
 async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
     let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
     let (hosts, kept, setting) = tokio::try_join!(
         ctx.docker.download(node, "/etc/hosts"),
-        // The whole folder, which proofs look at too.
+        // The whole folder, because proofs read the same one in the same round.
         ctx.docker.download(node, layout::NODE_STATE),
         ctx.docker.download(node, &drop_in),
     )?;
@@ -69,7 +70,7 @@ async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
 }
 
 impl NodeHosts {
-    /// The files as they are sent, by their paths below the node's root.
+    /// Returns the files to send, by path relative to the node's root.
     fn files(lines: &str) -> Result<BTreeMap<String, Bytes>> {
         let (script, drop_in) = render::node_hosts_keeper()?;
         let state = |name| format!("var/lib/kindreg/{name}");
@@ -80,7 +81,7 @@ impl NodeHosts {
         ]))
     }
 
-    /// How each node is.
+    /// Returns the state of each node.
     pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<PerNode> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let states = found.map(|node| async move {
@@ -106,7 +107,7 @@ impl NodeHosts {
     }
 }
 
-/// Sends the files and runs a script that acts on them.
+/// Sends the files to a node, and runs a script there that uses them.
 async fn send(ctx: &Ctx, node: &str, lines: &str, script: &str, name: &str) -> Result<()> {
     let files = NodeHosts::files(lines)?.into_iter();
     let archive = files.fold(Archive::new(), |archive, (path, content)| {
@@ -119,10 +120,7 @@ async fn send(ctx: &Ctx, node: &str, lines: &str, script: &str, name: &str) -> R
         .await?;
     if output.code != 0 {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "/etc/hosts of node {node} can't be written: {}",
-            said.trim()
-        );
+        bail!("can't write /etc/hosts on node {node}: {}", said.trim());
     }
     Ok(())
 }
@@ -134,7 +132,7 @@ impl Step for NodeHosts {
     }
 
     fn title(&self) -> String {
-        "node addresses in /etc/hosts".to_owned()
+        "node /etc/hosts entries".to_owned()
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {

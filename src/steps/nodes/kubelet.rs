@@ -1,8 +1,8 @@
-//! kubelet's file of credentials in a node: read, merged, written, given back.
+//! Reads, merges, writes and restores kubelet's credentials file in a node.
 //!
-//! kubelet takes the first `config.json` that it finds, and remembers it for five minutes:
-//! <https://kubernetes.io/docs/concepts/containers/images/#config-json>. So ours is merged into one that is there, and
-//! where kubelet may have looked already, it is restarted.
+//! kubelet reads the first `config.json` that it finds, and caches it for five minutes:
+//! <https://kubernetes.io/docs/concepts/containers/images/#config-json>. So our entries are merged into an existing file,
+//! and kubelet is restarted if it may have read the file already.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -15,25 +15,28 @@ use crate::problem::Problem;
 use crate::step::Ctx;
 use crate::symptoms::{Meaning, shows};
 
-/// What stood there before, among our own notes in the node; empty where there was none.
+/// The note in the node with the original file; empty if there was none.
 const ORIGINAL: &str = "kubelet-config.json";
 
-/// Name of the script that writes kubelet's file from its standard input and restarts kubelet: length of the file.
+/// The name of the script that writes kubelet's file from its standard input and restarts kubelet. Its argument is the
+/// length of the file in bytes.
 pub const HAND_OVER: &str = "kindreg-hand-over";
-/// Name of the script that takes our entries out again: length of what is left, 0 where nothing is.
+/// The name of the script that writes the file without our entries. Its argument is the length in bytes; 0 deletes the
+/// file.
 pub const REVOKE: &str = "kindreg-revoke";
 
-/// The length tells a whole file from one whose sender went away. kubeadm gives the folder this mode, too.
+/// The script checks the length, because an interrupted sender leaves an incomplete file. kubeadm uses the same mode for the
+/// folder.
 const HAND_OVER_SCRIPT: &str = r#"set -eu; umask 077; cd /var/lib; mkdir -p kubelet; cat >kubelet/config.json.new
 [ "$(wc -c <kubelet/config.json.new)" = "$1" ]; mv -f kubelet/config.json.new kubelet/config.json
 systemctl try-restart kubelet"#;
-/// What kubelet still remembers it forgets within five minutes.
+/// The script does not restart kubelet: its cache expires within five minutes.
 const REVOKE_SCRIPT: &str = r#"set -eu; umask 077; cd /var/lib; cat >kindreg/config.json.new
 [ "$(wc -c <kindreg/config.json.new)" = "$1" ]
 if [ "$1" = 0 ]; then rm -f kubelet/config.json kindreg/config.json.new; else mv -f kindreg/config.json.new kubelet/config.json; fi
 rm -f kindreg/kubelet-config.json"#;
 
-/// kubelet's credentials in one node.
+/// kubelet's credentials file in one node.
 #[derive(Debug)]
 pub(super) struct Kubelet<'a> {
     pub(super) ctx: &'a Ctx,
@@ -41,7 +44,7 @@ pub(super) struct Kubelet<'a> {
 }
 
 impl Kubelet<'_> {
-    /// A file of the node; `None` where it is absent.
+    /// Returns the content of a file in the node; `None` if there is no such file.
     async fn file(&self, folder: &str, name: &str) -> Result<Option<Bytes>> {
         let path = format!("{folder}/{name}");
         let Some(tar) = self.ctx.docker.download(self.node, &path).await? else {
@@ -51,27 +54,30 @@ impl Kubelet<'_> {
         Ok(found.map(|file| file.content))
     }
 
-    /// What kubelet reads now; `None` where it finds nothing.
+    /// Returns the present file; `None` if there is none.
     pub(super) async fn present(&self) -> Result<Option<Bytes>> {
         self.file(layout::NODE_KUBELET, FILE).await
     }
 
-    /// What it read before we came: nothing, where it is empty; `None` where we never came.
+    /// Returns the original file, which is empty if there was none; `None` if kindreg never changed it.
     async fn original(&self) -> Result<Option<Bytes>> {
         self.file(layout::NODE_STATE, ORIGINAL).await
     }
 
-    /// Adds entries, and empties these notes of ours.
+    /// Adds entries, and empties these notes of kindreg in the node.
+    ///
+    /// # Errors
+    /// The present file is invalid, or the new one can't be written.
     pub(super) async fn add(&self, entries: &auths::Entries<'_>, notes: &[String]) -> Result<()> {
         let present = self.present().await?.unwrap_or_default();
         let config = auths::merged(&present, entries).with_context(|| {
             Problem::new(
                 format!(
-                    "{}/{FILE} of node {} can't take the registry's password",
+                    "can't add the registry's password to {}/{FILE} on node {}",
                     layout::NODE_KUBELET,
                     self.node
                 ),
-                "mend the file that your kind configuration puts there, or leave it out",
+                "fix the file that your kind_config mounts there, or remove that mount",
             )
         })?;
         let mut archive = Archive::new();
@@ -81,9 +87,9 @@ impl Kubelet<'_> {
         if self.original().await?.is_none() {
             archive = archive.file(format!("var/lib/kindreg/{ORIGINAL}"), 0o600, present);
         }
-        let at_work = self.ctx.creation.lock().await.is_some();
-        if at_work {
-            // No pod is on the node yet, so kubelet has not looked.
+        let is_creating = self.ctx.creation.lock().await.is_some();
+        if is_creating {
+            // The node has no pods yet, so kubelet has not read the file.
             let config = config.expose_secret().to_owned();
             archive = archive.folder("var/lib/kubelet", 0o700).file(
                 format!("var/lib/kubelet/{FILE}"),
@@ -94,20 +100,20 @@ impl Kubelet<'_> {
         let archive = archive.into_bytes()?;
         let sent = self.ctx.docker.upload(self.node, "/", archive).await;
         sent.map_err(|error| self.explain(error.into()))?;
-        if at_work {
+        if is_creating {
             return Ok(());
         }
         self.run(HAND_OVER_SCRIPT, HAND_OVER, &config).await
     }
 
-    /// What is left without our entries for these domains; `None` where nothing has to change.
+    /// Returns the file without our entries for these domains; `None` if there are no such entries.
     async fn without(&self, domains: &[String]) -> Result<Option<SecretString>> {
         let (Some(present), Some(original)) = (self.present().await?, self.original().await?)
         else {
             return Ok(None);
         };
         let Ok(left) = auths::restored(&present, domains, &original) else {
-            // One that can't be read has none of our entries, and none that kubelet would use.
+            // An invalid file has no entries that kubelet can use, so restore the original.
             let original = String::from_utf8(original.to_vec()).unwrap_or_default();
             return Ok(Some(original.into()));
         };
@@ -116,12 +122,12 @@ impl Kubelet<'_> {
         Ok((!same).then_some(left))
     }
 
-    /// Whether it still has entries of ours for these domains.
+    /// Returns whether the file has entries of ours for these domains.
     pub(super) async fn has(&self, domains: &[String]) -> Result<bool> {
         Ok(self.without(domains).await?.is_some())
     }
 
-    /// Takes entries out that are no longer wanted, while others of ours stay.
+    /// Removes our entries for these domains, and keeps our other entries.
     pub(super) async fn retire(&self, domains: &[String]) -> Result<()> {
         match self.without(domains).await? {
             Some(left) => self.run(HAND_OVER_SCRIPT, HAND_OVER, &left).await,
@@ -129,7 +135,7 @@ impl Kubelet<'_> {
         }
     }
 
-    /// Takes all our entries out, and gives back what was there before.
+    /// Removes all our entries, and restores the original file.
     pub(super) async fn revoke(&self, domains: &[String]) -> Result<()> {
         match self.without(domains).await? {
             Some(left) => self.run(REVOKE_SCRIPT, REVOKE, &left).await,
@@ -137,7 +143,7 @@ impl Kubelet<'_> {
         }
     }
 
-    /// Runs a script that reads a file from its standard input.
+    /// Runs a script in the node with `content` as its standard input.
     async fn run(&self, script: &str, name: &str, content: &SecretString) -> Result<()> {
         let content = content.expose_secret().as_bytes();
         let length = content.len().to_string();
@@ -150,15 +156,16 @@ impl Kubelet<'_> {
         Err(self.explain(anyhow::anyhow!(said.trim().to_owned())))
     }
 
-    /// A file that is mounted can't be replaced, and writing into it would change somebody's file on the host.
+    /// Adds the remedy for a file that is a bind mount. Such a file can't be replaced, and writing to it would change the
+    /// user's file on the host.
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let cause = error.to_string();
-        let what = format!("node {} can't be given the registry's password", self.node);
+        let what = format!("can't write the registry's password to node {}", self.node);
         if shows(&cause, Meaning::MountedFile) {
             return error.context(Problem::new(
                 what,
                 format!(
-                    "your kind configuration mounts {}/{FILE}: take that mount out, or use --no-auth",
+                    "remove the mount of {}/{FILE} from your kind_config, or use --no-auth",
                     layout::NODE_KUBELET
                 ),
             ));

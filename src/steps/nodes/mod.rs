@@ -1,4 +1,4 @@
-//! Steps in the nodes: their containers, trust, credentials, addresses and containerd's settings.
+//! Steps in nodes: containers, trust, credentials, `/etc/hosts`, and containerd's configuration.
 
 mod config_path;
 mod containers;

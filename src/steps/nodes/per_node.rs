@@ -1,11 +1,11 @@
-//! What a step finds on each node, and what that comes to. Pure.
+//! The states that a step finds on each node, and their summary. Pure.
 
 use crate::step::State;
 
-/// Nodes by name, each as a step found it; what differs is said without the node's name.
+/// The states of nodes, each with the node's name. The texts of drifted states do not repeat the name.
 pub(crate) type PerNode = Vec<(String, State)>;
 
-/// Missing where nothing is on any node; else what differs, with the names of the nodes.
+/// Returns Missing if all nodes are missing; otherwise the differences with the names of the nodes, or Ready.
 pub(crate) fn together(nodes: PerNode) -> State {
     if nodes.iter().all(|(_, state)| *state == State::Missing) {
         return State::Missing;
@@ -21,7 +21,7 @@ pub(crate) fn together(nodes: PerNode) -> State {
     }
 }
 
-/// What differs on one node, in words; `None` where nothing does.
+/// Returns the difference on one node, in words; `None` if it is Ready.
 pub(crate) fn difference(state: State) -> Option<String> {
     match state {
         State::Ready => None,

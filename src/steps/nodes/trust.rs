@@ -1,6 +1,7 @@
-//! Trust in every node: CA and hosts.toml for each registry, by archive, so that no file system is shared.
+//! Steps: CA and hosts.toml of each registry in every node. They are sent through the archive API, because client and engine
+//! need not share a file system.
 //!
-//! containerd reads both at each pull; nothing is restarted.
+//! containerd reads both at each pull, so nothing is restarted.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +19,14 @@ use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::proof::withdrawn;
 
-/// The certs.d folders of all nodes.
+/// The step that writes the certs.d folders on all nodes.
 #[derive(Debug)]
 pub struct NodeTrust {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
 }
 
-/// How one node is.
+/// Returns the state of one node.
 async fn state(ctx: &Ctx, node: &str, wanted: &BTreeMap<String, Bytes>) -> Result<State> {
     let found = certs(&*ctx.docker, node).await?;
     if wanted.keys().all(|path| !found.contains_key(path)) {
@@ -43,7 +44,7 @@ async fn state(ctx: &Ctx, node: &str, wanted: &BTreeMap<String, Bytes>) -> Resul
 }
 
 impl NodeTrust {
-    /// How each node is; `None` while a registry has no certificate.
+    /// Returns the state of each node; `None` if a registry has no certificate yet.
     pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<Option<PerNode>> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let Some(wanted) = &expected_files(&*ctx.docker, &self.spec).await? else {
@@ -65,7 +66,7 @@ impl NodeTrust {
                 content.clone(),
             );
         }
-        // What was proven with other files is proven no more.
+        // A proof with other files is no longer valid.
         let archive = withdrawn(archive, &self.spec);
         Ok(archive.into_bytes()?)
     }
@@ -113,12 +114,12 @@ impl Step for NodeTrust {
     }
 }
 
-/// Folders of certs.d that earlier settings needed and today's do not.
+/// The step that removes certs.d folders of earlier settings from nodes.
 #[derive(Debug)]
 pub struct RetiredFolders {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The folders' names.
+    /// The names of the folders.
     pub folders: Vec<String>,
 }
 
@@ -129,7 +130,7 @@ impl Step for RetiredFolders {
     }
 
     fn title(&self) -> String {
-        format!("old trust in nodes ({})", self.folders.join(", "))
+        format!("old node trust ({})", self.folders.join(", "))
     }
 
     fn leaves(&self) -> Leaves {
@@ -157,7 +158,7 @@ impl Step for RetiredFolders {
     }
 }
 
-/// Folders with nothing in them: containerd then knows no more of a registry than its name.
+/// Creates empty folders in certs.d of all nodes, so that containerd uses neither a CA nor a mirror for these registries.
 pub(crate) async fn make_empty(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
     let archive = folders.iter().fold(Archive::new(), |archive, folder| {
         archive.folder(format!("etc/containerd/certs.d/{folder}"), 0o755)
@@ -171,7 +172,7 @@ pub(crate) async fn make_empty(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Re
     Ok(())
 }
 
-/// Removes folders of certs.d.
+/// Removes folders from certs.d of all running nodes.
 pub(crate) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
     let paths: Vec<String> = folders
         .iter()

@@ -1,7 +1,7 @@
-//! The proof of a registry that somebody else runs: a pod on every node pulls from it, and nothing is pushed to it.
+//! Step: the proof of an external registry. A pod on every node pulls from it; nothing is pushed to it.
 //!
-//! An image that `proof` names is pulled and never run. Without one, an image is asked for that is not there: the
-//! registry's own "not found" comes after TLS and, in most registries, after user and password.
+//! The image that `proof` names is pulled and never run. Without one, the pod asks for an image that does not exist: the
+//! registry's "not found" comes after TLS and, in most registries, after the login.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -18,16 +18,16 @@ use crate::symptoms::credentials::{Trouble, diagnose};
 use crate::symptoms::{Meaning, shows};
 use crate::verdict::{Verdict, Verdicts};
 
-/// The proof on all nodes.
+/// The step that proves one external registry on all nodes.
 #[derive(Debug)]
 pub struct ExternalProof {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The registry that is proven.
+    /// The registry to prove.
     pub registry: Registry,
-    /// Its settings.
+    /// The registry's settings.
     pub external: External,
-    /// When it is made.
+    /// When the proof is made.
     pub when: Proving,
 }
 
@@ -37,53 +37,53 @@ impl ExternalProof {
         Pods { spec, registry }
     }
 
-    /// The image that pods ask for, by each of the registry's names.
+    /// Returns the references that pods pull, one for each name of the registry.
     fn images(&self) -> Vec<String> {
         crate::render::external_proof_images(&self.spec, &self.registry, &self.external)
     }
 
-    /// What to do about a refusal.
+    /// Returns the hint for a refusal.
     fn remedy(&self, cause: &str) -> String {
         let (domain, cluster) = (self.registry.domain(), self.spec.cluster.as_str());
         let named = self.external.proof.is_some();
         let no_password = NO_CREDENTIALS.is_in(cause);
         if !named && !no_password && shows(cause, Meaning::Denied) {
-            return "it refuses images that are not there like those that it keeps from this user; name one for the \
-                    proof that is there: proof = \"team/base:1\" in kindreg.toml"
+            return "name an image that exists and that this user may pull, in kindreg.toml: proof = \"team/base:1\"; this \
+                    registry denies access to images that do not exist"
                 .to_owned();
         }
         match diagnose(cause) {
             Some(trouble @ (Trouble::None | Trouble::Wrong)) => format!(
-                "{}; give others: docker login {domain}, or the variables that kindreg.toml names; then: kindreg up \
-                 --name {cluster}",
+                "{}; set the variables that kindreg.toml names, or run: docker login {domain} && kindreg up --name \
+                 {cluster}",
                 trouble.cause()
             ),
             Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster)),
             None if shows(cause, Meaning::Untrusted) => {
-                "its certificate is not by the CA that nodes trust for it, or not for this name; give its CA: \
-                 ca = \"company-ca.pem\" in kindreg.toml"
+                "set the registry's CA in kindreg.toml: ca = \"company-ca.pem\"; its certificate must be valid for this \
+                 name"
                     .to_owned()
             }
             None if NO_SUCH_HOST.is_in(cause) => format!(
-                "nodes don't resolve {}; give its address: address = \"10.0.0.5\" in kindreg.toml",
+                "set the address of {} in kindreg.toml: address = \"10.0.0.5\"",
                 self.registry.host
             ),
             None if CONNECTION_REFUSED.is_in(cause) || TIMED_OUT.is_in(cause) => format!(
-                "nothing answers there; see whether the address and port {} are right: docker exec \
-                 {cluster}-control-plane curl -skI {}/v2/",
+                "check the address and port {} in kindreg.toml, or run: docker exec {cluster}-control-plane curl -skI \
+                 {}/v2/",
                 self.registry.port,
                 self.registry.url()
             ),
             None if shows(cause, Meaning::NotFound) => {
-                "the image that `proof` names is not there; name one that is".to_owned()
+                "name an image that exists, in kindreg.toml: proof = \"team/base:1\"".to_owned()
             }
             None => format!(
-                "see the node's own words: docker exec {cluster}-control-plane journalctl -u containerd | tail"
+                "run: docker exec {cluster}-control-plane journalctl -u containerd | tail"
             ),
         }
     }
 
-    /// That of the credentials, where it was about them.
+    /// Writes proof notes that say whether the registry refused the credentials.
     async fn remember(&self, ctx: &Ctx, verdicts: &Verdicts) -> Result<()> {
         let whys = verdicts.values().filter_map(Verdict::why);
         let mut troubles = whys.map(diagnose);
@@ -131,11 +131,11 @@ impl Step for ExternalProof {
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         self.pods().remove(ctx).await?;
         if self.when == Proving::Always {
-            // What `verify` proved stays proven.
+            // The notes of a proof by `verify` stay.
             return Ok(());
         }
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        // That outlives a roll-back, or the next run would try the same again.
+        // A refusal outlives a roll-back, so that the next run does not try the same credentials again.
         if refused(&*ctx.docker, &found, &self.registry).await? {
             return Ok(());
         }

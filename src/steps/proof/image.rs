@@ -1,5 +1,5 @@
-//! The image of the proof: generated, pushed through the engine, and removed once the proof is done. A registry that
-//! takes no pushes gets it into its data.
+//! Step: the image of the proof. It is generated, pushed by the engine, and removed after the proof. For a registry that
+//! takes no pushes it is written into the registry's data.
 //!
 //! Its layer is unique, so that no cache can answer for the registry.
 
@@ -22,38 +22,38 @@ use crate::steps::host::Script;
 use crate::symptoms::catalogue::node::CONNECTION_REFUSED;
 use crate::symptoms::credentials::diagnose;
 
-/// Repository of the proof in the registry.
+/// The repository of the proof image in the registry.
 const REPOSITORY: &str = "kindreg/proof";
 
-/// The proof's image, in the registry.
+/// The step that puts the proof image into one registry.
 #[derive(Debug, Clone)]
 pub struct ProofImage {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The registry that is proven.
+    /// The registry to prove.
     pub registry: Managed,
-    /// When it is made.
+    /// When the image is made.
     pub when: Proving,
 }
 
 impl ProofImage {
-    /// The image after its domain, where it is pushed. The tag follows from the cluster, so that what a killed run has
-    /// left in the engine is found.
+    /// Returns the name of a pushed image without its domain. The tag is the cluster's name, so that the next run finds an
+    /// image that a killed run left in the engine.
     fn tagged(&self) -> String {
         format!("{REPOSITORY}:{}", self.spec.cluster)
     }
 
-    /// The reference under which the engine pushes: localhost, which needs no resolver entry.
+    /// Returns the reference that the engine pushes to. It is on localhost, which needs no DNS or hosts entry.
     fn pushed_as(&self) -> String {
         format!("{}/{}", self.registry.local_domain(), self.tagged())
     }
 
-    async fn is_there_as(&self, ctx: &Ctx, name: String) {
+    async fn note_name(&self, ctx: &Ctx, name: String) {
         let registry = self.registry.registry().name.clone();
         ctx.proof_images.lock().await.insert(registry, name);
     }
 
-    /// Into a cache's store. By its digest, as a cache asks for tags on the far side first.
+    /// Writes the image into a cache's store. Nodes pull it by digest, because a cache asks its upstream for tags.
     async fn put_into_store(
         &self,
         ctx: &Ctx,
@@ -62,13 +62,12 @@ impl ProofImage {
     ) -> Result<()> {
         let (archive, digest) = store.archive(REPOSITORY, &image.stored());
         let archive = archive.into_bytes()?;
-        self.is_there_as(ctx, format!("{REPOSITORY}@{digest}"))
-            .await;
+        self.note_name(ctx, format!("{REPOSITORY}@{digest}")).await;
         let container = self.registry.container_name();
         Ok(ctx.docker.upload(&container, "/", archive).await?)
     }
 
-    /// Removes the proof's image from a cache's store, and what killed runs left there.
+    /// Removes the proof image from a cache's store, and those that killed runs left there.
     async fn remove_from_store(&self, ctx: &Ctx, store: &dyn ImageStore) -> Result<()> {
         let layout = Layout::of(&self.spec.cluster);
         let name = &self.registry.registry().name;
@@ -78,7 +77,7 @@ impl ProofImage {
         }
         let (script, text) = store.removal();
         let script = Script {
-            doing: "removing the proof's image from the registry's data",
+            doing: "removing the proof image from the registry's data",
             container: layout.proof_remover(name),
             mount: Some(Mount {
                 source: MountSource::Volume(volume),
@@ -92,7 +91,7 @@ impl ProofImage {
         script.run(ctx, &self.spec).await
     }
 
-    /// The registry's user in use; `None` where it asks for none, or is not there any more.
+    /// Returns the registry's current user; `None` if it needs none, or if the registry no longer exists.
     async fn user(&self, ctx: &Ctx) -> Result<Option<RegistryCredentials>> {
         let registry = self.registry.registry();
         if registry.authentication() == Authentication::Anonymous {
@@ -102,7 +101,8 @@ impl ProofImage {
         Ok(stored.map(|stored| stored.current))
     }
 
-    /// Removes the proof's image from the registry: by its digest, through a node, the one place that surely reaches it.
+    /// Removes the proof image from the registry, by digest. A node sends the request, because nodes can reach the registry in
+    /// every setup.
     async fn remove_from_registry(&self, ctx: &Ctx) -> Result<()> {
         let registry = self.registry.registry();
         let tag = self.spec.cluster.as_str();
@@ -132,7 +132,7 @@ digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
         let options = user.map(|user| user.curl()).unwrap_or_default();
         let options = options.expose_secret().as_bytes();
         match ctx.docker.exec(&node.name, &command, options).await {
-            // What stays of it is some hundred bytes; the run is no worse for it.
+            // A failed delete leaves a few hundred bytes, which is no reason to fail the run.
             Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -164,7 +164,7 @@ impl Step for ProofImage {
         }
         let left = ctx.docker.image(&self.pushed_as()).await?;
         Ok(match left {
-            Some(_) => State::Drifted("a run that was killed has left one".to_owned()),
+            Some(_) => State::Drifted("left by a killed run".to_owned()),
             None => State::Missing,
         })
     }
@@ -178,8 +178,8 @@ impl Step for ProofImage {
             .parse()
             .with_context(|| {
                 Problem::new(
-                    "there is no proof for this processor",
-                    "run without it: kindreg up --no-verify",
+                    "the proof does not support this processor",
+                    format!("run: kindreg up --name {} --no-verify", self.spec.cluster),
                 )
             })?;
         let reference = self.pushed_as();
@@ -188,9 +188,9 @@ impl Step for ProofImage {
             Delivery::Push => {}
             Delivery::Store(store) => return self.put_into_store(ctx, store, image).await,
         }
-        // One that a killed run left would lose its name to this one, and stay.
+        // Loading the new image would only untag one that a killed run left, so remove that first.
         ctx.docker.remove_image(&reference).await?;
-        self.is_there_as(ctx, self.tagged()).await;
+        self.note_name(ctx, self.tagged()).await;
         ctx.docker.load(image.archive).await?;
         let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
@@ -200,15 +200,15 @@ impl Step for ProofImage {
             let hint = match diagnose(&cause) {
                 Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster.as_str())),
                 None if CONNECTION_REFUSED.is_in(&cause) => {
-                    format!("if the registry is stopped, this starts it again: kindreg up --name {cluster}")
+                    format!("run: kindreg up --name {cluster}")
                 }
                 None => format!(
-                    "see the registry's log: docker logs {}; a proxy of the engine must leave out localhost \
-                     (docker info | grep -i proxy)",
+                    "run: docker logs {}; or exclude localhost from the engine's proxy, if it has one: docker info | grep -i \
+                     proxy",
                     self.registry.container_name(),
                 ),
             };
-            let what = format!("the engine can't push to {}", self.registry.local_domain());
+            let what = format!("can't push image {reference}");
             anyhow::Error::from(error).context(Problem::not_ready(what, hint))
         })
     }

@@ -1,4 +1,4 @@
-//! Steps of the proof: one pod on every node pulls a new image over verified TLS, and runs it.
+//! Steps of the proof: a pod on every node pulls a new image over verified TLS, and runs it.
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
@@ -25,13 +25,13 @@ pub use verdict::lacks_ca;
 /// When a proof is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proving {
-    /// Where nodes were not yet proven with what is there now: for `up`.
+    /// Only if a node's last proof does not cover the present state: for `up`.
     IfStale,
     /// In every run: for `verify`.
     Always,
 }
 
-/// Adds to an archive for a node what takes its proofs back.
+/// Adds empty proof notes to an archive for a node, so that its proofs are no longer valid.
 pub(crate) fn withdrawn(archive: Archive, spec: &Spec) -> Archive {
     let notes = spec.registries.iter().map(note_path);
     notes.fold(archive, |archive, note| {
@@ -39,7 +39,7 @@ pub(crate) fn withdrawn(archive: Archive, spec: &Spec) -> Archive {
     })
 }
 
-/// Returns whether every node was proven with what is there now.
+/// Returns Ready if the last proof of every node covers the present state; Missing if that of no node does.
 async fn proven(docker: &dyn Docker, spec: &Spec, registry: &Registry) -> Result<State> {
     let all = nodes(docker, &spec.cluster).await?;
     let good = proven_nodes(docker, spec, registry).await?;
@@ -54,7 +54,7 @@ async fn proven(docker: &dyn Docker, spec: &Spec, registry: &Registry) -> Result
     })
 }
 
-/// Writes every node's note of a registry.
+/// Writes a registry's proof note on every node.
 async fn write_notes(ctx: &Ctx, spec: &Spec, registry: &Registry, text: &str) -> Result<()> {
     let path = format!("var/lib/kindreg/{}", observe::note_path(registry));
     let archive = Archive::new().file(path, 0o644, text.to_owned());

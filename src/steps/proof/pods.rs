@@ -1,4 +1,4 @@
-//! The pods of the proof: made, watched, removed.
+//! Creates, watches and removes the pods of the proof.
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,10 @@ use crate::verdict::{Verdict, Verdicts};
 const PACE: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-/// How long somebody else's registry may be out of reach, as a machine takes its time to get up: nobody but them starts
-/// it.
+/// How long an external registry may be unreachable before the proof gives up. Its machine may still be starting.
 const OUT_OF_REACH: Duration = Duration::from_secs(25);
 
-/// The pods that prove one registry, one a node.
+/// The pods that prove one registry, one on each node.
 #[derive(Debug)]
 pub(super) struct Pods<'a> {
     pub(super) spec: &'a Spec,
@@ -31,7 +30,8 @@ pub(super) struct Pods<'a> {
 }
 
 impl Pods<'_> {
-    /// Makes the pod of one node, as soon as the API takes it: the default service account comes a moment late.
+    /// Creates the pod of one node. It retries until the API accepts it: the default service account appears a moment after
+    /// the API server.
     async fn make(&self, ctx: &Ctx, node: &str, images: &[String]) -> Result<()> {
         let name = render::proof_pod_name(self.registry, node);
         ctx.kube.delete(&format!("{PODS}/{name}")).await?;
@@ -44,10 +44,10 @@ impl Pods<'_> {
         });
         match made.await? {
             Polled::Answer(()) => Ok(()),
-            // Its own words say why.
+            // Once more, for the API server's own error.
             Polled::TimedOut => {
                 let put = ctx.kube.put(PODS, pod).await;
-                put.context("can't make the proof's pod")
+                put.with_context(|| format!("can't create pod {name}"))
             }
         }
     }
@@ -131,10 +131,10 @@ impl Pods<'_> {
     }
 }
 
-/// What is known of a node before its pod is made. One that does not run starts no pod, and is not waited for.
+/// Returns the verdict on a node before its pod is created. A stopped node starts no pods, so it is refused at once.
 fn first(node: &ContainerState) -> Verdict {
     match node {
-        ContainerState::Running => Verdict::Open("its pod was not started".to_owned()),
+        ContainerState::Running => Verdict::Open("its pod has not started".to_owned()),
         _ => Verdict::Refused(STOPPED.to_owned()),
     }
 }

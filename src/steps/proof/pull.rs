@@ -1,4 +1,4 @@
-//! The proof of a registry that kindreg runs: one pod on every node pulls a new image by every name, and runs it.
+//! Step: the proof of a registry that kindreg runs. A pod on every node pulls a new image by every name, and runs it.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -16,14 +16,14 @@ use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST};
 use crate::symptoms::credentials::diagnose;
 use crate::symptoms::{Meaning, shows};
 
-/// The proof on all nodes.
+/// The step that proves one registry on all nodes.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The registry that is proven.
+    /// The registry to prove.
     pub registry: Managed,
-    /// When it is made.
+    /// When the proof is made.
     pub when: Proving,
 }
 
@@ -43,8 +43,8 @@ impl Proof {
         }
     }
 
-    /// Returns the image by each of these domains. It is made where there is none: its own check came first, and then a
-    /// lane beside it repaired a node, which withdraws its proof.
+    /// Returns the references of the proof image, one for each domain. It makes the image if there is none: its step was
+    /// Ready, and then a lane beside it repaired a node, which makes the node's proof invalid.
     pub(super) async fn images(&self, ctx: &Ctx, domains: &[String]) -> Result<Vec<String>> {
         let name = &self.registry.registry().name;
         if !ctx.proof_images.lock().await.contains_key(name) {
@@ -54,14 +54,14 @@ impl Proof {
             }
         }
         let made = ctx.proof_images.lock().await;
-        let image = made.get(name).context("the proof's image is gone")?;
+        let image = made.get(name).context("no proof image")?;
         Ok(domains
             .iter()
             .map(|domain| format!("{domain}/{image}"))
             .collect())
     }
 
-    /// Removes what the proof needed and nobody else does.
+    /// Removes the pods and the image of the proof.
     async fn clear(&self, ctx: &Ctx) -> Result<()> {
         let (image, pods) = (self.image(), self.pods());
         tokio::try_join!(pods.remove(ctx), image.undo(ctx))?;
@@ -69,23 +69,24 @@ impl Proof {
     }
 }
 
+/// Returns the hint for a refusal. `up` starts stopped nodes and registries, and repairs trust and networks.
 fn remedy(cause: &str, spec: &Spec) -> String {
-    let up = format!("kindreg up --name {}", spec.cluster);
+    let repaired_by_up = cause == STOPPED
+        || shows(cause, Meaning::Untrusted)
+        || shows(cause, Meaning::NotFound)
+        || NO_SUCH_HOST.is_in(cause)
+        || CONNECTION_REFUSED.is_in(cause);
     if let Some(trouble) = diagnose(cause) {
         format!(
             "{}; {}",
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
         )
-    } else if cause == STOPPED {
-        format!("this starts it again: {up}")
-    } else if shows(cause, Meaning::Untrusted) || shows(cause, Meaning::NotFound) {
-        format!("the node's trust is not what kindreg wrote; this repairs it: {up}")
-    } else if NO_SUCH_HOST.is_in(cause) || CONNECTION_REFUSED.is_in(cause) {
-        format!("the registry is not reached; this starts and connects it again: {up}")
+    } else if repaired_by_up {
+        format!("run: kindreg up --name {}", spec.cluster)
     } else {
         format!(
-            "see the node's own words: docker exec {}-control-plane journalctl -u containerd | tail",
+            "run: docker exec {}-control-plane journalctl -u containerd | tail",
             spec.cluster
         )
     }
@@ -127,7 +128,7 @@ impl Step for Proof {
         let subject = subject.with_context(|| {
             Problem::new(
                 "the registry was removed during the proof",
-                "kindreg up makes it again",
+                format!("run: kindreg up --name {}", self.spec.cluster),
             )
         })?;
         write_notes(ctx, &self.spec, registry, &subject).await
@@ -137,7 +138,7 @@ impl Step for Proof {
         self.clear(ctx).await?;
         match self.when {
             Proving::IfStale => write_notes(ctx, &self.spec, self.registry.registry(), "").await,
-            // What `verify` proved stays proven.
+            // The notes of a proof by `verify` stay.
             Proving::Always => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The negative proof: every node refuses the registry by a name for which it has no CA.
+//! Step: the negative proof. Every node refuses the registry under a name for which it has no CA.
 
 use anyhow::{Error, Result, anyhow};
 use async_trait::async_trait;
@@ -14,24 +14,23 @@ use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::nodes::{make_empty, remove};
 use crate::verdict::{Verdict, Verdicts};
 
-/// The refusal by all nodes.
+/// The step that proves that all nodes refuse one registry without its CA.
 #[derive(Debug)]
 pub struct Refusal {
-    /// What is asked.
+    /// The Spec that is wanted.
     pub spec: Spec,
-    /// The registry that has to be refused.
+    /// The registry that nodes must refuse.
     pub registry: Managed,
 }
 
-/// Returns the failure where a node does not refuse for want of the CA.
+/// Returns the error for the first node that did not refuse because of the missing CA; `None` if all did.
 fn acceptance(verdicts: &Verdicts) -> Option<Error> {
     let accepts = |(_, verdict): &(&String, &Verdict)| !lacks_ca(verdict);
     let (node, verdict) = verdicts.iter().find(accepts)?;
-    let why = verdict.why().unwrap_or("it pulled without the CA");
+    let why = verdict.why().unwrap_or("pulled without the CA");
     Some(anyhow!("{node}: {why}").context(Problem::not_ready(
-        format!("node {node} does not refuse a registry whose CA it lacks"),
-        "look for skip_verify, or for a CA in the node's own store: \
-         docker exec NODE grep -r skip_verify /etc/containerd",
+        format!("node {node} does not refuse the registry without its CA"),
+        format!("run: docker exec {node} grep -r skip_verify /etc/containerd; or look for the CA in the node's system store"),
     )))
 }
 
@@ -70,7 +69,7 @@ impl Step for Refusal {
             when: Proving::Always,
         };
         let images = proof.images(ctx, &folders).await?;
-        // Without a folder for it the mirror of all registries would be asked, which every node trusts.
+        // Without a folder of its own, containerd would use `_default`, which every node trusts.
         make_empty(ctx, &self.spec, &folders).await?;
         let verdicts = proof.pods().run(ctx, &images).await;
         remove(ctx, &self.spec, &folders).await?;

@@ -1,4 +1,4 @@
-//! What a pod of the proof came to, by kubelet's own words. Pure.
+//! Judges a pod of the proof by kubelet's messages. Pure.
 
 use serde_json::Value;
 
@@ -8,16 +8,17 @@ use crate::symptoms::catalogue::node;
 use crate::symptoms::{Meaning, Waiting, find_in_pull, shows};
 use crate::verdict::{Verdict, Verdicts};
 
-/// Said of a node that starts no pods.
-pub(super) const STOPPED: &str = "the node does not run";
+/// The reason for a refusal on a node that is stopped.
+pub(super) const STOPPED: &str = "the node is stopped";
 
-/// Returns whether the node refused for want of a CA.
+/// Returns whether the node refused because it does not trust the registry's CA.
 #[must_use]
 pub fn lacks_ca(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Refused(why) if node::UNTRUSTED.is_in(why))
 }
 
-/// That nodes can't pull, in their own words; `None` where all are proven.
+/// Returns the error that nodes can't pull, in their own words; `None` if all are proven. `remedy` returns the hint for the
+/// first cause.
 pub(super) fn refusal(
     registry: &Registry,
     verdicts: &Verdicts,
@@ -44,8 +45,8 @@ pub(super) fn refusal(
     Some(anyhow::anyhow!(lines.join("\n")).context(problem))
 }
 
-/// Reads the status of a pod that asks a registry of somebody else's. What it names is never run: that its image was
-/// pulled, or is not there in the registry's own words, is all that is asked.
+/// Judges a pod that pulls from an external registry. Its image is never run. It is proven once the image is pulled or, if
+/// `proof` names none, once the registry says that the image does not exist.
 pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
     let statuses = pod["status"]["containerStatuses"].as_array();
     let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
@@ -58,7 +59,7 @@ pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
         let waiting = &container["state"]["waiting"];
         let reason = waiting["reason"].as_str().unwrap_or_default();
         let message = waiting["message"].as_str().unwrap_or_default();
-        // Both come after the pull, and only after it.
+        // Both states come only after a pull.
         let pulled =
             shows(reason, Meaning::NotStarted) || container["state"]["terminated"].is_object();
         let absent = is_absence(message);
@@ -78,18 +79,18 @@ pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
     }
 }
 
-/// Whether a registry said that it has no such image.
+/// Returns whether a registry said that it has no such image.
 fn is_absence(message: &str) -> bool {
     shows(message, Meaning::Absent)
 }
 
-/// Whether no waiting mends it.
+/// Returns whether the failure does not go away by waiting.
 fn is_final(message: &str) -> bool {
     find_in_pull(message).is_some_and(|symptom| symptom.waiting == Waiting::Useless)
 }
 
-/// Reads a pod's status. A container that ran to its end pulled its image, as `imagePullPolicy: Always` leaves no
-/// other way.
+/// Judges a pod that pulls from a registry that kindreg runs. A container that ran to its end pulled its image, because
+/// `imagePullPolicy: Always` allows nothing else.
 pub(super) fn judge(pod: &Value) -> Verdict {
     let status = &pod["status"];
     if status["phase"] == "Succeeded" {
@@ -108,8 +109,7 @@ pub(super) fn judge(pod: &Value) -> Verdict {
         {
             let message = waiting["message"].as_str().unwrap_or_default();
             open = format!("{reason}: {message}");
-            // The image is there, so another registry answered. containerd 2.3 tells of that, and not of the TLS that
-            // failed before.
+            // The image exists, so another registry answered. containerd 2.3 reports this and not the TLS error before it.
             let absent = reason.contains("ImagePull") && is_absence(message);
             if absent || is_final(message) {
                 return Verdict::Refused(open);
@@ -117,7 +117,7 @@ pub(super) fn judge(pod: &Value) -> Verdict {
         }
         let ended = &container["state"]["terminated"];
         if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
-            return Verdict::Refused(format!("the pulled program ended with {ended}"));
+            return Verdict::Refused(format!("the pulled program failed: {ended}"));
         }
     }
     if status["phase"] == "Failed" {

@@ -1,4 +1,4 @@
-//! A registry's CA and leaf, in its secret volume. The CA's key is used once, in memory, and written nowhere.
+//! Step: a registry's CA and leaf certificate, in its secret volume. The CA's key is used once in memory and never written.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use crate::pki::{self, Identity};
 use crate::registry::{Managed, secret};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The certificate of one registry.
+/// The step that issues the certificate of one registry.
 #[derive(Debug)]
 pub struct Certificate {
     /// The registry.

@@ -1,4 +1,4 @@
-//! A registry's containers: made with the right settings, on the cluster's network. They need not run.
+//! Step: a registry's containers, created with the right settings on the cluster's network. The service step starts them.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use crate::observe::our_container;
 use crate::registry::Managed;
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The containers of one registry.
+/// The step that creates the containers of one registry.
 #[derive(Debug)]
 pub struct RegistryContainers {
     /// The registry.
@@ -39,9 +39,9 @@ impl Step for RegistryContainers {
                 return Ok(State::Missing);
             };
             if found.labels.get(LABEL_SPEC) != wanted.labels.get(LABEL_SPEC) {
-                state = State::Drifted("it was made with other settings".to_owned());
+                state = State::Drifted("created with other settings".to_owned());
             } else if !found.networks.contains_key(&layout.network()) {
-                state = State::Drifted(format!("it is not on network {}", layout.network()));
+                state = State::Drifted(format!("not on network {}", layout.network()));
             }
         }
         Ok(state)

@@ -1,4 +1,4 @@
-//! A registry's user and password, in its secret volume: made once, and kept.
+//! Step: a registry's user and password, generated once and kept in its secret volume.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use crate::observe::{secret_files, stored_users};
 use crate::registry::{Admission, Managed, secret};
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The credentials of one registry.
+/// The step that writes the credentials of one registry.
 #[derive(Debug)]
 pub struct Credentials {
     /// The registry.
@@ -19,7 +19,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Whether the user gave other credentials than those that are stored.
+    /// Returns whether the user chose other credentials than the stored ones.
     fn is_replaced(ctx: &Ctx, stored: &Stored) -> bool {
         ctx.own_credentials
             .as_ref()
@@ -53,14 +53,14 @@ impl Step for Credentials {
         let Some(stored) = files.get(SECRET_CREDENTIALS) else {
             return Ok(match users {
                 None => State::Missing,
-                Some(_) => State::Drifted("its password is lost".to_owned()),
+                Some(_) => State::Drifted("stored password is missing".to_owned()),
             });
         };
         let Ok(stored) = Stored::from_json(stored) else {
-            return Ok(State::Drifted("its password can't be read".to_owned()));
+            return Ok(State::Drifted("can't read the stored password".to_owned()));
         };
         if Self::is_replaced(ctx, &stored) {
-            return Ok(State::Drifted("another password is given".to_owned()));
+            return Ok(State::Drifted("another password was chosen".to_owned()));
         }
         Ok(
             match self
@@ -68,14 +68,14 @@ impl Step for Credentials {
                 .admission(users.map_or(&[], |users| users), &stored)
             {
                 Admission::Exact => State::Ready,
-                Admission::Differs => State::Drifted("it admits other users".to_owned()),
+                Admission::Differs => State::Drifted("the registry admits other users".to_owned()),
             },
         )
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let (cluster, registry) = (self.registry.cluster(), self.registry.registry());
-        // One that can't be read is replaced: nobody can use it any more.
+        // Replace credentials that can't be read: they are of no use to any client.
         let kept = stored_users(&*ctx.docker, cluster, registry)
             .await
             .ok()

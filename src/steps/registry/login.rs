@@ -1,4 +1,4 @@
-//! Whoever docker is logged in as with an old password of the registry is logged in with the new one.
+//! Step: replaces the old password in the user's docker logins to a registry.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use crate::observe::stored_users;
 use crate::registry::Managed;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
-/// The user's logins to one registry.
+/// The step that updates the user's docker logins to one registry.
 #[derive(Debug)]
 pub struct DockerLogin {
     /// The registry.
@@ -19,7 +19,7 @@ pub struct DockerLogin {
 }
 
 impl DockerLogin {
-    /// Returns the registry's users, and the domains for which docker still has the old one.
+    /// Returns the registry's users and the domains for which docker has the old password; `None` without an old password.
     async fn outdated(&self, ctx: &Ctx) -> Result<Option<(Stored, Vec<String>)>> {
         let (cluster, registry) = (self.registry.cluster(), self.registry.registry());
         let Some(users) = stored_users(&*ctx.docker, cluster, registry).await? else {
@@ -55,7 +55,7 @@ impl Step for DockerLogin {
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         Ok(match self.outdated(ctx).await? {
             Some((_, domains)) if !domains.is_empty() => {
-                State::Drifted(format!("old password of {}", domains.join(", ")))
+                State::Drifted(format!("old password for {}", domains.join(", ")))
             }
             _ => State::Ready,
         })

@@ -1,4 +1,4 @@
-//! Steps of a registry that kindreg runs. They talk to its driver, never to one back end by name.
+//! Steps of a registry that kindreg runs. They use its driver and name no back end.
 
 mod certificate;
 mod container;

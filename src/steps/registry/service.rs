@@ -1,4 +1,4 @@
-//! A registry serves: its containers run, and it answers over TLS with its own certificate.
+//! Step: the running registry. It starts the containers and waits until the registry answers over TLS with its certificate.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::spec::{Port, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::host::Script;
 
-/// Name of the script that asks a registry until it serves: URL, time limit in seconds. The CA is its file.
+/// The name of the script that asks a registry until it serves. Its arguments are the URL and the time limit in seconds;
+/// its file is the CA.
 pub const ASK: &str = "kindreg-ask-registry";
-/// Asks from the cluster's network, as nodes do: the client need not share a machine with the engine. 401 is an answer
-/// too.
+/// The script runs on the cluster's network, as nodes do, because the client may be on another machine than the engine. 401
+/// is an answer too.
 const ASK_SCRIPT: &str = r#"set -u; end=$(($(date +%s) + $2)); said=
 while [ "$(date +%s)" -le "$end" ]; do
   said=$(curl -sS --noproxy '*' --cacert /kindreg/file --max-time 5 -o /dev/null -w '%{http_code}' "$1" 2>&1)
@@ -26,23 +27,23 @@ while [ "$(date +%s)" -le "$end" ]; do
 done
 echo "$said"; exit 1"#;
 
-/// How often it is looked whether a container still runs while its registry is asked.
+/// The pause between two checks whether the containers still run, while the registry is asked.
 const PACE: Duration = Duration::from_millis(50);
 
-/// A registry's port is taken on the engine's host; its container is gone again.
+/// The error that a registry's port is in use on the engine's host. Its container was removed again.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct PortTaken {
-    /// The port.
+    /// The port that is in use.
     pub port: Port,
-    /// What the engine said.
+    /// The engine's error.
     pub cause: DockerError,
 }
 
-/// The running registry.
+/// The step that starts one registry.
 #[derive(Debug)]
 pub struct Service {
-    /// The cluster.
+    /// The Spec that is wanted.
     pub spec: Spec,
     /// The registry.
     pub registry: Managed,
@@ -55,15 +56,15 @@ impl Service {
             return cause.into();
         }
         anyhow::Error::from(PortTaken { port, cause }).context(Problem::new(
-            format!("port {port} of the engine's host is in use"),
+            format!("port {port} is in use on the engine's host"),
             format!(
-                "choose another one with --port, let kindreg find one with --port auto, or see who has it: \
-                 docker ps --filter publish={port}, ss -ltnp 'sport = :{port}'"
+                "choose another port with --port, let kindreg choose one with --port auto, or see what uses it: \
+                 docker ps --filter publish={port}; ss -ltnp 'sport = :{port}'"
             ),
         ))
     }
 
-    /// Waits until one of the containers no longer runs.
+    /// Waits until one of the containers is no longer running, and returns the registry's state.
     async fn ended(&self, ctx: &Ctx) -> Result<State> {
         loop {
             let state = self.check(ctx).await?;
@@ -74,7 +75,7 @@ impl Service {
         }
     }
 
-    /// Asks the registry until it answers over TLS that its own CA vouches for.
+    /// Asks the registry until it answers over TLS with a certificate of its CA.
     async fn ask(&self, ctx: &Ctx) -> Result<()> {
         let registry = self.registry.registry();
         let layout = Layout::of(&self.spec.cluster);
@@ -82,7 +83,7 @@ impl Service {
         let url = format!("{}{}", registry.url(), self.registry.ready_path());
         let limit = ctx.patience.as_secs().to_string();
         let script = Script {
-            doing: "asking the registry whether it serves",
+            doing: "waiting for the registry",
             container: layout.asker(&registry.name),
             mount: None,
             network: Some(layout.network()),
@@ -94,10 +95,13 @@ impl Service {
             let logs = format!("docker logs {}", self.registry.container_name());
             Problem::new(
                 format!(
-                    "registry {} runs and does not answer over TLS",
+                    "registry {} is running but does not answer over TLS",
                     registry.domain()
                 ),
-                format!("see its log: {logs}, which `up --keep-on-failure` leaves there"),
+                format!(
+                    "run: kindreg up --name {} --keep-on-failure; {logs}",
+                    self.spec.cluster
+                ),
             )
         })
     }
@@ -122,10 +126,10 @@ impl Step for Service {
                 None | Some(ContainerState::Created) => return Ok(State::Missing),
                 Some(ContainerState::Running) => {}
                 Some(ContainerState::Exited { code }) => {
-                    return Ok(State::Drifted(format!("it stopped with exit code {code}")));
+                    return Ok(State::Drifted(format!("exited with code {code}")));
                 }
                 Some(ContainerState::Other(state)) => {
-                    return Ok(State::Drifted(format!("it is {state}")));
+                    return Ok(State::Drifted(format!("container is {state}")));
                 }
             }
         }
@@ -135,8 +139,8 @@ impl Step for Service {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         for container in self.registry.containers()? {
             if let Err(error) = ctx.docker.start(&container.name).await {
-                // Docker 29 takes a container whose start failed off its networks, and starts it without them later.
-                // Its data are on volumes; the next run makes it anew.
+                // Docker 29 disconnects a container whose start failed from its networks, and would start it without them
+                // later. The data are on volumes, and the next run creates the container again.
                 ctx.docker.remove(&container.name).await?;
                 return Err(self.explain(error));
             }
@@ -144,12 +148,12 @@ impl Step for Service {
         let ask = ctx.stopped_by(ctx.stop.child_token());
         let mut asking = std::pin::pin!(self.ask(&ask));
         tokio::select! {
-            // An answer counts, also where the container has ended at the same moment.
+            // An answer counts even if the container ends at the same moment.
             biased;
             answered = &mut asking => answered,
             ended = self.ended(ctx) => {
                 ended?;
-                // The script's container goes too, whatever it came to.
+                // Let the script stop and remove its container; its result does not matter.
                 ask.stop.cancel();
                 let _ = asking.await;
                 let log = ctx.docker.logs(&self.registry.container_name(), 20).await?;
@@ -159,7 +163,7 @@ impl Step for Service {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        // It has nothing to save, and a container that ran once is not `Created` again.
+        // Removed and not stopped: a container that ran once never has the state `Created` again.
         for container in self.registry.containers()?.into_iter().rev() {
             ctx.docker.remove(&container.name).await?;
         }

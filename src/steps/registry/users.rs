@@ -1,7 +1,7 @@
-//! The users of a registry that serves, replaced by one rename: there is no moment at which nobody is admitted.
+//! Steps: replace the users of a running registry by a rename, so that it admits somebody at every moment.
 //!
-//! A rotation is two of these changes: both users are admitted, and later the new one alone. Killed in between it
-//! leaves two users who are admitted, and the next rotation begins by finishing this one.
+//! A rotation is two of these changes: the registry admits both users, and later only the new one. If the rotation is killed
+//! in between, both users are admitted, and the next rotation finishes this one first.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -18,14 +18,14 @@ use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::host::Script;
 
-/// Name of the script that puts a new file of users in the place of the old one: folder, file name.
+/// The name of the script that replaces the users file. Its arguments are the folder and the file name.
 pub const RENAME: &str = "kindreg-rename-users";
-/// The archive API removes a file before it writes it anew. distribution looks at the time of the file, which is to
-/// the nanosecond here, and to the second in an archive.
+/// A script, because the archive API removes a file before it writes the new one. It touches the file because distribution
+/// compares modification times, which archives store in seconds only.
 const RENAME_SCRIPT: &str =
     r#"set -eu; cd "$1"; touch "$2.new"; [ ! -s "$2.new" ] || mv -f "$2.new" "$2""#;
 
-/// Admits these users and nobody else; then they are what all others are to have.
+/// Makes the registry admit exactly these users, and then stores them as the ones that clients should have.
 async fn replace(ctx: &Ctx, spec: &Spec, registry: &Managed, users: &Stored) -> Result<()> {
     let file = |name: &str, text: String| Archive::new().file(name, 0o600, text);
     let name = registry.users_file();
@@ -54,15 +54,15 @@ async fn users(ctx: &Ctx, spec: &Spec, registry: &Managed) -> Result<Stored> {
     users.with_context(|| {
         Problem::not_ready(
             format!("registry {} has no password", registry.registry().domain()),
-            format!("make it again: kindreg up --name {}", spec.cluster),
+            format!("run: kindreg up --name {}", spec.cluster),
         )
     })
 }
 
-/// A second user, who is to replace the first.
+/// The step that adds a second user, who will replace the first.
 #[derive(Debug)]
 pub struct NextUser {
-    /// The cluster.
+    /// The Spec that is wanted.
     pub spec: Spec,
     /// The registry.
     pub registry: Managed,
@@ -75,11 +75,11 @@ impl Step for NextUser {
     }
 
     fn title(&self) -> String {
-        format!("next password of {}", self.registry.registry().domain())
+        format!("new password of {}", self.registry.registry().domain())
     }
 
     fn leaves(&self) -> Leaves {
-        // Both are admitted until the end, so there is nothing to take back: the next rotation goes on.
+        // Both users stay valid after a failure, and the next rotation continues from there.
         Leaves::Nothing
     }
 
@@ -97,10 +97,10 @@ impl Step for NextUser {
     }
 }
 
-/// The end of the first user, once everybody has the second.
+/// The step that removes the first user, after all clients have the second one.
 #[derive(Debug)]
 pub struct RetiredUser {
-    /// The cluster.
+    /// The Spec that is wanted.
     pub spec: Spec,
     /// The registry.
     pub registry: Managed,
@@ -113,10 +113,7 @@ impl Step for RetiredUser {
     }
 
     fn title(&self) -> String {
-        format!(
-            "end of the old password of {}",
-            self.registry.registry().domain()
-        )
+        format!("old password of {}", self.registry.registry().domain())
     }
 
     fn leaves(&self) -> Leaves {
@@ -126,7 +123,7 @@ impl Step for RetiredUser {
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let users = users(ctx, &self.spec, &self.registry).await?;
         Ok(match users.retiring {
-            Some(_) => State::Drifted("it is still admitted".to_owned()),
+            Some(_) => State::Drifted("still accepted".to_owned()),
             None => State::Ready,
         })
     }

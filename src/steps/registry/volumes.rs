@@ -1,4 +1,4 @@
-//! The two volumes of a registry: its secret (CA certificate, leaf, key, users) and its data.
+//! Step: the two volumes of a registry, one for secrets (CA certificate, leaf, key, users) and one for data.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use crate::registry::Managed;
 use crate::spec::Data;
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The volumes of one registry.
+/// The step that creates the volumes of one registry.
 #[derive(Debug)]
 pub struct Volumes {
     /// The registry.
@@ -49,10 +49,10 @@ impl Step for Volumes {
         }
         Ok(match (secret, data, self.registry.data()) {
             (Some(_), Some(_), _) => State::Ready,
-            // Kept data of an earlier cluster are taken on.
+            // A data volume that an earlier cluster kept is used again.
             (None, None, _) | (None, Some(_), Data::Keep) => State::Missing,
             (None, Some(_), Data::Discard) | (Some(_), None, _) => {
-                State::Drifted("one of the two is gone".to_owned())
+                State::Drifted("one of the two is missing".to_owned())
             }
         })
     }

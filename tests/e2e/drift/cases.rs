@@ -89,15 +89,11 @@ fn nodes_files(scene: &Scene) -> Vec<Case> {
 
 fn registrys(scene: &Scene) -> Vec<Case> {
     let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
-    let off = format!("it is not on network kindreg-{CLUSTER}");
+    let off = format!("not on network kindreg-{CLUSTER}");
     vec![
         (
             |scene| stop(&scene.registry()),
-            Drift::new(
-                "the registry stopped",
-                service.clone(),
-                "it stopped with exit code",
-            ),
+            Drift::new("the registry stopped", service.clone(), "exited with code"),
         ),
         (
             |scene| disconnect(&scene.registry()),
@@ -137,10 +133,7 @@ fn nodes_containers(_: &Scene) -> Vec<Case> {
 }
 
 fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
-    let host = format!(
-        "trust of the engine's host: /etc/docker/certs.d/{}",
-        scene.domain()
-    );
+    let host = format!("host trust (/etc/docker/certs.d/{})", scene.domain());
     vec![
         (
             |_| {
@@ -156,7 +149,7 @@ fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
                 ];
                 kubectl(CLUSTER, &[&["patch"], &HOSTING[..], &patch].concat());
             },
-            Drift::new("the ConfigMap edited", CONFIG_MAP, "it says something else"),
+            Drift::new("the ConfigMap edited", CONFIG_MAP, "different content"),
         ),
         (
             |scene| {
@@ -166,7 +159,7 @@ fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
             Drift::new(
                 "the host's CA removed",
                 host,
-                "kindreg-e2e-drift.crt is gone",
+                "kindreg-e2e-drift.crt is missing",
             ),
         ),
     ]
