@@ -1,4 +1,5 @@
-//! Runs a plan: preview, up, down, survey. No other code knows order, concurrency, dry runs, roll-back and cancellation.
+//! Runs a plan: preview, up, down, survey. No other code knows order, concurrency, dry runs, roll-back and
+//! cancellation.
 //!
 //! The engine prints nothing: it emits [`Event`]s, and `ui` draws them.
 
@@ -106,8 +107,8 @@ impl std::fmt::Debug for OnFailure<'_> {
 /// The mutex of one cluster, shared by all processes and machines that use the same engine.
 #[async_trait]
 pub trait Lock: Send + Sync {
-    /// Waits for the lock, with a note if another process holds it. The lock is held until the returned value is dropped
-    /// or released.
+    /// Waits for the lock, with a note if another process holds it. The lock is held until the returned value is
+    /// dropped or released.
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>>;
 }
 
@@ -192,8 +193,8 @@ pub async fn up(
     result
 }
 
-/// Undoes what this run made, newest first, and restores the previous settings. The first stage is kept if something else
-/// could not be undone, because its record says how to undo the rest.
+/// Undoes what this run made, newest first, and restores the previous settings. The first stage is kept if something
+/// else could not be undone, because its record says how to undo the rest.
 async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events<'_>) {
     let mut left = false;
     for (place, step) in made.newest_first() {
@@ -241,8 +242,8 @@ async fn run_stages<'a>(plan: &'a Plan, ctx: &Ctx, made: &Made<'a>, on: Events<'
     Ok(())
 }
 
-/// Runs every stage, even after a failure, and then undoes what it made. For plans that test something, such as `verify`.
-/// A lane ends at its first failure; the other lanes continue.
+/// Runs every stage, even after a failure, and then undoes what it made. For plans that test something, such as
+/// `verify`. A lane ends at its first failure; the other lanes continue.
 ///
 /// # Errors
 /// All failures together, including failed undos. Steps that were skipped because an earlier one failed are left out.
@@ -401,7 +402,8 @@ async fn run_stage<'a>(
     let lanes = stage.lanes.iter().map(|lane| async move {
         let result = run_lane(lane, place, ctx, made, on).await;
         if result.is_err() {
-            // The other lanes end at their next wait. `join_all` awaits them, so that nothing runs during the roll-back.
+            // The other lanes end at their next wait. `join_all` awaits them, so that nothing runs during the
+            // roll-back.
             ctx.stop.cancel();
         }
         result

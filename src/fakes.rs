@@ -1,4 +1,5 @@
-//! An in-memory machine with a fake engine, kind and Kubernetes. Operations run on it as on a real one, in milliseconds.
+//! An in-memory machine with a fake engine, kind and Kubernetes. Operations run on it as on a real one, in
+//! milliseconds.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

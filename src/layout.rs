@@ -51,8 +51,8 @@ pub const NODE_CERTS: &str = "/etc/containerd/certs.d";
 pub const NODE_KUBELET: &str = "/var/lib/kubelet";
 /// kubelet's credentials file, relative to that folder.
 pub const NODE_KUBELET_CONFIG: &str = "config.json";
-/// kindreg's notes in a node: `proof` says what the node was last proven with; `created`, in the control plane, says that
-/// cluster creation finished.
+/// kindreg's notes in a node: `proof` says what the node was last proven with; `created`, in the control plane, says
+/// that cluster creation finished.
 pub const NODE_STATE: &str = "/var/lib/kindreg";
 /// The note in a node with our lines for its `/etc/hosts`.
 pub const NODE_HOSTS: &str = "hosts";
@@ -113,15 +113,15 @@ impl Layout {
         format!("kindreg-{}-users-{name}", self.cluster)
     }
 
-    /// Returns the name of the one-shot container that waits for a registry. The underscore keeps it apart from registries,
-    /// whose names have none.
+    /// Returns the name of the one-shot container that waits for a registry. The underscore keeps it apart from
+    /// registries, whose names have none.
     #[must_use]
-    pub fn asker(&self, name: &RegistryName) -> String {
+    pub fn readiness_check(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}_ask", self.cluster)
     }
 
-    /// Returns the name of the one-shot container that removes the proof image from a cache. The underscore keeps it apart
-    /// from registries, whose names have none.
+    /// Returns the name of the one-shot container that removes the proof image from a cache. The underscore keeps it
+    /// apart from registries, whose names have none.
     #[must_use]
     pub fn proof_remover(&self, name: &RegistryName) -> String {
         format!("kindreg-{}-{name}_proof", self.cluster)
@@ -169,7 +169,8 @@ impl Layout {
         format!("kind-{}", self.cluster)
     }
 
-    /// Returns the name of our CA file in a folder of the engine host's certs.d. It is unique, so that other files stay.
+    /// Returns the name of our CA file in a folder of the engine host's certs.d. It is unique, so that other files
+    /// stay.
     #[must_use]
     pub fn host_ca(&self) -> String {
         format!("kindreg-{}.crt", self.cluster)
@@ -204,7 +205,8 @@ impl Layout {
     }
 }
 
-/// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The label with kindreg's version is left out.
+/// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The label with kindreg's version is left
+/// out.
 ///
 /// The hash covers the settings' JSON: a change of that format recreates every user's registry.
 ///

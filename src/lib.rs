@@ -1,5 +1,5 @@
-//! kindreg creates a kind cluster in which every node pulls from a private registry over verified TLS, and proves it with
-//! a pod on each node. `kindreg down` leaves the machine as it was.
+//! kindreg creates a kind cluster in which every node pulls from a private registry over verified TLS, and proves it
+//! with a pod on each node. `kindreg down` leaves the machine as it was.
 //!
 //! The program is a list of idempotent steps over three ports:
 //!
@@ -13,9 +13,9 @@
 //!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!
-//! `kindreg up` runs in this order: settings → [`ops::up`] → consent → plan → all checks at once (it stops here if there
-//! is nothing to do) → images → lock → record and network → node containers beside certificate and registry → trust of
-//! the nodes and of the engine's host while kubeadm runs → cluster → `ConfigMap` and proof.
+//! `kindreg up` runs in this order: settings → [`ops::up`] → consent → plan → all checks at once (it stops here if
+//! there is nothing to do) → images → lock → record and network → node containers beside certificate and registry →
+//! trust of the nodes and of the engine's host while kubeadm runs → cluster → `ConfigMap` and proof.
 
 pub mod ops;
 pub mod report;

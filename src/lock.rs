@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::spec::{ClusterName, Spec};
 use crate::step::Ctx;
 
-const PACE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// A lock container that is not started for this long has no holder: a holder starts it within milliseconds.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -180,7 +180,8 @@ impl Lock for ContainerLock {
                 )
                 .into());
             }
-            ctx.unless_stopped(tokio::time::sleep(PACE)).await?;
+            ctx.unless_stopped(tokio::time::sleep(POLL_INTERVAL))
+                .await?;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The [`Step`] trait (one idempotent change with check, apply and undo), plans of steps, and the context of steps.
 //!
-//! One generic test holds every step to these laws: `check` changes nothing; after `apply`, `check` returns Ready; after
-//! `undo`, it returns Missing; a second `undo` succeeds. Steps never print, and know nothing of order or dry runs.
+//! One generic test holds every step to these laws: `check` changes nothing; after `apply`, `check` returns Ready;
+//! after `undo`, it returns Missing; a second `undo` succeeds. Steps never print, and know nothing of order or dry
+//! runs.
 
 use std::collections::BTreeMap;
 use std::fmt;

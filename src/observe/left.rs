@@ -63,8 +63,8 @@ async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Contain
     Ok(nodes)
 }
 
-/// Returns a Spec that is good enough for `down`, from the objects of a cluster whose record is missing or can't be read;
-/// `None` if there are no such objects.
+/// Returns a Spec that is good enough for `down`, from the objects of a cluster whose record is missing or can't be
+/// read; `None` if there are no such objects.
 pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Spec>> {
     if left(docker, cluster).await?.is_empty() {
         return Ok(None);

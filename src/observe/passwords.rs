@@ -35,8 +35,8 @@ pub async fn kubelet_configs(docker: &dyn Docker, found: &[Container]) -> Result
     try_join_all(configs).await
 }
 
-/// Returns the credentials of a registry; `None` if it needs none or they are not known. A registry that kindreg runs has
-/// them in its secret volume. Those of an external registry come from the user, or else from the nodes.
+/// Returns the credentials of a registry; `None` if it needs none or they are not known. A registry that kindreg runs
+/// has them in its secret volume. Those of an external registry come from the user, or else from the nodes.
 async fn user(
     docker: &dyn Docker,
     spec: &Spec,
@@ -129,8 +129,8 @@ pub enum Held {
     Refused,
 }
 
-/// Returns the external registries that need credentials which neither the user nor the nodes have, or which the registry
-/// refused.
+/// Returns the external registries that need credentials which neither the user nor the nodes have, or which the
+/// registry refused.
 pub async fn missing<'a>(
     docker: &dyn Docker,
     spec: &'a Spec,

@@ -18,7 +18,8 @@ pub fn note_path(registry: &Registry) -> String {
     format!("proof/{}", registry.name)
 }
 
-/// Returns the hash of everything that a proof covers: files in nodes, container, users; `None` if some of it is missing.
+/// Returns the hash of everything that a proof covers: files in nodes, container, users; `None` if some of it is
+/// missing.
 pub async fn subject(
     docker: &dyn Docker,
     spec: &Spec,

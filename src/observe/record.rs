@@ -50,8 +50,8 @@ impl RecordedSpec {
         }
     }
 
-    /// Returns why `up` can't change the cluster to `wanted`; `None` if it can. Reads the engine only if the answer depends
-    /// on it.
+    /// Returns why `up` can't change the cluster to `wanted`; `None` if it can. Reads the engine only if the answer
+    /// depends on it.
     ///
     /// # Errors
     /// The engine does not answer.

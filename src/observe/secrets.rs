@@ -12,8 +12,8 @@ use crate::layout::{self, Layout};
 use crate::pki::Identity;
 use crate::spec::{ClusterName, Registry, Trust};
 
-/// Returns the files of a registry's secret volume, by path; `None` if the registry has no container. Empty files count as
-/// missing, because the archive API can't delete.
+/// Returns the files of a registry's secret volume, by path; `None` if the registry has no container. Empty files count
+/// as missing, because the archive API can't delete.
 pub async fn secret_files(
     docker: &dyn Docker,
     cluster: &ClusterName,
@@ -52,7 +52,8 @@ pub async fn identity(
     }))
 }
 
-/// Returns the CA that clients of a registry have to trust, as PEM; `None` if there is none yet, or if it is a public CA.
+/// Returns the CA that clients of a registry have to trust, as PEM; `None` if there is none yet, or if it is a public
+/// CA.
 pub async fn ca(
     docker: &dyn Docker,
     cluster: &ClusterName,

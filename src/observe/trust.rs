@@ -25,8 +25,8 @@ pub async fn expected_files(
     Ok(Some(all))
 }
 
-/// Returns the files that nodes should have for one registry, by path relative to certs.d; `None` if it has no certificate
-/// yet.
+/// Returns the files that nodes should have for one registry, by path relative to certs.d; `None` if it has no
+/// certificate yet.
 pub async fn expected_files_of(
     docker: &dyn Docker,
     spec: &Spec,

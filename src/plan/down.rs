@@ -5,8 +5,8 @@ use crate::spec::Spec;
 use crate::step::Plan;
 use crate::steps::cluster::Leftovers;
 
-/// Returns the plan to undo: what `up` makes for `spec`, what `earlier` Specs may have left, and all other objects with the
-/// cluster's label.
+/// Returns the plan to undo: what `up` makes for `spec`, what `earlier` Specs may have left, and all other objects with
+/// the cluster's label.
 #[must_use]
 pub fn down(spec: &Spec, earlier: &[Spec]) -> Plan {
     let mut plan = up(spec, &[], up::Verify::EveryNode);

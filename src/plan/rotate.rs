@@ -10,8 +10,8 @@ use crate::steps::nodes::NodeCredentials;
 use crate::steps::proof::{Proof, ProofImage, Proving};
 use crate::steps::registry::{DockerLogin, NextUser, RetiredUser};
 
-/// Returns the plan that rotates one registry's password. The registry accepts both users until all clients have the new
-/// password and a pod on every node has pulled with it. After a kill, the same plan continues where it stopped.
+/// Returns the plan that rotates one registry's password. The registry accepts both users until all clients have the
+/// new password and a pod on every node has pulled with it. After a kill, the same plan continues where it stopped.
 #[must_use]
 pub fn rotate(spec: &Spec, registry: &Managed, config: &DockerConfig) -> Plan {
     let (spec, registry) = (|| spec.clone(), || registry.clone());

@@ -23,8 +23,8 @@ pub enum Verify {
     Nothing,
 }
 
-/// Returns the plan that brings a machine to `spec` and removes what `earlier` Specs left. The lanes of a stage run at the
-/// same time.
+/// Returns the plan that brings a machine to `spec` and removes what `earlier` Specs left. The lanes of a stage run at
+/// the same time.
 #[must_use]
 #[rustfmt::skip]
 pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {

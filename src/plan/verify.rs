@@ -16,8 +16,8 @@ pub enum Negative {
     LeftOut,
 }
 
-/// Returns the plan that proves every registry of `spec`. External registries have no negative proof, because kindreg pushes
-/// nothing to them.
+/// Returns the plan that proves every registry of `spec`. External registries have no negative proof, because kindreg
+/// pushes nothing to them.
 #[must_use]
 pub fn verify(spec: &Spec, negative: Negative) -> Plan {
     let refusal = |registry| -> Lane {

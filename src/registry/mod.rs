@@ -92,7 +92,7 @@ pub trait Driver: fmt::Debug + Send + Sync {
     }
 
     /// Returns the problem to show if the registry's container ended before it served.
-    fn explain_end(&self) -> Problem;
+    fn start_failure(&self) -> Problem;
 
     /// Returns how kindreg puts an image into the registry.
     fn delivery(&self) -> Delivery<'_>;
@@ -134,7 +134,8 @@ pub trait ImageStore: fmt::Debug + Send + Sync {
     /// Returns the folder of the data volume that holds the images.
     fn folder(&self) -> String;
 
-    /// Returns the name and the text of the script that removes the proof image. Its argument is the folder of the images.
+    /// Returns the name and the text of the script that removes the proof image. Its argument is the folder of the
+    /// images.
     fn removal(&self) -> (&'static str, &'static str);
 }
 

@@ -29,12 +29,12 @@ pub async fn put_stopped(ctx: &Ctx, registry: &dyn Driver, files: Archive) -> Re
     put(ctx, registry, files).await
 }
 
-/// Overwrites files in the secret volume with empty ones, because the archive API can't delete. Without a container it does
-/// nothing.
+/// Overwrites files in the secret volume with empty ones, because the archive API can't delete. Without a container it
+/// does nothing.
 ///
 /// # Errors
 /// The engine refuses.
-pub async fn take_back(ctx: &Ctx, registry: &dyn Driver, empty: Archive) -> Result<()> {
+pub async fn clear(ctx: &Ctx, registry: &dyn Driver, empty: Archive) -> Result<()> {
     let container = registry.container_name();
     match ctx.docker.container(&container).await? {
         Some(_) => put(ctx, registry, empty).await,

@@ -52,8 +52,8 @@ pub struct Hosts {
     pub ca: Option<String>,
 }
 
-/// Returns the hosts.toml for one folder of certs.d. It sends all pulls to the registry's canonical URL and names its CA,
-/// unless that is a public one.
+/// Returns the hosts.toml for one folder of certs.d. It sends all pulls to the registry's canonical URL and names its
+/// CA, unless that is a public one.
 ///
 /// `folder` is the folder's name (`registry.test:5001`). The format works on containerd 1.5 to 2.3.
 pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
@@ -112,8 +112,8 @@ fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
-/// Returns all files of a registry for containerd, by path relative to certs.d. `ca_pem` is the CA that nodes have to trust;
-/// `None` for a public one.
+/// Returns all files of a registry for containerd, by path relative to certs.d. `ca_pem` is the CA that nodes have to
+/// trust; `None` for a public one.
 pub fn node_files(
     registry: &Registry,
     ca_pem: Option<&str>,
@@ -162,8 +162,8 @@ fn read_back(text: String, wanted: &Hosts) -> Result<String, Broken> {
 /// Parses a hosts.toml as containerd does. It refuses everything that kindreg never writes.
 ///
 /// # Errors
-/// Invalid TOML, an unknown key, a value of the wrong type, not exactly one host, or a host without its own table header:
-/// containerd searches the text for the header.
+/// Invalid TOML, an unknown key, a value of the wrong type, not exactly one host, or a host without its own table
+/// header: containerd searches the text for the header.
 pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
     let mut root: Table = text
         .parse()

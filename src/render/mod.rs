@@ -61,9 +61,9 @@ pub fn hosting(domain: &str, local_domain: &str) -> Result<Value, Broken> {
     }))
 }
 
-/// Returns the pod that proves one node, with one container for each image reference. It is bound to the node and tolerates
-/// every taint. It uses the host's network and no service account token, so that it waits neither for CNI nor for
-/// `kube-root-ca.crt`.
+/// Returns the pod that proves one node, with one container for each image reference. It is bound to the node and
+/// tolerates every taint. It uses the host's network and no service account token, so that it waits neither for CNI nor
+/// for `kube-root-ca.crt`.
 #[must_use]
 pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
     let containers: Vec<Value> = images

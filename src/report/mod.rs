@@ -1,5 +1,5 @@
-//! The data that `--json` shows. Part of the program's interface: keys are added, never renamed or removed. README.md has
-//! an example of each, and a test compares the keys.
+//! The data that `--json` shows. Part of the program's interface: keys are added, never renamed or removed. README.md
+//! has an example of each, and a test compares the keys.
 //!
 //! Nothing here decides whether a state is right: steps do.
 
@@ -97,8 +97,8 @@ pub struct RegistryReport {
     pub local: Option<String>,
     /// All domains of the registry in image references, including these two.
     pub endpoints: Vec<String>,
-    /// The expiry time of its certificate as RFC 3339; none if the certificate is missing. For an external registry, the
-    /// expiry time of the CA that nodes trust for it; none for a public CA.
+    /// The expiry time of its certificate as RFC 3339; none if the certificate is missing. For an external registry,
+    /// the expiry time of the CA that nodes trust for it; none for a public CA.
     pub expires: Option<String>,
     /// Whole days until then; negative after it.
     pub days_left: Option<i64>,
@@ -175,8 +175,8 @@ pub enum Pull {
     /// The pull failed.
     #[serde(rename = "refused")]
     Refused,
-    /// There is no result: for nodes, because there was no image to pull; for the engine's host, because Docker does not
-    /// verify TLS over loopback.
+    /// There is no result: for nodes, because there was no image to pull; for the engine's host, because Docker does
+    /// not verify TLS over loopback.
     #[serde(rename = "not proven")]
     NotProven,
 }

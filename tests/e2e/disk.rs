@@ -102,7 +102,7 @@ fn a_full_disk_of_the_registry_loses_no_image() {
         .verify()
         .run()
         .exits(3)
-        .says("can't push to localhost:5961")
+        .says("can't push image localhost:5961/")
         .says("hint: ");
     docker(&["stop", &scene.registry()]);
     drop(small);

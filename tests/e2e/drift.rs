@@ -19,11 +19,11 @@ const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-ho
 
 const CONTAINERD: &str = "containerd config_path";
 const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
-const NODES: &str = "3 node containers";
-const PASSWORD: &str = "password in every node";
+const NODES: &str = "node containers";
+const PASSWORD: &str = "node credentials";
 const READY: &str = "node readiness";
 const REGISTRY: &str = "container kindreg-e2e-drift-registry";
-const TRUST: &str = "trust in every node";
+const TRUST: &str = "node trust";
 
 /// A drift, as it has to be told and repaired.
 struct Drift {
@@ -73,8 +73,8 @@ impl Drift {
 
     /// The nodes are proven again. What a step beside the push finds different, the proof itself pushes for.
     fn proven(self, scene: &Scene) -> Self {
-        let push = format!("push of a proof image to {}", scene.local_domain());
-        let proof = format!("proof: a pod on every node pulls from {}", scene.domain());
+        let push = format!("proof image in {}", scene.local_domain());
+        let proof = format!("proof of {}", scene.domain());
         self.repaired_with([proof]).perhaps_with(&[&push])
     }
 
@@ -184,12 +184,12 @@ fn another_port_is_wanted(scene: &mut Scene) {
     let mut drift = Drift::new("another port wanted", record, why)
         .repaired_with([REGISTRY, TRUST, PASSWORD, CONFIG_MAP])
         .repaired_with([
-            format!("registry {domain} at 127.0.0.1:{OTHER_PORT}"),
+            format!("registry registry ({domain})"),
             host(&domain),
-            format!("removal: {}", host(&old)),
-            format!("removal from every node: {old_local}, {old}"),
-            format!("removal of passwords from every node: {old_local}, {old}"),
-            "end of earlier settings".to_owned(),
+            format!("old {}", host(&old)),
+            format!("old node trust ({old_local}, {old})"),
+            format!("old node credentials ({old_local}, {old})"),
+            "forget previous settings".to_owned(),
         ])
         .proven(scene);
     drift.asks = vec!["--port", "5932"];
@@ -202,10 +202,10 @@ fn another_image_is_wanted(scene: &Scene) {
     let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
     docker(&["tag", &image, OTHER_IMAGE]);
     let record = format!("record kindreg-{CLUSTER}");
-    let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
+    let service = format!("registry registry ({})", scene.domain());
     let why = format!("image {image} → {OTHER_IMAGE}");
     let mut drift = Drift::new("another image wanted", record, why)
-        .repaired_with([REGISTRY, &service, "end of earlier settings"])
+        .repaired_with([REGISTRY, &service, "forget previous settings"])
         .proven(scene);
     drift.asks = vec!["--registry-image", OTHER_IMAGE];
     drift.told_and_repaired(scene);
@@ -255,7 +255,7 @@ fn a_node_is_joined(scene: &Scene) {
         &format!("{} --ignore-preflight-errors=all", join.trim()),
     );
 
-    let told = format!("nothing on {JOINED}");
+    let told = format!("missing on {JOINED}");
     let mut drift = Drift::new("a node joined", TRUST, told)
         .repaired_with([CONTAINERD, PASSWORD])
         .proven(scene);
@@ -277,9 +277,9 @@ fn a_node_is_joined(scene: &Scene) {
     assert_eq!(
         differs,
         [
-            "containerd: no config_path",
-            "trust: nothing",
-            "password: nothing",
+            "containerd: config_path not set",
+            "trust: missing",
+            "password: missing",
             "not proven with registry"
         ]
     );

@@ -251,7 +251,7 @@ fn its_users_change(scene: &Scene, company: &Company, up: &dyn Fn(&Path) -> Call
         .run()
         .exits(3)
         .says("not found")
-        .says("name one that is");
+        .says("name an image that exists");
     company.file(ours, &format!("{names}proof = \"{IMAGE}\"\n"));
     with(up(&helper)).run().exits(0).prints("Ready: 3 nodes");
     with(up(&helper)).run().exits(0).prints("Nothing to do");
@@ -336,7 +336,7 @@ fn alone_it_is_enough_for_a_cluster() {
         .run()
         .exits(3)
         .says("connection refused")
-        .says("nothing answers there");
+        .says("check the address and port");
     println!(
         "   out of reach is told after {:.0} s",
         said.took.as_secs_f64()

@@ -294,7 +294,7 @@ async fn its_own_word_that_an_image_is_not_there_is_a_proof() {
     for (words, hint) in [
         (
             "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-            "give its CA",
+            "set the registry's CA",
         ),
         (
             "unexpected status from HEAD request to https://nexus.test:8443/v2/: 401 Unauthorized",
@@ -315,7 +315,7 @@ async fn its_own_word_that_an_image_is_not_there_is_a_proof() {
         ("dial tcp: lookup nexus.test: no such host", "address = "),
         (
             "dial tcp 10.0.0.5:8443: connect: connection refused",
-            "nothing answers there",
+            "check the address and port 8443",
         ),
     ] {
         let refused = proof("", "ImagePullBackOff", &said(words))
@@ -343,7 +343,7 @@ async fn an_image_that_is_named_is_pulled_and_not_run() {
     let absent = proof(image, "ErrImagePull", &said("team/base:1: not found"))
         .await
         .map(drop);
-    assert!(absent.unwrap_err().contains("name one that is"));
+    assert!(absent.unwrap_err().contains("name an image that exists"));
     let world = world();
     let pod = kindreg::internal::render::proof_pod(&external(image), "c-worker", &["x".to_owned()]);
     assert_eq!(pod["spec"]["containers"][0]["command"][0], "/kindreg/proof");

@@ -62,7 +62,7 @@ async fn a_node_joined_later_gets_what_it_lacks_and_is_proven() {
     assert_eq!(
         drift(&world).await,
         [
-            "node.containerd: no config_path on c-worker3",
+            "node.containerd: config_path not set on c-worker3",
             "node.trust: missing on c-worker3",
             "node.credentials: missing on c-worker3",
             "proof.image/registry",

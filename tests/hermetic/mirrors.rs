@@ -424,7 +424,7 @@ fn variables_for_an_upstream_are_both_set_or_none_is() {
             said.starts_with(&format!("{unset} is not set, by which upstream.test:5000")),
             "{said}"
         );
-        assert!(said.contains("set NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
+        assert!(said.contains("set both NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
     }
     let error = found(&|_| Some("hunter2\nx".to_owned())).unwrap_err();
     let said = format!("{error:#} {error:?}");

@@ -12,8 +12,9 @@ use crate::spec::Upstream;
 /// Returns the text of the file, for a cache of `upstream` with its images in the folder `store`. Settings in the
 /// container's environment override it: <https://distribution.github.io/distribution/about/configuration/>.
 ///
-/// The URL is in the file beside the credentials, so that they are never sent to another one. The other settings are those
-/// of the official image's file, which this one replaces: <https://github.com/distribution/distribution-library-image>.
+/// The URL is in the file beside the credentials, so that they are never sent to another one. The other settings are
+/// those of the official image's file, which this one replaces:
+/// <https://github.com/distribution/distribution-library-image>.
 ///
 /// # Errors
 /// The settings can't be serialised.

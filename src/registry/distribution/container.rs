@@ -52,8 +52,9 @@ pub(super) fn container(driver: &Driver) -> Result<ContainerSpec, serde_json::Er
     Ok(container)
 }
 
-/// Returns the command: empty for the image's own configuration file, or `serve` with ours if it has a password. It works
-/// for images whose entry point is distribution or a script: <https://github.com/distribution/distribution-library-image>.
+/// Returns the command: empty for the image's own configuration file, or `serve` with ours if it has a password. It
+/// works for images whose entry point is distribution or a script:
+/// <https://github.com/distribution/distribution-library-image>.
 fn command(driver: &Driver) -> Vec<String> {
     match &driver.settings.serves {
         Serves::Cache(cache) if cache.login.is_some() => {
@@ -63,8 +64,8 @@ fn command(driver: &Driver) -> Vec<String> {
     }
 }
 
-/// Returns the settings as environment variables, without secrets. In both major versions they override the image's file:
-/// <https://distribution.github.io/distribution/about/configuration/>.
+/// Returns the settings as environment variables, without secrets. In both major versions they override the image's
+/// file: <https://distribution.github.io/distribution/about/configuration/>.
 fn environment(driver: &Driver) -> BTreeMap<String, String> {
     let set = |key: &str, value: &str| (format!("REGISTRY_{key}"), value.to_owned());
     let secret = |file: &str| format!("{}/{file}", layout::SECRET);

@@ -26,8 +26,8 @@ mod upstream_trust;
 use upstream_credentials::UpstreamCredentials;
 use upstream_trust::UpstreamTrust;
 
-/// The file of users and bcrypt hashes in the secret volume. distribution reads it again when its modification time changes:
-/// <https://distribution.github.io/distribution/about/configuration/#htpasswd>.
+/// The file of users and bcrypt hashes in the secret volume. distribution reads it again when its modification time
+/// changes: <https://distribution.github.io/distribution/about/configuration/#htpasswd>.
 const HTPASSWD: &str = "htpasswd";
 /// The configuration file in the secret volume, for caches that log in to their upstream. distribution reads it only at
 /// start.
@@ -37,8 +37,8 @@ const UPSTREAM_CA: &str = "upstream/ca.crt";
 
 /// The name of the script that removes the proof image from a cache's data. Its argument is the folder of the images.
 pub const REMOVE_PROOF: &str = "kindreg-remove-proof";
-/// A script, because distribution refuses deletes in a cache. It may remove more of the repository than the proof image: the
-/// cache fetches that again.
+/// A script, because distribution refuses deletes in a cache. It may remove more of the repository than the proof
+/// image: the cache fetches that again.
 const REMOVE_PROOF_SCRIPT: &str = r#"set -eu; cd "$1/docker/registry/v2" || exit 0
 of=repositories/kindreg/proof
 for link in "$of"/_layers/sha256/* "$of"/_manifests/revisions/sha256/*; do
@@ -95,8 +95,8 @@ impl Driver {
         })
     }
 
-    /// Returns the folder of the registry's images. A cache has one folder for each upstream, so that a tag of one upstream
-    /// never answers for another.
+    /// Returns the folder of the registry's images. A cache has one folder for each upstream, so that a tag of one
+    /// upstream never answers for another.
     fn store(&self) -> String {
         match self.cache() {
             Some(cache) => format!("{}/{}", layout::DATA, cache.upstream),
@@ -180,13 +180,13 @@ impl super::Driver for Driver {
         }
     }
 
-    fn explain_end(&self) -> Problem {
+    fn start_failure(&self) -> Problem {
         match self.cache() {
             // https://github.com/distribution/distribution/issues/4490
             Some(Cache { upstream, .. }) => Problem::new(
                 format!("the cache of {upstream} did not start: it can't reach {upstream}"),
-                "check the host and port in mirror_of and the CA in upstream_ca, or use mirror_of = \"*\" to push images \
-                 without a network",
+                "check the host and port in mirror_of and the CA in upstream_ca, or use mirror_of = \"*\" to push \
+                 images without a network",
             ),
             None => Problem::new(
                 format!(

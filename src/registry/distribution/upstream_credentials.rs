@@ -26,7 +26,8 @@ pub(super) struct UpstreamCredentials {
 }
 
 impl UpstreamCredentials {
-    /// Returns the problem to show if the credentials are missing; `None` if the variables are set or the cache has them.
+    /// Returns the problem to show if the credentials are missing; `None` if the variables are set or the cache has
+    /// them.
     ///
     /// A cache with a volume and no container counts as having them: the volume can't be read without a container.
     pub(super) async fn missing_input(&self, ctx: &Ctx) -> Result<Option<Problem>> {
@@ -126,6 +127,6 @@ impl Step for UpstreamCredentials {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        secret::take_back(ctx, &self.driver, archive("")).await
+        secret::clear(ctx, &self.driver, archive("")).await
     }
 }

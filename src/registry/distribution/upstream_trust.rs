@@ -59,6 +59,6 @@ impl Step for UpstreamTrust {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        secret::take_back(ctx, &self.driver, archive("")).await
+        secret::clear(ctx, &self.driver, archive("")).await
     }
 }

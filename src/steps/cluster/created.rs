@@ -71,7 +71,8 @@ impl Step for Cluster {
             return Err(Problem::new(
                 format!("timed out after {} s waiting for kind to finish", ctx.patience.as_secs()),
                 format!(
-                    "wait longer with --timeout, or run: kindreg up --name {0} --keep-on-failure; kind export logs --name {0}",
+                    "wait longer with --timeout, or run: kindreg up --name {0} --keep-on-failure; kind export \
+                     logs --name {0}",
                     self.spec.cluster
                 ),
             )

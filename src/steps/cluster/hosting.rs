@@ -12,7 +12,7 @@ use crate::registry::Managed;
 use crate::render;
 use crate::step::{Ctx, Polled, State, Step, StepId};
 
-const PACE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const CONFIG_MAPS: &str = "/api/v1/namespaces/kube-public/configmaps";
 
 /// The step that writes `ConfigMap` `local-registry-hosting` in namespace `kube-public`.
@@ -51,7 +51,7 @@ impl Step for Hosting {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let map = &self.wanted()?;
-        let put = ctx.poll(PACE, || async move {
+        let put = ctx.poll(POLL_INTERVAL, || async move {
             match ctx.kube.put(CONFIG_MAPS, map).await {
                 // The API server of a control plane that has just started does not answer yet.
                 Err(error @ KubeError::Unreachable(_)) => {

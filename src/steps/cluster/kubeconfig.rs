@@ -1,5 +1,5 @@
-//! Step: the original state of the user's kubeconfig. It is saved in the record before kind changes the file, and restored
-//! after kind has removed its entries.
+//! Step: the original state of the user's kubeconfig. It is saved in the record before kind changes the file, and
+//! restored after kind has removed its entries.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;

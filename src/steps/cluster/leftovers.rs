@@ -1,5 +1,5 @@
-//! Step: objects with the cluster's label that no other step removes, such as one-shot containers of killed runs. Only `down`
-//! has this step, and undoes it last but for the record.
+//! Step: objects with the cluster's label that no other step removes, such as one-shot containers of killed runs. Only
+//! `down` has this step, and undoes it last but for the record.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -18,7 +18,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Returns the objects to remove. Data volumes that are kept and the lock, which this or another run holds, are left out.
+    /// Returns the objects to remove. Data volumes that are kept and the lock, which this or another run holds, are
+    /// left out.
     async fn found(&self, ctx: &Ctx) -> Result<Vec<Object>> {
         let layout = Layout::of(&self.spec.cluster);
         let mut spared = vec![Object::Container(layout.lock())];

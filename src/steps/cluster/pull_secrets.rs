@@ -1,5 +1,5 @@
-//! Step: `imagePullSecrets` of type `kubernetes.io/dockerconfigjson`, for namespaces that should work as in production, and
-//! for other clusters.
+//! Step: `imagePullSecrets` of type `kubernetes.io/dockerconfigjson`, for namespaces that should work as in production,
+//! and for other clusters.
 //!
 //! kubelet looks entries up by the host and port of the image, without a scheme:
 //! <https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/>.
@@ -24,9 +24,9 @@ use crate::step::{Ctx, Leaves, Polled, State, Step, StepId};
 use crate::symptoms::{Meaning, shows};
 
 const NAMESPACES: &str = "/api/v1/namespaces";
-const PACE: Duration = Duration::from_millis(150);
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 /// How long to wait for a service account. The controller creates the default one moments after the namespace.
-const ACCOUNT: Duration = Duration::from_secs(5);
+const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn entries(passwords: &Passwords) -> Entries<'_> {
     let entries = passwords.iter();
@@ -117,8 +117,11 @@ pub async fn attach(
 ) -> Result<()> {
     let collection = format!("{NAMESPACES}/{namespace}/serviceaccounts");
     let path = &format!("{collection}/{account}");
-    let soon = &ctx.patient_for(ACCOUNT.min(ctx.patience));
-    let found = soon.poll(PACE, || async move { Ok(soon.kube.get(path).await?) });
+    let soon = &ctx.patient_for(ACCOUNT_TIMEOUT.min(ctx.patience));
+    let found = soon.poll(
+        POLL_INTERVAL,
+        || async move { Ok(soon.kube.get(path).await?) },
+    );
     let Polled::Answer(mut object) = found.await? else {
         return Err(Problem::new(
             format!("service account {account} does not exist in namespace {namespace}"),

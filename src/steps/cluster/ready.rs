@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, Polled, State, Step, StepId};
 
-const PACE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The step that waits until every node is Ready.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Step for NodesReady {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let ready = ctx.poll(PACE, || async move {
+        let ready = ctx.poll(POLL_INTERVAL, || async move {
             Ok((self.check(ctx).await? == State::Ready).then_some(()))
         });
         if matches!(ready.await?, Polled::Answer(())) {

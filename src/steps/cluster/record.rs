@@ -1,7 +1,8 @@
-//! Steps: the record container, which stores the Spec in the engine. It is created first, never started, and removed last.
+//! Steps: the record container, which stores the Spec in the engine. It is created first, never started, and removed
+//! last.
 //!
-//! It mounts the engine host's `/etc`, so that the archive API can read there without a running container, and keeps the
-//! originals that `down` restores.
+//! It mounts the engine host's `/etc`, so that the archive API can read there without a running container, and keeps
+//! the originals that `down` restores.
 
 use anyhow::Result;
 use async_trait::async_trait;

@@ -46,8 +46,8 @@ impl Step for Image {
             Err(error @ DockerError::Pull { .. }) => Err(error).context(Problem::new(
                 format!("can't pull image {}", self.reference),
                 format!(
-                    "run: docker pull {0}; or load the image from a file with docker load, or choose another one with --image \
-                     or --registry-image",
+                    "run: docker pull {0}; or load the image from a file with docker load, or choose another one with \
+                     --image or --registry-image",
                     self.reference
                 ),
             )),

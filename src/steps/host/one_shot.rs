@@ -31,8 +31,8 @@ pub(crate) struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// Runs the script until it ends or the run is stopped, and removes the container. Its only capability is to write where
-    /// root may.
+    /// Runs the script until it ends or the run is stopped, and removes the container. Its only capability is to write
+    /// where root may.
     ///
     /// # Errors
     /// The script failed, the container is not ours, the engine refuses, or the run is stopped.

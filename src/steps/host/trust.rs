@@ -1,8 +1,8 @@
-//! Step: a registry's CA in certs.d on the engine's host. It needs no sudo: who may use the engine may write the `/etc` of its
-//! host.
+//! Step: a registry's CA in certs.d on the engine's host. It needs no sudo: who may use the engine may write the `/etc`
+//! of its host.
 //!
-//! Reads use the archive API of the record container. Writes use a one-shot container, because the archive API can neither
-//! delete a file nor replace it atomically. Docker reads certs.d at each operation, so nothing is restarted.
+//! Reads use the archive API of the record container. Writes use a one-shot container, because the archive API can
+//! neither delete a file nor replace it atomically. Docker reads certs.d at each operation, so nothing is restarted.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Step: containerd's `config_path` on every node. kind sets it in the nodes that it creates. A node that was joined later
-//! has the image's own configuration; this step adds the setting and restarts containerd.
+//! Step: containerd's `config_path` on every node. kind sets it in the nodes that it creates. A node that was joined
+//! later has the image's own configuration; this step adds the setting and restarts containerd.
 
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
@@ -12,13 +12,14 @@ use crate::problem::Problem;
 use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
-use crate::steps::proof::withdrawn;
+use crate::steps::proof::invalidate_proofs;
 
-/// The name of the script that replaces containerd's configuration and restarts containerd. Its argument is the length of
-/// the file in bytes.
+/// The name of the script that replaces containerd's configuration and restarts containerd. Its argument is the length
+/// of the file in bytes.
 pub const RECONFIGURE: &str = "kindreg-reconfigure";
 
-/// `systemctl restart` succeeds even if CRI does not load. Then kubelet has no runtime, so the script restores the old file.
+/// `systemctl restart` succeeds even if CRI does not load. Then kubelet has no runtime, so the script restores the old
+/// file.
 const RECONFIGURE_SCRIPT: &str = r#"set -eu; cd /etc/containerd; cat >config.toml.new
 [ "$(wc -c <config.toml.new)" = "$1" ]
 answers() {
@@ -59,10 +60,8 @@ impl ConfigPath {
         let states = found.map(|node| async move {
             let state = match wanted(ctx, &node.name).await? {
                 Ok(None) => State::Ready,
-                Ok(Some(_)) => State::Drifted("containerd config_path not set".to_owned()),
-                Err(unfit) => {
-                    State::Drifted(format!("unsuitable containerd configuration ({unfit})"))
-                }
+                Ok(Some(_)) => State::Drifted("config_path not set".to_owned()),
+                Err(unfit) => State::Drifted(format!("unsuitable configuration ({unfit})")),
             };
             anyhow::Ok((node.name, state))
         });
@@ -76,7 +75,7 @@ impl ConfigPath {
             Err(unfit) => return Err(explain(node, unfit.to_string())),
         };
         // A proof with another configuration is no longer valid.
-        let notes = withdrawn(Archive::new(), &self.spec).into_bytes()?;
+        let notes = invalidate_proofs(Archive::new(), &self.spec).into_bytes()?;
         ctx.docker.upload(node, "/", notes).await?;
         let length = config.len().to_string();
         let command = ["sh", "-c", RECONFIGURE_SCRIPT, RECONFIGURE, &length];

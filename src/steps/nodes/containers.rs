@@ -15,7 +15,7 @@ use crate::spec::{OwnedCluster, Spec};
 use crate::step::{Ctx, Polled, State, Step, StepId};
 use crate::steps::cluster::created;
 
-const PACE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long no new node may appear before the clean-up ends. The engine takes 0.3 s to create one.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -41,12 +41,12 @@ impl Nodes {
         node.networks.contains_key(&self.network())
     }
 
-    /// Fails if the cluster is not ours. It is ours if its control plane is on our network; without a control plane, if all
-    /// nodes are.
+    /// Fails if the cluster is not ours. It is ours if its control plane is on our network; without a control plane, if
+    /// all nodes are.
     fn refuse_foreign(&self, found: &[Container]) -> Result<()> {
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
-        // The network a node was created for counts too: a node may be disconnected, and Docker 20.10 shows a new node on
-        // no network.
+        // The network a node was created for counts too: a node may be disconnected, and Docker 20.10 shows a new node
+        // on no network.
         let is_ours = |node: &Container| node.made_for == self.network() || self.is_connected(node);
         let ours = match found.iter().find(|node| node.name == control_plane) {
             Some(node) => is_ours(node),
@@ -76,7 +76,7 @@ impl Nodes {
     }
 
     /// Fails if a finished cluster has lost nodes: kind can't add any.
-    fn refuse_smaller(&self, found: &[Container]) -> Result<()> {
+    fn refuse_missing_nodes(&self, found: &[Container]) -> Result<()> {
         let missing = self.missing(found);
         if missing.is_empty() {
             return Ok(());
@@ -96,12 +96,12 @@ impl Nodes {
     }
 
     /// Waits for a `kind create cluster` that a killed kindreg left running.
-    async fn outlast_orphan(&self, ctx: &Ctx) -> Result<()> {
+    async fn wait_for_orphan(&self, ctx: &Ctx) -> Result<()> {
         if ctx.kind.orphan(self.name()).await? == Orphan::None {
             return Ok(());
         }
         ctx.note("waiting for a `kind create` left running by an earlier run");
-        let ended = ctx.poll(PACE, || async move {
+        let ended = ctx.poll(POLL_INTERVAL, || async move {
             let orphan = ctx.kind.orphan(self.name()).await?;
             Ok((orphan == Orphan::None).then_some(()))
         });
@@ -126,7 +126,7 @@ impl Nodes {
             .create(self.name(), &self.network(), &config)
             .await?;
         *ctx.creation.lock().await = Some(creation);
-        let all_run = ctx.poll(PACE, || async move {
+        let all_run = ctx.poll(POLL_INTERVAL, || async move {
             if let Some(creation) = ctx.creation.lock().await.as_mut()
                 && creation.ended()
             {
@@ -155,12 +155,12 @@ impl Nodes {
 
     /// Deletes nodes that appear after kind was killed, until none has appeared for [`QUIET`]. The engine finishes the
     /// requests of a killed `docker run`.
-    async fn delete_latecomers(&self, ctx: &Ctx, mut deleted: Result<(), KindError>) -> Result<()> {
+    async fn delete_late_nodes(&self, ctx: &Ctx, mut deleted: Result<(), KindError>) -> Result<()> {
         let mut quiet = Instant::now();
         let begun = quiet;
         while quiet.elapsed() < QUIET {
             // Not ended by a stop of the run: this is its clean-up.
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             if nodes(&*ctx.docker, &self.spec.cluster).await?.is_empty() {
                 continue;
             }
@@ -173,7 +173,7 @@ impl Nodes {
         Ok(deleted?)
     }
 
-    fn stuck(&self, what: &str, node: &Container) -> Problem {
+    fn node_problem(&self, what: &str, node: &Container) -> Problem {
         Problem::new(
             format!("can't {what} node {}", node.name),
             format!(
@@ -184,14 +184,14 @@ impl Nodes {
     }
 
     /// Connects every node to our network, and starts those that are stopped.
-    async fn revive(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
+    async fn restart(&self, ctx: &Ctx, found: &[Container]) -> Result<()> {
         for node in found.iter().filter(|node| !self.is_connected(node)) {
             let connected = ctx.docker.connect(&self.network(), &node.name, &[]).await;
-            connected.with_context(|| self.stuck("connect", node))?;
+            connected.with_context(|| self.node_problem("connect", node))?;
         }
         for node in found.iter().filter(|node| !runs(node)) {
             let started = ctx.docker.start(&node.name).await;
-            started.with_context(|| self.stuck("start", node))?;
+            started.with_context(|| self.node_problem("start", node))?;
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ fn runs(node: &Container) -> bool {
 }
 
 /// Returns what is wrong with these nodes; `None` if there are none.
-fn complaint(what: &str, nodes: &[&str]) -> Option<String> {
+fn difference(what: &str, nodes: &[&str]) -> Option<String> {
     (!nodes.is_empty()).then(|| format!("{what}: {}", nodes.join(", ")))
 }
 
@@ -232,25 +232,25 @@ impl Step for Nodes {
             wrong.map(|node| node.name.as_str()).collect()
         };
         let off = format!("not on network {}", self.network());
-        let complaints = [
-            complaint("missing", &missing),
-            complaint("not running", &which(&|node| !runs(node))),
-            complaint(&off, &which(&|node| !self.is_connected(node))),
+        let differences = [
+            difference("missing", &missing),
+            difference("not running", &which(&|node| !runs(node))),
+            difference(&off, &which(&|node| !self.is_connected(node))),
         ];
-        let complaints: Vec<String> = complaints.into_iter().flatten().collect();
-        Ok(if complaints.is_empty() {
+        let differences: Vec<String> = differences.into_iter().flatten().collect();
+        Ok(if differences.is_empty() {
             State::Ready
         } else {
-            State::Drifted(complaints.join("; "))
+            State::Drifted(differences.join("; "))
         })
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        self.outlast_orphan(ctx).await?;
+        self.wait_for_orphan(ctx).await?;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
         if !found.is_empty() && created(ctx, &self.spec).await? {
-            self.refuse_smaller(&found)?;
-            return self.revive(ctx, &found).await;
+            self.refuse_missing_nodes(&found)?;
+            return self.restart(ctx, &found).await;
         }
         // No `up` has finished this cluster, so it has no user's work and may be deleted.
         if !found.is_empty() {
@@ -265,12 +265,12 @@ impl Step for Nodes {
         if let Some(creation) = creation.as_mut() {
             creation.abort().await;
         }
-        self.outlast_orphan(ctx).await?;
+        self.wait_for_orphan(ctx).await?;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
         self.refuse_foreign(&found)?;
         let deleted = ctx.kind.delete(self.name()).await;
         if creation.is_some() && !self.all_run(&found) {
-            return self.delete_latecomers(ctx, deleted).await;
+            return self.delete_late_nodes(ctx, deleted).await;
         }
         Ok(deleted?)
     }

@@ -1,6 +1,7 @@
 //! Step: marked lines in `/etc/hosts` of every node, for registries that DNS does not know.
 //!
-//! Docker rewrites that file at each start of the node, so a systemd drop-in adds the lines again before containerd starts.
+//! Docker rewrites that file at each start of the node, so a systemd drop-in adds the lines again before containerd
+//! starts.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +24,8 @@ pub const KEEP_HOSTS: &str = "kindreg-keep-hosts";
 /// The name of the script that removes the lines and the drop-in.
 pub const FORGET_HOSTS: &str = "kindreg-forget-hosts";
 
-/// The script ignores a failed reload: in a node that has just started, systemd may not answer yet, and reads the drop-in
-/// anyway.
+/// The script ignores a failed reload: in a node that has just started, systemd may not answer yet, and reads the
+/// drop-in anyway.
 const KEEP_SCRIPT: &str =
     "set -eu; sh /var/lib/kindreg/hosts.sh; systemctl daemon-reload 2>/dev/null || true";
 const FORGET_SCRIPT: &str = "set -eu; sh /var/lib/kindreg/hosts.sh; cd /var/lib/kindreg; rm -f hosts hosts.sh
@@ -38,7 +39,8 @@ pub struct NodeHosts {
     pub spec: Spec,
 }
 
-/// Returns what a node has, by path: our lines in `/etc/hosts`, and three files of ours. Missing and empty ones are left out.
+/// Returns what a node has, by path: our lines in `/etc/hosts`, and three files of ours. Missing and empty ones are
+/// left out.
 async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
     let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
     let (hosts, kept, setting) = tokio::try_join!(

@@ -1,8 +1,8 @@
 //! Reads, merges, writes and restores kubelet's credentials file in a node.
 //!
 //! kubelet reads the first `config.json` that it finds, and caches it for five minutes:
-//! <https://kubernetes.io/docs/concepts/containers/images/#config-json>. So our entries are merged into an existing file,
-//! and kubelet is restarted if it may have read the file already.
+//! <https://kubernetes.io/docs/concepts/containers/images/#config-json>. So our entries are merged into an existing
+//! file, and kubelet is restarted if it may have read the file already.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -25,8 +25,8 @@ pub const HAND_OVER: &str = "kindreg-hand-over";
 /// file.
 pub const REVOKE: &str = "kindreg-revoke";
 
-/// The script checks the length, because an interrupted sender leaves an incomplete file. kubeadm uses the same mode for the
-/// folder.
+/// The script checks the length, because an interrupted sender leaves an incomplete file. kubeadm uses the same mode
+/// for the folder.
 const HAND_OVER_SCRIPT: &str = r#"set -eu; umask 077; cd /var/lib; mkdir -p kubelet; cat >kubelet/config.json.new
 [ "$(wc -c <kubelet/config.json.new)" = "$1" ]; mv -f kubelet/config.json.new kubelet/config.json
 systemctl try-restart kubelet"#;
@@ -156,8 +156,8 @@ impl Kubelet<'_> {
         Err(self.explain(anyhow::anyhow!(said.trim().to_owned())))
     }
 
-    /// Adds the remedy for a file that is a bind mount. Such a file can't be replaced, and writing to it would change the
-    /// user's file on the host.
+    /// Adds the remedy for a file that is a bind mount. Such a file can't be replaced, and writing to it would change
+    /// the user's file on the host.
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let cause = error.to_string();
         let what = format!("can't write the registry's password to node {}", self.node);

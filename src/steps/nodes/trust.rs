@@ -1,5 +1,5 @@
-//! Steps: CA and hosts.toml of each registry in every node. They are sent through the archive API, because client and engine
-//! need not share a file system.
+//! Steps: CA and hosts.toml of each registry in every node. They are sent through the archive API, because client and
+//! engine need not share a file system.
 //!
 //! containerd reads both at each pull, so nothing is restarted.
 
@@ -17,7 +17,7 @@ use crate::layout;
 use crate::observe::{certs, expected_files, nodes, running_nodes};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
-use crate::steps::proof::withdrawn;
+use crate::steps::proof::invalidate_proofs;
 
 /// The step that writes the certs.d folders on all nodes.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl NodeTrust {
             );
         }
         // A proof with other files is no longer valid.
-        let archive = withdrawn(archive, &self.spec);
+        let archive = invalidate_proofs(archive, &self.spec);
         Ok(archive.into_bytes()?)
     }
 }
@@ -158,7 +158,8 @@ impl Step for RetiredFolders {
     }
 }
 
-/// Creates empty folders in certs.d of all nodes, so that containerd uses neither a CA nor a mirror for these registries.
+/// Creates empty folders in certs.d of all nodes, so that containerd uses neither a CA nor a mirror for these
+/// registries.
 pub(crate) async fn make_empty(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
     let archive = folders.iter().fold(Archive::new(), |archive, folder| {
         archive.folder(format!("etc/containerd/certs.d/{folder}"), 0o755)

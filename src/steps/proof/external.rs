@@ -1,7 +1,7 @@
 //! Step: the proof of an external registry. A pod on every node pulls from it; nothing is pushed to it.
 //!
-//! The image that `proof` names is pulled and never run. Without one, the pod asks for an image that does not exist: the
-//! registry's "not found" comes after TLS and, in most registries, after the login.
+//! The image that `proof` names is pulled and never run. Without one, the pod asks for an image that does not exist:
+//! the registry's "not found" comes after TLS and, in most registries, after the login.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -48,8 +48,8 @@ impl ExternalProof {
         let named = self.external.proof.is_some();
         let no_password = NO_CREDENTIALS.is_in(cause);
         if !named && !no_password && shows(cause, Meaning::Denied) {
-            return "name an image that exists and that this user may pull, in kindreg.toml: proof = \"team/base:1\"; this \
-                    registry denies access to images that do not exist"
+            return "name an image that exists and that this user may pull, in kindreg.toml: proof = \"team/base:1\"; \
+                    this registry denies access to images that do not exist"
                 .to_owned();
         }
         match diagnose(cause) {
@@ -60,8 +60,8 @@ impl ExternalProof {
             ),
             Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster)),
             None if shows(cause, Meaning::Untrusted) => {
-                "set the registry's CA in kindreg.toml: ca = \"company-ca.pem\"; its certificate must be valid for this \
-                 name"
+                "set the registry's CA in kindreg.toml: ca = \"company-ca.pem\"; its certificate must be valid for \
+                 this name"
                     .to_owned()
             }
             None if NO_SUCH_HOST.is_in(cause) => format!(

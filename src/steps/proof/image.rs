@@ -1,5 +1,5 @@
-//! Step: the image of the proof. It is generated, pushed by the engine, and removed after the proof. For a registry that
-//! takes no pushes it is written into the registry's data.
+//! Step: the image of the proof. It is generated, pushed by the engine, and removed after the proof. For a registry
+//! that takes no pushes it is written into the registry's data.
 //!
 //! Its layer is unique, so that no cache can answer for the registry.
 
@@ -37,8 +37,8 @@ pub struct ProofImage {
 }
 
 impl ProofImage {
-    /// Returns the name of a pushed image without its domain. The tag is the cluster's name, so that the next run finds an
-    /// image that a killed run left in the engine.
+    /// Returns the name of a pushed image without its domain. The tag is the cluster's name, so that the next run finds
+    /// an image that a killed run left in the engine.
     fn tagged(&self) -> String {
         format!("{REPOSITORY}:{}", self.spec.cluster)
     }
@@ -101,8 +101,8 @@ impl ProofImage {
         Ok(stored.map(|stored| stored.current))
     }
 
-    /// Removes the proof image from the registry, by digest. A node sends the request, because nodes can reach the registry in
-    /// every setup.
+    /// Removes the proof image from the registry, by digest. A node sends the request, because nodes can reach the
+    /// registry in every setup.
     async fn remove_from_registry(&self, ctx: &Ctx) -> Result<()> {
         let registry = self.registry.registry();
         let tag = self.spec.cluster.as_str();
@@ -203,8 +203,8 @@ impl Step for ProofImage {
                     format!("run: kindreg up --name {cluster}")
                 }
                 None => format!(
-                    "run: docker logs {}; or exclude localhost from the engine's proxy, if it has one: docker info | grep -i \
-                     proxy",
+                    "run: docker logs {}; or exclude localhost from the engine's proxy, if it has one: docker info | \
+                     grep -i proxy",
                     self.registry.container_name(),
                 ),
             };

@@ -32,7 +32,7 @@ pub enum Proving {
 }
 
 /// Adds empty proof notes to an archive for a node, so that its proofs are no longer valid.
-pub(crate) fn withdrawn(archive: Archive, spec: &Spec) -> Archive {
+pub(crate) fn invalidate_proofs(archive: Archive, spec: &Spec) -> Archive {
     let notes = spec.registries.iter().map(note_path);
     notes.fold(archive, |archive, note| {
         archive.file(format!("var/lib/kindreg/{note}"), 0o644, "")

@@ -16,11 +16,11 @@ use crate::step::{Ctx, Polled};
 use crate::symptoms::{Meaning, shows};
 use crate::verdict::{Verdict, Verdicts};
 
-const PACE: Duration = Duration::from_millis(150);
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// How long an external registry may be unreachable before the proof gives up. Its machine may still be starting.
-const OUT_OF_REACH: Duration = Duration::from_secs(25);
+const UNREACHABLE_LIMIT: Duration = Duration::from_secs(25);
 
 /// The pods that prove one registry, one on each node.
 #[derive(Debug)]
@@ -30,13 +30,13 @@ pub(super) struct Pods<'a> {
 }
 
 impl Pods<'_> {
-    /// Creates the pod of one node. It retries until the API accepts it: the default service account appears a moment after
-    /// the API server.
+    /// Creates the pod of one node. It retries until the API accepts it: the default service account appears a moment
+    /// after the API server.
     async fn make(&self, ctx: &Ctx, node: &str, images: &[String]) -> Result<()> {
         let name = render::proof_pod_name(self.registry, node);
         ctx.kube.delete(&format!("{PODS}/{name}")).await?;
         let pod = &render::proof_pod(self.registry, node, images);
-        let made = ctx.poll(PACE, || async move {
+        let made = ctx.poll(POLL_INTERVAL, || async move {
             match ctx.kube.put(PODS, pod).await {
                 Ok(()) => Ok(Some(())),
                 Err(KubeError::Unreachable(_) | KubeError::Refused { .. }) => Ok(None),
@@ -93,11 +93,11 @@ impl Pods<'_> {
         let start = Instant::now();
         let gives_up = || match self.registry.backend {
             Backend::Distribution(_) => false,
-            Backend::External(_) => start.elapsed() > OUT_OF_REACH,
+            Backend::External(_) => start.elapsed() > UNREACHABLE_LIMIT,
         };
         let open = &tokio::sync::Mutex::new(verdicts);
         let late = &gives_up;
-        let over = ctx.poll(PACE, || async move {
+        let over = ctx.poll(POLL_INTERVAL, || async move {
             let mut open = open.lock().await;
             *open = self.verdicts(ctx, &open).await?;
             let late = late();

@@ -43,8 +43,8 @@ impl Proof {
         }
     }
 
-    /// Returns the references of the proof image, one for each domain. It makes the image if there is none: its step was
-    /// Ready, and then a lane beside it repaired a node, which makes the node's proof invalid.
+    /// Returns the references of the proof image, one for each domain. It makes the image if there is none: its step
+    /// was Ready, and then a lane beside it repaired a node, which makes the node's proof invalid.
     pub(super) async fn images(&self, ctx: &Ctx, domains: &[String]) -> Result<Vec<String>> {
         let name = &self.registry.registry().name;
         if !ctx.proof_images.lock().await.contains_key(name) {

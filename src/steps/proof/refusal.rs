@@ -30,7 +30,10 @@ fn acceptance(verdicts: &Verdicts) -> Option<Error> {
     let why = verdict.why().unwrap_or("pulled without the CA");
     Some(anyhow!("{node}: {why}").context(Problem::not_ready(
         format!("node {node} does not refuse the registry without its CA"),
-        format!("run: docker exec {node} grep -r skip_verify /etc/containerd; or look for the CA in the node's system store"),
+        format!(
+            "run: docker exec {node} grep -r skip_verify /etc/containerd; or look for the CA in the node's system \
+             store"
+        ),
     )))
 }
 

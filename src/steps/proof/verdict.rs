@@ -17,8 +17,8 @@ pub fn lacks_ca(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Refused(why) if node::UNTRUSTED.is_in(why))
 }
 
-/// Returns the error that nodes can't pull, in their own words; `None` if all are proven. `remedy` returns the hint for the
-/// first cause.
+/// Returns the error that nodes can't pull, in their own words; `None` if all are proven. `remedy` returns the hint for
+/// the first cause.
 pub(super) fn refusal(
     registry: &Registry,
     verdicts: &Verdicts,
@@ -45,8 +45,8 @@ pub(super) fn refusal(
     Some(anyhow::anyhow!(lines.join("\n")).context(problem))
 }
 
-/// Judges a pod that pulls from an external registry. Its image is never run. It is proven once the image is pulled or, if
-/// `proof` names none, once the registry says that the image does not exist.
+/// Judges a pod that pulls from an external registry. Its image is never run. It is proven once the image is pulled or,
+/// if `proof` names none, once the registry says that the image does not exist.
 pub(super) fn judge_external(pod: &Value, external: &External) -> Verdict {
     let statuses = pod["status"]["containerStatuses"].as_array();
     let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
@@ -109,7 +109,8 @@ pub(super) fn judge(pod: &Value) -> Verdict {
         {
             let message = waiting["message"].as_str().unwrap_or_default();
             open = format!("{reason}: {message}");
-            // The image exists, so another registry answered. containerd 2.3 reports this and not the TLS error before it.
+            // The image exists, so another registry answered. containerd 2.3 reports this and not the TLS error before
+            // it.
             let absent = reason.contains("ImagePull") && is_absence(message);
             if absent || is_final(message) {
                 return Verdict::Refused(open);

@@ -1,4 +1,5 @@
-//! Step: a registry's CA and leaf certificate, in its secret volume. The CA's key is used once in memory and never written.
+//! Step: a registry's CA and leaf certificate, in its secret volume. The CA's key is used once in memory and never
+//! written.
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -75,6 +76,6 @@ impl Step for Certificate {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         let empty = archive(String::new(), String::new(), String::new());
-        secret::take_back(ctx, &*self.registry, empty).await
+        secret::clear(ctx, &*self.registry, empty).await
     }
 }

@@ -1,4 +1,5 @@
-//! Step: a registry's containers, created with the right settings on the cluster's network. The service step starts them.
+//! Step: a registry's containers, created with the right settings on the cluster's network. The service step starts
+//! them.
 
 use anyhow::Result;
 use async_trait::async_trait;

@@ -93,6 +93,6 @@ impl Step for Credentials {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         let empty = self.archive(String::new(), String::new());
-        secret::take_back(ctx, &*self.registry, empty).await
+        secret::clear(ctx, &*self.registry, empty).await
     }
 }

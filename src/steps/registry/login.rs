@@ -19,7 +19,8 @@ pub struct DockerLogin {
 }
 
 impl DockerLogin {
-    /// Returns the registry's users and the domains for which docker has the old password; `None` without an old password.
+    /// Returns the registry's users and the domains for which docker has the old password; `None` without an old
+    /// password.
     async fn outdated(&self, ctx: &Ctx) -> Result<Option<(Stored, Vec<String>)>> {
         let (cluster, registry) = (self.registry.cluster(), self.registry.registry());
         let Some(users) = stored_users(&*ctx.docker, cluster, registry).await? else {

@@ -1,4 +1,5 @@
-//! Step: the running registry. It starts the containers and waits until the registry answers over TLS with its certificate.
+//! Step: the running registry. It starts the containers and waits until the registry answers over TLS with its
+//! certificate.
 
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use crate::spec::{Port, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::host::Script;
 
-/// The name of the script that asks a registry until it serves. Its arguments are the URL and the time limit in seconds;
-/// its file is the CA.
+/// The name of the script that asks a registry until it serves. Its arguments are the URL and the time limit in
+/// seconds; its file is the CA.
 pub const ASK: &str = "kindreg-ask-registry";
-/// The script runs on the cluster's network, as nodes do, because the client may be on another machine than the engine. 401
-/// is an answer too.
+/// The script runs on the cluster's network, as nodes do, because the client may be on another machine than the engine.
+/// 401 is an answer too.
 const ASK_SCRIPT: &str = r#"set -u; end=$(($(date +%s) + $2)); said=
 while [ "$(date +%s)" -le "$end" ]; do
   said=$(curl -sS --noproxy '*' --cacert /kindreg/file --max-time 5 -o /dev/null -w '%{http_code}' "$1" 2>&1)
@@ -28,7 +29,7 @@ done
 echo "$said"; exit 1"#;
 
 /// The pause between two checks whether the containers still run, while the registry is asked.
-const PACE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The error that a registry's port is in use on the engine's host. Its container was removed again.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +72,7 @@ impl Service {
             if state != State::Ready {
                 return Ok(state);
             }
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -84,7 +85,7 @@ impl Service {
         let limit = ctx.patience.as_secs().to_string();
         let script = Script {
             doing: "waiting for the registry",
-            container: layout.asker(&registry.name),
+            container: layout.readiness_check(&registry.name),
             mount: None,
             network: Some(layout.network()),
             text: ASK_SCRIPT,
@@ -139,8 +140,8 @@ impl Step for Service {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         for container in self.registry.containers()? {
             if let Err(error) = ctx.docker.start(&container.name).await {
-                // Docker 29 disconnects a container whose start failed from its networks, and would start it without them
-                // later. The data are on volumes, and the next run creates the container again.
+                // Docker 29 disconnects a container whose start failed from its networks, and would start it without
+                // them later. The data are on volumes, and the next run creates the container again.
                 ctx.docker.remove(&container.name).await?;
                 return Err(self.explain(error));
             }
@@ -157,7 +158,7 @@ impl Step for Service {
                 ask.stop.cancel();
                 let _ = asking.await;
                 let log = ctx.docker.logs(&self.registry.container_name(), 20).await?;
-                Err(anyhow!("registry log: {}", log.trim()).context(self.registry.explain_end()))
+                Err(anyhow!("registry log: {}", log.trim()).context(self.registry.start_failure()))
             }
         }
     }

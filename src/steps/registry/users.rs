@@ -1,7 +1,7 @@
 //! Steps: replace the users of a running registry by a rename, so that it admits somebody at every moment.
 //!
-//! A rotation is two of these changes: the registry admits both users, and later only the new one. If the rotation is killed
-//! in between, both users are admitted, and the next rotation finishes this one first.
+//! A rotation is two of these changes: the registry admits both users, and later only the new one. If the rotation is
+//! killed in between, both users are admitted, and the next rotation finishes this one first.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -20,8 +20,8 @@ use crate::steps::host::Script;
 
 /// The name of the script that replaces the users file. Its arguments are the folder and the file name.
 pub const RENAME: &str = "kindreg-rename-users";
-/// A script, because the archive API removes a file before it writes the new one. It touches the file because distribution
-/// compares modification times, which archives store in seconds only.
+/// A script, because the archive API removes a file before it writes the new one. It touches the file because
+/// distribution compares modification times, which archives store in seconds only.
 const RENAME_SCRIPT: &str =
     r#"set -eu; cd "$1"; touch "$2.new"; [ ! -s "$2.new" ] || mv -f "$2.new" "$2""#;
 

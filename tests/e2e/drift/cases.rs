@@ -28,7 +28,7 @@ fn stop(container: &str) {
 fn nodes_files(scene: &Scene) -> Vec<Case> {
     let domain = scene.domain();
     let [_, one, two] = nodes(CLUSTER).try_into().unwrap();
-    let proof = format!("proof: a pod on every node pulls from {domain}");
+    let proof = format!("proof of {domain}");
     vec![
         (
             |scene| {
@@ -57,7 +57,7 @@ fn nodes_files(scene: &Scene) -> Vec<Case> {
             Drift::new(
                 "config_path removed",
                 CONTAINERD,
-                format!("no config_path on {one}"),
+                format!("config_path not set on {one}"),
             )
             .proven(scene),
         ),
@@ -66,7 +66,7 @@ fn nodes_files(scene: &Scene) -> Vec<Case> {
             Drift::new(
                 "a node's password removed",
                 PASSWORD,
-                format!("nothing on {two}"),
+                format!("missing on {two}"),
             )
             .proven(scene),
         ),
@@ -88,7 +88,7 @@ fn nodes_files(scene: &Scene) -> Vec<Case> {
 }
 
 fn registrys(scene: &Scene) -> Vec<Case> {
-    let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
+    let service = format!("registry registry ({})", scene.domain());
     let off = format!("not on network kindreg-{CLUSTER}");
     vec![
         (
