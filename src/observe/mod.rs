@@ -1,6 +1,6 @@
 //! Reads of the engine, the nodes and the registries' volumes. Nothing in this folder may write, wait or print.
 //!
-//! A read that only one step needs is in that step's file.
+//! Every read fails if the engine does not answer. A read that only one step needs is in that step's file.
 
 use std::collections::BTreeMap;
 

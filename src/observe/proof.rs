@@ -57,7 +57,7 @@ pub async fn subject(
     Ok(Some(hex::encode(hash.finalize())))
 }
 
-/// Returns the names of the nodes whose last proof covers the present state.
+/// Returns the names of the nodes whose last proof covers the current state.
 pub async fn proven_nodes(
     docker: &dyn Docker,
     spec: &Spec,

@@ -11,7 +11,7 @@ use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{ClusterName, RegistryName, Spec};
 
-/// The file in the record container with the present Spec. The container's label has the first one.
+/// The file in the record container with the current Spec. The container's label has the first one.
 pub const RECORD_FILE: &str = "record.json";
 /// The folder of [`RECORD_FILE`] in the record container.
 const FOLDER: &str = "/kindreg";
@@ -19,13 +19,13 @@ const FOLDER: &str = "/kindreg";
 /// The version of the record format. It is raised by every change that an older kindreg would misread.
 const VERSION: u32 = 2;
 
-/// The content of a record: the present Spec and the earlier ones.
+/// The content of a record: the current Spec and the earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedSpec {
     /// The version of the format.
     version: u32,
-    /// The present Spec.
+    /// The current Spec.
     pub current: Spec,
     /// Earlier Specs, as long as objects of them may be left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -40,7 +40,7 @@ struct Versioned {
 }
 
 impl RecordedSpec {
-    /// Returns a record in the present format.
+    /// Returns a record in the current format.
     #[must_use]
     pub const fn new(current: Spec, earlier: Vec<Spec>) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl RecordedSpec {
         Ok(self.current.unchangeable(wanted, &there))
     }
 
-    /// Returns the earlier Specs of a record whose present Spec is replaced by `spec`.
+    /// Returns the earlier Specs of a record whose current Spec is replaced by `spec`.
     #[must_use]
     pub fn replaced_by(&self, spec: &Spec) -> Vec<Spec> {
         let mut earlier = self.earlier.clone();

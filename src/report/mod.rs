@@ -280,7 +280,7 @@ pub struct Planned {
     pub id: String,
     /// The title of the step.
     pub step: String,
-    /// The present state.
+    /// The current state.
     pub state: Condition,
     /// The difference, if the state is `drifted`.
     pub why: Option<String>,

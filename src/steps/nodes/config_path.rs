@@ -41,7 +41,7 @@ pub struct ConfigPath {
     pub spec: Spec,
 }
 
-/// Returns the configuration that a node should have; `None` if the present one is right.
+/// Returns the configuration that a node should have; `None` if the current one is right.
 async fn wanted(ctx: &Ctx, node: &str) -> Result<Result<Option<String>, render::Unfit>> {
     let found = containerd_files(&*ctx.docker, node)
         .await?

@@ -54,7 +54,7 @@ impl Kubelet<'_> {
         Ok(found.map(|file| file.content))
     }
 
-    /// Returns the present file; `None` if there is none.
+    /// Returns the current file; `None` if there is none.
     pub(super) async fn present(&self) -> Result<Option<Bytes>> {
         self.file(layout::NODE_KUBELET, FILE).await
     }
@@ -67,7 +67,7 @@ impl Kubelet<'_> {
     /// Adds entries, and empties these notes of kindreg in the node.
     ///
     /// # Errors
-    /// The present file is invalid, or the new one can't be written.
+    /// The current file is invalid, or the new one can't be written.
     pub(super) async fn add(&self, entries: &auths::Entries<'_>, notes: &[String]) -> Result<()> {
         let present = self.present().await?.unwrap_or_default();
         let config = auths::merged(&present, entries).with_context(|| {

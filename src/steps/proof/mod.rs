@@ -25,7 +25,7 @@ pub use verdict::lacks_ca;
 /// When a proof is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proving {
-    /// Only if a node's last proof does not cover the present state: for `up`.
+    /// Only if a node's last proof does not cover the current state: for `up`.
     IfStale,
     /// In every run: for `verify`.
     Always,
@@ -39,7 +39,7 @@ pub(crate) fn invalidate_proofs(archive: Archive, spec: &Spec) -> Archive {
     })
 }
 
-/// Returns Ready if the last proof of every node covers the present state; Missing if that of no node does.
+/// Returns Ready if the last proof of every node covers the current state; Missing if that of no node does.
 async fn proven(docker: &dyn Docker, spec: &Spec, registry: &Registry) -> Result<State> {
     let all = nodes(docker, &spec.cluster).await?;
     let good = proven_nodes(docker, spec, registry).await?;
