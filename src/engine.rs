@@ -45,7 +45,7 @@ pub enum StepEvent {
         /// The time that the step took.
         took: Duration,
     },
-    /// The step failed. Roll-back follows, except with [`OnFailure::Keep`].
+    /// The step failed. Roll-back follows, unless the run keeps what it made.
     Failed {
         /// The error with its chain of causes.
         error: String,
