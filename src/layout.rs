@@ -11,6 +11,9 @@ use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
 pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
 /// Label of what belongs to one registry: the registry's name.
 pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
+/// Label of a registry's container: whether its data are kept on `down` (`keep` or `discard`), for a `down` without a
+/// record.
+pub const LABEL_DATA: &str = "dev.kindreg.data";
 /// Label of a container: hash of the settings it was made with.
 pub const LABEL_SPEC: &str = "dev.kindreg.spec";
 /// Label of everything that is ours: the version that made it.

@@ -9,7 +9,7 @@ use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::spec::{
     Auth, Backend, CertificateSource, ClusterName, ControlPlanes, Data, Distribution, HostTrust,
-    OwnedCluster, Registry, Serves, Spec, Target, Workers,
+    OwnedCluster, Registry, RegistryName, Serves, Spec, Target, Workers,
 };
 
 /// An object of the engine that is ours.
@@ -55,6 +55,21 @@ pub async fn left(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Obje
     Ok(containers.chain(volumes).chain(networks).collect())
 }
 
+/// Returns what of it a `down` removes: not the data that are kept, and not the lock, which is ours or another run's.
+pub async fn removable(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Object>> {
+    let layout = Layout::of(&spec.cluster);
+    let mut spared = vec![Object::Container(layout.lock())];
+    for registry in &spec.registries {
+        match registry.backend.data() {
+            Data::Keep => spared.push(Object::Volume(layout.data_volume(&registry.name))),
+            Data::Discard => {}
+        }
+    }
+    let mut found = left(docker, &spec.cluster).await?;
+    found.retain(|object| !spared.contains(object));
+    Ok(found)
+}
+
 async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
     let network = Layout::of(cluster).network();
     let mut nodes = docker
@@ -62,6 +77,19 @@ async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Contain
         .await?;
     nodes.retain(|node| node.networks.contains_key(&network));
     Ok(nodes)
+}
+
+/// Returns whether a registry's data are kept; they are where nothing says so.
+async fn data(docker: &dyn Docker, cluster: &ClusterName, name: &RegistryName) -> Result<Data> {
+    let container = docker
+        .container(&Layout::of(cluster).registry(name))
+        .await?;
+    let labels = container.map(|container| container.labels);
+    let label = labels.and_then(|mut labels| labels.remove(layout::LABEL_DATA));
+    Ok(match label.as_deref() {
+        Some("discard") => Data::Discard,
+        Some(_) | None => Data::Keep,
+    })
 }
 
 /// Returns the Spec of a cluster whose record is lost or can't be read, as far as its objects tell; `None` where nothing
@@ -84,14 +112,15 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
         let Some(name) = volume.labels.get(layout::LABEL_REGISTRY) else {
             continue;
         };
+        let name: RegistryName = name.parse()?;
         let registry = Registry {
-            name: name.parse()?,
+            name: name.clone(),
             host: "registry.test".parse()?,
             port: "5001".parse()?,
             names: Vec::new(),
             backend: Backend::Distribution(Distribution {
                 image: "registry:3".parse()?,
-                data: Data::Discard,
+                data: data(docker, cluster, &name).await?,
                 certificate: CertificateSource::Generated,
                 serves: Serves::Pushed {
                     auth: Auth::Password,

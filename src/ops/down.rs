@@ -6,8 +6,8 @@ use super::login::{forget, logins};
 use super::{Client, Finished};
 use crate::engine::{self, Outcome};
 use crate::lock::ContainerLock;
-use crate::observe::{self, UnknownRecord, recorded, recovered};
-use crate::plan;
+use crate::observe::{RecordedSpec, UnknownRecord, recorded, recovered, removable};
+use crate::plan::{self, Known};
 use crate::problem;
 use crate::report::{Removals, Removed};
 use crate::spec::{ClusterName, Spec};
@@ -26,11 +26,11 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
         cluster: cluster.to_string(),
         changed: outcome == Outcome::Changed,
     };
-    let Some((spec, earlier)) = wanted(client, cluster).await? else {
+    let Some((spec, earlier, known)) = wanted(client, cluster).await? else {
         return Ok(Finished::without_failure(removed(Outcome::Unchanged)));
     };
     let ctx = client.ctx(cluster);
-    let plan = plan::down(&spec, &earlier);
+    let plan = plan::down(&spec, &earlier, known);
     // First: what docker keeps is removed only if it is what the registry still has, and a run that is killed later could
     // not tell any more.
     let all = earlier.iter().chain([&spec]);
@@ -51,10 +51,15 @@ fn both(first: Option<Error>, second: Error) -> Error {
     problem::together(failures).unwrap_or_else(|| Error::msg("nothing failed"))
 }
 
-/// Returns the Spec that is to be undone, and earlier ones; `None` where nothing is ours.
-async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, Vec<Spec>)>> {
+/// Returns the Spec that has to be undone, and earlier ones; `None` where nothing is ours.
+async fn wanted(
+    client: &Client,
+    cluster: &ClusterName,
+) -> Result<Option<(Spec, Vec<Spec>, Known)>> {
     match recorded(client.docker(), cluster).await {
-        Ok(Some(recorded)) => return Ok(Some((recorded.current, recorded.earlier))),
+        Ok(Some(RecordedSpec {
+            current, earlier, ..
+        })) => return Ok(Some((current, earlier, Known::Recorded))),
         Ok(None) => {}
         // The objects themselves say what they are, as they do without a record.
         Err(error) => match problem::find::<UnknownRecord>(&error) {
@@ -63,7 +68,7 @@ async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, 
         },
     }
     let recovered = recovered(client.docker(), cluster).await?;
-    Ok(recovered.map(|spec| (spec, Vec::new())))
+    Ok(recovered.map(|spec| (spec, Vec::new(), Known::Recovered)))
 }
 
 /// Returns what `down` would remove from the engine, without removing anything.
@@ -71,8 +76,10 @@ async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, 
 /// # Errors
 /// The engine does not answer.
 pub async fn removals(client: &Client, cluster: &ClusterName) -> Result<Removals> {
-    wanted(client, cluster).await?;
-    let objects = observe::left(client.docker(), cluster).await?;
+    let objects = match wanted(client, cluster).await? {
+        Some((spec, ..)) => removable(client.docker(), &spec).await?,
+        None => Vec::new(),
+    };
     Ok(Removals {
         cluster: cluster.to_string(),
         removes: objects.iter().map(ToString::to_string).collect(),

@@ -18,6 +18,15 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Returns what happens to its images on `down`; somebody else's stay.
+    #[must_use]
+    pub const fn data(&self) -> Data {
+        match self {
+            Self::Distribution(distribution) => distribution.data,
+            Self::External(_) => Data::Keep,
+        }
+    }
+
     /// Returns the name of the back end, as `kindreg.toml` and `--json` have it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -27,6 +27,7 @@ mod mirrors;
 mod pki;
 mod ports;
 mod proof;
+mod records;
 mod schema;
 mod schema_agrees;
 mod snapshot;

@@ -13,7 +13,7 @@ use kindreg::internal::problem::Exit;
 
 use crate::world::{NODE_IMAGE, World, distribution};
 
-fn container(name: &str) -> ContainerSpec {
+pub(crate) fn container(name: &str) -> ContainerSpec {
     ContainerSpec {
         name: name.to_owned(),
         image: NODE_IMAGE.to_owned(),

@@ -4,10 +4,8 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::layout::Layout;
-use crate::observe::{Object, left};
-use crate::registry::managed;
-use crate::spec::{Data, Spec};
+use crate::observe::{Object, removable};
+use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
 /// Everything with the cluster's label.
@@ -15,27 +13,6 @@ use crate::step::{Ctx, State, Step, StepId};
 pub struct Leftovers {
     /// The cluster.
     pub spec: Spec,
-}
-
-impl Leftovers {
-    /// Returns what has to go: not the data that are kept, and not the lock, which is ours or another run's.
-    async fn found(&self, ctx: &Ctx) -> Result<Vec<Object>> {
-        let layout = Layout::of(&self.spec.cluster);
-        let mut spared = vec![Object::Container(layout.lock())];
-        for registry in managed(&self.spec) {
-            match registry.data() {
-                Data::Keep => {
-                    spared.push(Object::Volume(
-                        layout.data_volume(&registry.registry().name),
-                    ));
-                }
-                Data::Discard => {}
-            }
-        }
-        let mut found = left(&*ctx.docker, &self.spec.cluster).await?;
-        found.retain(|object| !spared.contains(object));
-        Ok(found)
-    }
 }
 
 #[async_trait]
@@ -49,7 +26,7 @@ impl Step for Leftovers {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = self.found(ctx).await?;
+        let found = removable(&*ctx.docker, &self.spec).await?;
         Ok(if found.is_empty() {
             State::Missing
         } else {
@@ -63,7 +40,7 @@ impl Step for Leftovers {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        for object in self.found(ctx).await? {
+        for object in removable(&*ctx.docker, &self.spec).await? {
             match object {
                 Object::Container(name) => ctx.docker.remove(&name).await?,
                 Object::Volume(name) => ctx.docker.remove_volume(&name).await?,

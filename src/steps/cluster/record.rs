@@ -11,7 +11,8 @@ use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
 };
 use crate::layout::{self, Layout};
-use crate::observe::{RECORD_FILE, RecordedSpec, recorded};
+use crate::observe::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
+use crate::problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
@@ -64,7 +65,17 @@ impl Step for Record {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        Ok(match recorded(&*ctx.docker, &self.spec.cluster).await? {
+        let found = match recorded(&*ctx.docker, &self.spec.cluster).await {
+            // `down` removes it; `up` reads it before it plans anything.
+            Err(error) => match problem::find(&error) {
+                Some(UnknownRecord::Unreadable { .. }) => {
+                    return Ok(State::Drifted("it can't be read".to_owned()));
+                }
+                Some(UnknownRecord::Newer { .. }) | None => return Err(error),
+            },
+            Ok(found) => found,
+        };
+        Ok(match found {
             None => State::Missing,
             Some(record) if record.current == self.spec => State::Ready,
             Some(record) => {
