@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 
 mod cases;
 
-use crate::support::{Kubeconfig, Scene, attempt, docker, exec, sh};
+use crate::support::{SHARED, Scene, Shared, attempt, docker, exec, kubectl, sh};
 use crate::walk;
 
-const CLUSTER: &str = "e2e-drift";
+const WORKER: &str = "e2e-shared-worker";
+const WORKER2: &str = "e2e-shared-worker2";
+const CONTROL_PLANE: &str = "e2e-shared-control-plane";
 /// The port that is asked for in the course of the test.
 const OTHER_PORT: u16 = 5932;
 const OTHER_IMAGE: &str = "registry:e2e-drift";
-const JOINED: &str = "e2e-drift-worker3";
+const JOINED: &str = "e2e-shared-worker3";
 const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-hosting"];
 
 const CONTAINERD: &str = "containerd of every node looks into certs.d";
@@ -22,7 +24,7 @@ const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
 const NODES: &str = "3 node containers";
 const PASSWORD: &str = "password in every node";
 const READY: &str = "all nodes Ready";
-const REGISTRY: &str = "container kindreg-e2e-drift-registry";
+const REGISTRY: &str = "container kindreg-e2e-shared-registry";
 const TRUST: &str = "trust in every node";
 
 /// A drift, as it has to be told and repaired.
@@ -99,7 +101,7 @@ impl Drift {
         assert_eq!(found.next().unwrap()["state"], *state, "{report:#}");
 
         let number = scene.port.to_string();
-        let mut arguments = vec!["up", "--name", CLUSTER, "--workers", "2"];
+        let mut arguments = vec!["up", "--name", SHARED, "--workers", "2"];
         if !self.asks.contains(&"--port") {
             arguments.extend(["--port", &number]);
         }
@@ -121,7 +123,7 @@ impl Drift {
 
 #[track_caller]
 fn status(scene: &Scene, asks: &[&str]) -> crate::support::Ended {
-    scene.call(&["status", "--name", CLUSTER]).args(asks).run()
+    scene.call(&["status", "--name", SHARED]).args(asks).run()
 }
 
 #[track_caller]
@@ -155,9 +157,7 @@ fn is_whole(scene: &Scene) {
 fn each_drift_is_named_and_repaired_alone() {
     // A run of this test that was killed may have left it.
     attempt("docker", &["image", "rm", OTHER_IMAGE]);
-    let mut scene = Scene::new(CLUSTER, 5931, Kubeconfig::Other);
-    scene.up(&["--workers", "2"]).run().exits(0);
-    scene.has_nodes(3);
+    let mut scene = Shared::cluster();
     walk::an_image_of_the_users_own_runs(&scene);
     is_whole(&scene);
     for (breaks, drift) in cases::all(&scene) {
@@ -168,9 +168,10 @@ fn each_drift_is_named_and_repaired_alone() {
     another_port_is_wanted(&mut scene);
     another_image_is_wanted(&scene);
     a_node_is_joined(&scene);
-    scene.down().run().exits(0);
+    kubectl(SHARED, &["delete", "node", JOINED]);
+    docker(&["rm", "-f", "-v", JOINED]);
+    scene.is_reset();
     docker(&["image", "rm", OTHER_IMAGE]);
-    scene.is_as_before();
 }
 
 /// Asked for by the flag of `up`, and of `status` to see what that would come to.
@@ -178,7 +179,7 @@ fn each_drift_is_named_and_repaired_alone() {
 fn another_port_is_wanted(scene: &mut Scene) {
     let (old, old_local) = (scene.domain(), scene.local_domain());
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
-    let (domain, record) = (scene.domain(), format!("record kindreg-{CLUSTER}"));
+    let (domain, record) = (scene.domain(), format!("record kindreg-{SHARED}"));
     let why = format!("port {old_port} → {OTHER_PORT}");
     let host = |domain: &str| format!("trust of the engine's host: /etc/docker/certs.d/{domain}");
     let mut drift = Drift::new("another port wanted", record, why)
@@ -201,7 +202,7 @@ fn another_port_is_wanted(scene: &mut Scene) {
 fn another_image_is_wanted(scene: &Scene) {
     let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
     docker(&["tag", &image, OTHER_IMAGE]);
-    let record = format!("record kindreg-{CLUSTER}");
+    let record = format!("record kindreg-{SHARED}");
     let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
     let why = format!("image {image} → {OTHER_IMAGE}");
     let mut drift = Drift::new("another image wanted", record, why)
@@ -224,8 +225,8 @@ fn drift_asks() -> Vec<&'static str> {
 fn a_node_is_joined(scene: &Scene) {
     let image = std::env::var("KINDREG_IMAGE").unwrap();
     let role = "io.x-k8s.kind.role=worker";
-    let cluster = format!("io.x-k8s.kind.cluster={CLUSTER}");
-    let network = format!("kindreg-{CLUSTER}");
+    let cluster = format!("io.x-k8s.kind.cluster={SHARED}");
+    let network = format!("kindreg-{SHARED}");
     docker(
         &[
             &["run", "--detach", "--tty", "--privileged", "--init=false"][..],
@@ -248,8 +249,7 @@ fn a_node_is_joined(scene: &Scene) {
         assert!(started.elapsed() < Duration::from_secs(60), "no containerd");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let control_plane = format!("{CLUSTER}-control-plane");
-    let join = sh(&control_plane, "kubeadm token create --print-join-command");
+    let join = sh(CONTROL_PLANE, "kubeadm token create --print-join-command");
     sh(
         JOINED,
         &format!("{} --ignore-preflight-errors=all", join.trim()),
@@ -296,7 +296,7 @@ fn a_node_is_joined(scene: &Scene) {
         );
     }
     let port = scene.port.to_string();
-    let again = ["up", "--name", CLUSTER, "--workers", "2", "--port", &port];
+    let again = ["up", "--name", SHARED, "--workers", "2", "--port", &port];
     let again = scene.call(&again).args(&drift_asks()).run();
     again.exits(0).prints("Nothing to do");
 
