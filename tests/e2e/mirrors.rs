@@ -14,13 +14,19 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::support::{
-    Call, Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, nodes,
+    Call, Kubeconfig, Pod, Scene, attempt, docker, docker_lines, kubectl, kubectl_apply, nodes,
     run_with, scratch, sh, write_in,
 };
 
 const CACHE: &str = "cache.test:5731";
 const ANY: &str = "any.test:5732";
 const UPSTREAM: &str = "upstream.test:5739";
+/// A cache of [`GUARDED`], which asks for a password.
+const LOGGED_IN: &str = "cache.test:5741";
+const GUARDED: &str = "upstream.test:5749";
+const USER: &str = "robot$e2e";
+/// YAML, shells and HTTP would each read something else into it.
+const PASSWORD: &str = "it's \"theirs\": 50% > #hunter2?";
 /// Whatever a pull takes, on a busy machine and with a node's back-off.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -28,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn nodes_pull_through_a_cache_and_from_the_registry_for_everything() {
     let scene = Scene::new("e2e-mirrors", 5730, Kubeconfig::Absent);
-    let place = Place::new(&scene, 1);
+    let place = Place::new(&scene);
     // The network comes first, as the upstream is to be on it before a cache of it starts.
     place.asks("");
     place.up(&scene).run().exits(0);
@@ -53,19 +59,119 @@ fn nodes_pull_through_a_cache_and_from_the_registry_for_everything() {
     scene.is_as_before();
 }
 
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
+    let scene = Scene::new("e2e-mirror-auth", 5740, Kubeconfig::Absent);
+    let place = Place::new(&scene);
+    place.asks("");
+    place.up(&scene).run().exits(0);
+    let login = RegistryCredentials::given(USER, PASSWORD.to_owned()).unwrap();
+    let upstream = Upstream::start(&scene, &place, Some(&login));
+    let docker_config = logged_in(&login);
+    for tag in [1, 2] {
+        let reference = format!("localhost:5749/team/app:{tag}");
+        push(&reference, Some(docker_config.path()));
+    }
+    let up = |password: &str| {
+        let call = place.up(&scene);
+        call.env("E2E_USR", USER).env("E2E_PSW", password)
+    };
+
+    place.asks(&guarded(LOGIN));
+    up(PASSWORD)
+        .run()
+        .exits(2)
+        .says(&format!("{GUARDED} will be sent $E2E_USR and $E2E_PSW"));
+    place
+        .up(&scene)
+        .args(&["--yes"])
+        .run()
+        .exits(2)
+        .says(&format!("there are no credentials for {GUARDED}"))
+        .says("set both E2E_USR and E2E_PSW");
+    let made = docker_lines(&["ps", "-aq", "--filter", "name=mirror-auth-cache"]);
+    assert_eq!(made, Vec::<String>::new(), "nothing was made");
+
+    let first = up(PASSWORD).args(&["--yes", "-vvv"]).run().exits(0);
+    assert!(!first.to_string().contains("hunter2"), "{first}");
+    place.up(&scene).run().exits(0).prints("Nothing to do");
+    // Nodes themselves have no password for it, so what they pull came through the cache; and what it has, it keeps.
+    let image = [format!("{GUARDED}/team/app:1")];
+    every_node_runs(&scene, &image);
+    assert_eq!(repositories(&scene, LOGGED_IN), ["team/app"]);
+    upstream.stops();
+    every_node_runs(&scene, &image);
+    upstream.starts();
+    nothing_shows(&login);
+
+    up("wrong").run().exits(0).says("others are given");
+    let pod = Pod {
+        namespace: "default",
+        name: "refused".to_owned(),
+        account: "default",
+        node: "worker",
+        image: format!("{GUARDED}/team/app:2"),
+    };
+    pod.is_refused(&scene, "Failed to pull image");
+    up(PASSWORD).run().exits(0).says("others are given");
+    every_node_runs(&scene, &[format!("{GUARDED}/team/app:2")]);
+
+    place.asks(&guarded(""));
+    place.up(&scene).run().exits(0).says("removal: credentials");
+    let file = "kindreg-e2e-mirror-auth-cache:/kindreg/secret/config.yml";
+    let content = format!("docker cp {file} - | tar -xO | wc -c");
+    assert_eq!(attempt("sh", &["-c", &content]).good().trim(), "0");
+    drop(upstream);
+    scene.down().run().exits(0);
+    scene.is_as_before();
+}
+
+/// The two keys with the variables.
+const LOGIN: &str = "upstream_username_env = \"E2E_USR\"\nupstream_password_env = \"E2E_PSW\"\n";
+
+fn guarded(login: &str) -> String {
+    format!(
+        "[registry.cache]\nport = 5741\nmirror_of = \"{GUARDED}\"\nupstream_ca = \"upstream.pem\"\n{login}"
+    )
+}
+
+/// A docker config that may push to the upstream.
+fn logged_in(login: &RegistryCredentials) -> TempDir {
+    let folder = scratch();
+    let config = json!({"auths": {"localhost:5749": {"auth": login.basic().expose_secret()}}});
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+/// Neither a container's settings or log nor a command line has the password.
+#[track_caller]
+fn nothing_shows(login: &RegistryCredentials) {
+    let containers = docker_lines(&["ps", "-aq"]);
+    let containers: Vec<&str> = containers.iter().map(String::as_str).collect();
+    let seen = [
+        attempt("docker", &[&["inspect"], &*containers].concat()).good(),
+        attempt("docker", &["logs", "kindreg-e2e-mirror-auth-cache"]).all(),
+        attempt("sh", &["-c", "cat /proc/[0-9]*/cmdline"]).stdout,
+    ];
+    for (nth, seen) in seen.iter().enumerate() {
+        for secret in ["hunter2", login.basic().expose_secret()] {
+            assert!(!seen.contains(secret), "place {nth} shows it");
+        }
+    }
+}
+
 /// A folder with what is asked, and the port of the registry of every scene.
-pub(crate) struct Place {
+struct Place {
     folder: TempDir,
     port: u16,
-    workers: u8,
 }
 
 impl Place {
-    pub(crate) fn new(scene: &Scene, workers: u8) -> Self {
+    fn new(scene: &Scene) -> Self {
         Self {
             folder: scratch(),
             port: scene.port,
-            workers,
         }
     }
 
@@ -74,14 +180,13 @@ impl Place {
     }
 
     /// The registry of every scene, and these.
-    pub(crate) fn asks(&self, more: &str) {
-        let Self { port, workers, .. } = self;
-        let text =
-            format!("[cluster]\nworkers = {workers}\n[registry.registry]\nport = {port}\n{more}");
+    fn asks(&self, more: &str) {
+        let port = self.port;
+        let text = format!("[cluster]\nworkers = 1\n[registry.registry]\nport = {port}\n{more}");
         fs::write(self.file(), text).unwrap();
     }
 
-    pub(crate) fn up(&self, scene: &Scene) -> Call {
+    fn up(&self, scene: &Scene) -> Call {
         let file = self.file();
         let call = scene.call(&["up", "--name", scene.cluster, "--config"]);
         // With several registries the variable would not say which is meant; this is the default anyway.
@@ -98,14 +203,14 @@ fn mirrors(upstream: &str) -> String {
 }
 
 /// Somebody else's registry, with a CA that no machine knows.
-pub(crate) struct Upstream {
+struct Upstream {
     container: String,
 }
 
 impl Upstream {
     /// Starts it nine ports after the scene's own; with a user it asks everybody for a password.
     #[track_caller]
-    pub(crate) fn start(scene: &Scene, place: &Place, user: Option<&RegistryCredentials>) -> Self {
+    fn start(scene: &Scene, place: &Place, user: Option<&RegistryCredentials>) -> Self {
         let container = format!("{}-upstream", scene.cluster);
         let port = scene.port + 9;
         let names = Names::new(["upstream.test"], []);
@@ -148,12 +253,12 @@ impl Upstream {
     }
 
     #[track_caller]
-    pub(crate) fn starts(&self) {
+    fn starts(&self) {
         docker(&["start", &self.container]);
     }
 
     #[track_caller]
-    pub(crate) fn stops(&self) {
+    fn stops(&self) {
         docker(&["stop", "-t", "2", &self.container]);
     }
 }
@@ -167,7 +272,7 @@ impl Drop for Upstream {
 /// A new image, in the registry that this reference names and no longer in the engine; with a docker config of one's own
 /// where that asks for a password.
 #[track_caller]
-pub(crate) fn push(reference: &str, config: Option<&Path>) {
+fn push(reference: &str, config: Option<&Path>) {
     let architecture = docker(&["info", "--format", "{{.Architecture}}"]);
     let nonce = format!("{reference} {:?}", SystemTime::now());
     let architecture = architecture.trim().parse().unwrap();
@@ -181,7 +286,7 @@ pub(crate) fn push(reference: &str, config: Option<&Path>) {
 
 /// A pod on every node pulls the images, whatever the node had of them, and runs them to their ends.
 #[track_caller]
-pub(crate) fn every_node_runs(scene: &Scene, images: &[String]) {
+fn every_node_runs(scene: &Scene, images: &[String]) {
     let start = Instant::now();
     let forget = "ctr -n k8s.io images ls -q | grep -v -e registry.k8s.io -e kindest | xargs -r ctr -n k8s.io images rm --sync";
     let mut pods = Vec::new();
@@ -225,7 +330,7 @@ pub(crate) fn every_node_runs(scene: &Scene, images: &[String]) {
 
 /// Repositories that a registry of ours holds.
 #[track_caller]
-pub(crate) fn repositories(scene: &Scene, domain: &str) -> Vec<String> {
+fn repositories(scene: &Scene, domain: &str) -> Vec<String> {
     let node = format!("{}-control-plane", scene.cluster);
     let ca = format!("/etc/containerd/certs.d/{domain}/ca.crt");
     let said = sh(

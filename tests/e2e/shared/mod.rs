@@ -12,7 +12,6 @@ mod full;
 mod restarts;
 mod rotation;
 mod trust;
-mod upstream;
 
 /// After all tests below, as the names go; `tests/e2e/run` always asks for it.
 #[test]
