@@ -11,8 +11,8 @@ const MANY: usize = 200;
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn killed_at_every_fourth_event_up_finishes_and_down_leaves_nothing() {
-    killed_at_every(4);
+fn killed_at_every_eighth_event_up_finishes_and_down_leaves_nothing() {
+    killed_at_every(8);
 }
 
 #[test]

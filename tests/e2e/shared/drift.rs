@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 
 mod cases;
 
-use crate::support::{Kubeconfig, Scene, attempt, docker, exec, sh};
+use crate::support::{SHARED, Scene, Shared, attempt, docker, exec, kubectl, sh};
 use crate::walk;
 
-const CLUSTER: &str = "e2e-drift";
+const WORKER: &str = "e2e-shared-worker";
+const WORKER2: &str = "e2e-shared-worker2";
+const CONTROL_PLANE: &str = "e2e-shared-control-plane";
 /// The port that is asked for in the course of the test.
 const OTHER_PORT: u16 = 5932;
 const OTHER_IMAGE: &str = "registry:e2e-drift";
-const JOINED: &str = "e2e-drift-worker3";
+const JOINED: &str = "e2e-shared-worker3";
 const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-hosting"];
 
 const CONTAINERD: &str = "containerd of every node looks into certs.d";
@@ -22,7 +24,7 @@ const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
 const NODES: &str = "3 node containers";
 const PASSWORD: &str = "password in every node";
 const READY: &str = "all nodes Ready";
-const REGISTRY: &str = "container kindreg-e2e-drift-registry";
+const REGISTRY: &str = "container kindreg-e2e-shared-registry";
 const TRUST: &str = "trust in every node";
 
 /// A drift, as it has to be told and repaired.
@@ -99,7 +101,7 @@ impl Drift {
         assert_eq!(found.next().unwrap()["state"], *state, "{report:#}");
 
         let number = scene.port.to_string();
-        let mut arguments = vec!["up", "--name", CLUSTER, "--workers", "2"];
+        let mut arguments = vec!["up", "--name", SHARED, "--workers", "2"];
         if !self.asks.contains(&"--port") {
             arguments.extend(["--port", &number]);
         }
@@ -121,7 +123,7 @@ impl Drift {
 
 #[track_caller]
 fn status(scene: &Scene, asks: &[&str]) -> crate::support::Ended {
-    scene.call(&["status", "--name", CLUSTER]).args(asks).run()
+    scene.call(&["status", "--name", SHARED]).args(asks).run()
 }
 
 #[track_caller]
@@ -150,27 +152,46 @@ fn is_whole(scene: &Scene) {
     assert_eq!(tags["tags"], json!(["1"]), "the registry forgot an image");
 }
 
-#[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
-fn each_drift_is_named_and_repaired_alone() {
-    // A run of this test that was killed may have left it.
-    attempt("docker", &["image", "rm", OTHER_IMAGE]);
-    let mut scene = Scene::new(CLUSTER, 5931, Kubeconfig::Other);
-    scene.up(&["--workers", "2"]).run().exits(0);
-    scene.has_nodes(3);
+/// The shared cluster with an image of the user's own.
+#[track_caller]
+fn cluster() -> Shared {
+    let scene = Shared::cluster();
     walk::an_image_of_the_users_own_runs(&scene);
     is_whole(&scene);
-    for (breaks, drift) in cases::all(&scene) {
-        breaks(&scene);
-        drift.told_and_repaired(&scene);
-        is_whole(&scene);
+    scene
+}
+
+#[track_caller]
+fn each_is_told_and_repaired(scene: &Scene, cases: Vec<cases::Case>) {
+    for (breaks, drift) in cases {
+        breaks(scene);
+        drift.told_and_repaired(scene);
+        is_whole(scene);
     }
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn in_the_files_of_nodes_each_drift_is_named_and_repaired_alone() {
+    let scene = cluster();
+    each_is_told_and_repaired(&scene, cases::nodes_files(&scene));
+    a_node_is_joined(&scene);
+    kubectl(SHARED, &["delete", "node", JOINED]);
+    docker(&["rm", "-f", "-v", JOINED]);
+    scene.is_reset();
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn of_everything_else_each_drift_is_named_and_repaired_alone() {
+    // A run of this test that was killed may have left it.
+    attempt("docker", &["image", "rm", OTHER_IMAGE]);
+    let mut scene = cluster();
+    each_is_told_and_repaired(&scene, cases::all_others(&scene));
     another_port_is_wanted(&mut scene);
     another_image_is_wanted(&scene);
-    a_node_is_joined(&scene);
-    scene.down().run().exits(0);
+    scene.is_reset();
     docker(&["image", "rm", OTHER_IMAGE]);
-    scene.is_as_before();
 }
 
 /// Asked for by the flag of `up`, and of `status` to see what that would come to.
@@ -178,7 +199,7 @@ fn each_drift_is_named_and_repaired_alone() {
 fn another_port_is_wanted(scene: &mut Scene) {
     let (old, old_local) = (scene.domain(), scene.local_domain());
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
-    let (domain, record) = (scene.domain(), format!("record kindreg-{CLUSTER}"));
+    let (domain, record) = (scene.domain(), format!("record kindreg-{SHARED}"));
     let why = format!("port {old_port} → {OTHER_PORT}");
     let host = |domain: &str| format!("trust of the engine's host: /etc/docker/certs.d/{domain}");
     let mut drift = Drift::new("another port wanted", record, why)
@@ -201,22 +222,19 @@ fn another_port_is_wanted(scene: &mut Scene) {
 fn another_image_is_wanted(scene: &Scene) {
     let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
     docker(&["tag", &image, OTHER_IMAGE]);
-    let record = format!("record kindreg-{CLUSTER}");
+    let record = format!("record kindreg-{SHARED}");
     let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
     let why = format!("image {image} → {OTHER_IMAGE}");
     let mut drift = Drift::new("another image wanted", record, why)
         .repaired_with([REGISTRY, &service, "end of earlier settings"])
         .proven(scene);
-    drift.asks = vec!["--registry-image", OTHER_IMAGE];
+    // From then on it is asked for each time, as the tests' environment names the first one.
+    let asks = ["--registry-image", OTHER_IMAGE];
+    drift.asks = asks.to_vec();
     drift.told_and_repaired(scene);
-    status(scene, &drift_asks()).exits(0);
+    status(scene, &asks).exits(0);
     let tags = walk::from_registry(scene, "e2e/app/tags/list");
     assert_eq!(tags["tags"], json!(["1"]), "the registry forgot an image");
-}
-
-/// From then on it is asked for each time, as the tests' environment names the first one.
-fn drift_asks() -> Vec<&'static str> {
-    vec!["--registry-image", OTHER_IMAGE]
 }
 
 /// A worker made as kind makes one, but for what kind does to its containerd, and joined by kubeadm.
@@ -224,8 +242,8 @@ fn drift_asks() -> Vec<&'static str> {
 fn a_node_is_joined(scene: &Scene) {
     let image = std::env::var("KINDREG_IMAGE").unwrap();
     let role = "io.x-k8s.kind.role=worker";
-    let cluster = format!("io.x-k8s.kind.cluster={CLUSTER}");
-    let network = format!("kindreg-{CLUSTER}");
+    let cluster = format!("io.x-k8s.kind.cluster={SHARED}");
+    let network = format!("kindreg-{SHARED}");
     docker(
         &[
             &["run", "--detach", "--tty", "--privileged", "--init=false"][..],
@@ -248,20 +266,18 @@ fn a_node_is_joined(scene: &Scene) {
         assert!(started.elapsed() < Duration::from_secs(60), "no containerd");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let control_plane = format!("{CLUSTER}-control-plane");
-    let join = sh(&control_plane, "kubeadm token create --print-join-command");
+    let join = sh(CONTROL_PLANE, "kubeadm token create --print-join-command");
     sh(
         JOINED,
         &format!("{} --ignore-preflight-errors=all", join.trim()),
     );
 
     let told = format!("nothing on {JOINED}");
-    let mut drift = Drift::new("a node joined", TRUST, told)
+    let drift = Drift::new("a node joined", TRUST, told)
         .repaired_with([CONTAINERD, PASSWORD])
-        .proven(scene);
-    drift.asks = drift_asks();
-    drift = drift.perhaps_with(&[READY]);
-    let report = json_status(scene, &drift.asks, 3);
+        .proven(scene)
+        .perhaps_with(&[READY]);
+    let report = json_status(scene, &[], 3);
     let node = report["nodes"].as_array().unwrap().last().unwrap();
     assert_eq!(node["name"], JOINED);
     assert_eq!(
@@ -284,7 +300,7 @@ fn a_node_is_joined(scene: &Scene) {
         ]
     );
     drift.told_and_repaired(scene);
-    status(scene, &drift_asks()).exits(0);
+    status(scene, &[]).exits(0);
     let verify = scene.verify().args(&["--strict", "--json"]).run().exits(0);
     let table: Value = serde_json::from_str(&verify.stdout).unwrap();
     let rows = table["nodes"].as_array().unwrap();
@@ -296,8 +312,8 @@ fn a_node_is_joined(scene: &Scene) {
         );
     }
     let port = scene.port.to_string();
-    let again = ["up", "--name", CLUSTER, "--workers", "2", "--port", &port];
-    let again = scene.call(&again).args(&drift_asks()).run();
+    let again = ["up", "--name", SHARED, "--workers", "2", "--port", &port];
+    let again = scene.call(&again).run();
     again.exits(0).prints("Nothing to do");
 
     one_node_that_can_t_pull_is_in_the_table(scene);
