@@ -62,7 +62,7 @@ fn who_has_the_password_pulls_and_nobody_else_sees_it() {
     secrets_alone_do_where_they_are(&scene);
     a_wrong_password_is_refused(&scene);
 
-    let said = up().run().exits(0).says("password in every node");
+    let said = up().run().exits(0).says("node credentials");
     canary.is_not_in(&format!("{said}"), "what `up` says");
     canary.is_nowhere(&scene);
     for command in ["verify", "status", "env", "login"] {

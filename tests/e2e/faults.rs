@@ -77,7 +77,7 @@ fn port_is_taken(scene: &Scene) {
         .run()
         .exits(1)
         .says(&format!(
-            "port {} of the engine's host is taken",
+            "port {} of the engine's host is in use",
             scene.port
         ))
         .says("--port");
@@ -94,7 +94,7 @@ fn a_kept_wreck_is_not_mixed_with_another_request() {
         .up(&["--keep-on-failure"])
         .run()
         .exits(1)
-        .says("is taken");
+        .says("is in use");
     drop(taken);
     let kept = once_it_holds_still(&scene);
     for (other, why) in [
@@ -145,7 +145,7 @@ fn an_image_that_is_not_to_be_had_ends_the_run_before_it_begins() {
             .up(&[flag, "127.0.0.1:1/absent:1"])
             .run()
             .exits(1)
-            .says("image 127.0.0.1:1/absent:1 is not to be had")
+            .says("can't pull image 127.0.0.1:1/absent:1")
             .says("docker load -i FILE");
         scene.is_as_before();
     }

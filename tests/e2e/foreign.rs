@@ -26,7 +26,7 @@ fn a_kind_cluster_of_somebody_elses_is_left_alone() {
         .up(&[])
         .run()
         .exits(4)
-        .says("there is a kind cluster e2e-foreign that kindreg did not make")
+        .says("kind cluster e2e-foreign exists and was not created by kindreg")
         .says("kind delete cluster --name e2e-foreign");
     Machine::snapshot(scene.home()).is_as(&before);
     // Nothing of kindreg's is there, so there is nothing to do.
@@ -61,7 +61,7 @@ fn a_container_network_or_volume_of_somebody_elses_is_left_alone() {
             .run()
             .exits(4)
             .says(&format!(
-                "there is a {kind} {name} that kindreg did not make"
+                "{kind} {name} exists and was not created by kindreg"
             ))
             .says("hint: ");
         Machine::snapshot(scene.home()).is_as(&before);
@@ -84,7 +84,7 @@ fn down_removes_what_is_ours_and_says_what_it_left_alone() {
     docker(&["volume", "rm", &volume]);
     let foreign = Foreign::new("volume", &volume, &[]);
     scene.down().run().exits(4).says(&format!(
-        "there is a volume {volume} that kindreg did not make"
+        "volume {volume} exists and was not created by kindreg"
     ));
     assert_eq!(
         docker_lines(&["volume", "ls", "-q", "--filter", &format!("name={volume}")]),

@@ -68,7 +68,7 @@ fn ports_that_are_found_at_once_do_not_collide_and_down_all_ends_both_clusters()
         let up = run
             .end()
             .exits(0)
-            .says("port 5001 of the engine's host is taken");
+            .says("port 5001 of the engine's host is in use");
         println!("   up in {:.1} s", up.took.as_secs_f64());
         let made: Value = serde_json::from_str(&up.stdout).unwrap();
         made["registries"][0]["local"].as_str().unwrap().to_owned()

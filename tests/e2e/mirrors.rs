@@ -88,7 +88,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
         .args(&["--yes"])
         .run()
         .exits(2)
-        .says(&format!("there are no credentials for {GUARDED}"))
+        .says(&format!("no credentials for {GUARDED}"))
         .says("set both E2E_USR and E2E_PSW");
     let made = docker_lines(&["ps", "-aq", "--filter", "name=mirror-auth-cache"]);
     assert_eq!(made, Vec::<String>::new(), "nothing was made");
@@ -118,7 +118,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
     every_node_runs(&scene, &[format!("{GUARDED}/team/app:2")]);
 
     place.asks(&guarded(""));
-    place.up(&scene).run().exits(0).says("removal: credentials");
+    place.up(&scene).run().exits(0).says("old credentials");
     let file = "kindreg-e2e-mirror-auth-cache:/kindreg/secret/config.yml";
     let content = format!("docker cp {file} - | tar -xO | wc -c");
     assert_eq!(attempt("sh", &["-c", &content]).good().trim(), "0");

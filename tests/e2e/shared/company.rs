@@ -72,14 +72,14 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
         .args(&["--yes"])
         .run()
         .exits(2)
-        .says(&format!("there are no credentials for {domain}"))
+        .says(&format!("no credentials for {domain}"))
         .says(&format!("docker login {domain}"));
     Machine::snapshot(scene.home()).is_as(&before);
 
     // At a terminal it asks instead, and shows no password.
     let password = user("robot").password().expose_secret().to_owned();
     let typed = [
-        ("Go on? [y/N]", "y"),
+        ("Continue? [y/N]", "y"),
         (&*format!("User of {domain}:"), "robot"),
         (&format!("Password of robot at {domain}:"), &password),
     ];

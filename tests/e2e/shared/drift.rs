@@ -19,13 +19,19 @@ const OTHER_IMAGE: &str = "registry:e2e-drift";
 const JOINED: &str = "e2e-shared-worker3";
 const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-hosting"];
 
-const CONTAINERD: &str = "containerd of every node looks into certs.d";
-const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
-const NODES: &str = "3 node containers";
-const PASSWORD: &str = "password in every node";
-const READY: &str = "all nodes Ready";
-const REGISTRY: &str = "container kindreg-e2e-shared-registry";
-const TRUST: &str = "trust in every node";
+// Steps, by their ids.
+const CONTAINERD: &str = "node.containerd";
+const CONFIG_MAP: &str = "cluster.hosting";
+const NODES: &str = "node.containers";
+const PASSWORD: &str = "node.credentials";
+const READY: &str = "cluster.nodes-ready";
+const RECORD: &str = "cluster.record";
+const SETTLED: &str = "cluster.settled";
+const REGISTRY: &str = "registry.container/registry";
+const SERVICE: &str = "registry.service/registry";
+const PROOF_IMAGE: &str = "proof.image/registry";
+const PROOF: &str = "proof.pull/registry";
+const TRUST: &str = "node.trust";
 
 /// A drift, as it has to be told and repaired.
 struct Drift {
@@ -74,31 +80,28 @@ impl Drift {
     }
 
     /// The nodes are proven again. What a step beside the push finds different, the proof itself pushes for.
-    fn proven(self, scene: &Scene) -> Self {
-        let push = format!("push of a proof image to {}", scene.local_domain());
-        let proof = format!("proof: a pod on every node pulls from {}", scene.domain());
-        self.repaired_with([proof]).perhaps_with(&[&push])
+    fn proven(self) -> Self {
+        self.repaired_with([PROOF]).perhaps_with(&[PROOF_IMAGE])
     }
 
     /// `status` tells it, `up` repairs it and nothing else, and the registry has its image.
     #[track_caller]
     fn told_and_repaired(self, scene: &Scene) {
         let (part, state) = &self.part;
-        let told = status(scene, &self.asks).exits(3).prints(part);
-        let said = told
-            .stdout
-            .lines()
-            .find(|line| line.contains(part.as_str()));
+        let report = json_status(scene, &self.asks, 3);
+        let found = report["parts"].as_array().unwrap().iter();
+        let mut found = found.filter(|found| found["id"] == part.as_str());
+        let found = found.next().unwrap();
+        assert_eq!(found["state"], *state, "{report:#}");
+        let title = found["part"].as_str().unwrap();
+        let told = status(scene, &self.asks).exits(3).prints(title);
+        let said = told.stdout.lines().find(|line| line.contains(title));
         assert!(
             said.is_some_and(|line| line.contains(&self.why)),
             "{}: {:?} is not the reason: {told}",
             self.done,
             self.why
         );
-        let report = json_status(scene, &self.asks, 3);
-        let found = report["parts"].as_array().unwrap().iter();
-        let mut found = found.filter(|found| found["part"] == part.as_str());
-        assert_eq!(found.next().unwrap()["state"], *state, "{report:#}");
 
         let number = scene.port.to_string();
         let mut arguments = vec!["up", "--name", SHARED, "--workers", "2"];
@@ -132,7 +135,7 @@ fn json_status(scene: &Scene, asks: &[&str], code: i32) -> Value {
     serde_json::from_str(&status(scene, &all).exits(code).stdout).unwrap()
 }
 
-/// Titles of the steps that a run with `--events json` applied.
+/// The steps that a run with `--events json` applied.
 fn applied(conversation: &str) -> Vec<String> {
     let events = conversation.lines().map(|line| {
         let event: Value = serde_json::from_str(line).expect("every line is an event");
@@ -140,7 +143,7 @@ fn applied(conversation: &str) -> Vec<String> {
     });
     let started = events.filter(|event| event["event"] == "started");
     started
-        .map(|event| event["step"].as_str().unwrap().to_owned())
+        .map(|event| event["id"].as_str().unwrap().to_owned())
         .collect()
 }
 
@@ -197,22 +200,22 @@ fn of_everything_else_each_drift_is_named_and_repaired_alone() {
 /// Asked for by the flag of `up`, and of `status` to see what that would come to.
 #[track_caller]
 fn another_port_is_wanted(scene: &mut Scene) {
-    let (old, old_local) = (scene.domain(), scene.local_domain());
+    let old = scene.domain();
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
-    let (domain, record) = (scene.domain(), format!("record kindreg-{SHARED}"));
+    let domain = scene.domain();
     let why = format!("port {old_port} → {OTHER_PORT}");
-    let host = |domain: &str| format!("trust of the engine's host: /etc/docker/certs.d/{domain}");
-    let mut drift = Drift::new("another port wanted", record, why)
+    let host = |domain: &str| format!("host.trust/{domain}");
+    let mut drift = Drift::new("another port wanted", RECORD, why)
         .repaired_with([REGISTRY, TRUST, PASSWORD, CONFIG_MAP])
         .repaired_with([
-            format!("registry {domain} at 127.0.0.1:{OTHER_PORT}"),
+            SERVICE.to_owned(),
             host(&domain),
-            format!("removal: {}", host(&old)),
-            format!("removal from every node: {old_local}, {old}"),
-            format!("removal of passwords from every node: {old_local}, {old}"),
-            "end of earlier settings".to_owned(),
+            format!("retired.{}", host(&old)),
+            format!("retired.{TRUST}"),
+            format!("retired.{PASSWORD}"),
+            SETTLED.to_owned(),
         ])
-        .proven(scene);
+        .proven();
     drift.asks = vec!["--port", "5932"];
     drift.told_and_repaired(scene);
     is_whole(scene);
@@ -222,12 +225,10 @@ fn another_port_is_wanted(scene: &mut Scene) {
 fn another_image_is_wanted(scene: &Scene) {
     let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
     docker(&["tag", &image, OTHER_IMAGE]);
-    let record = format!("record kindreg-{SHARED}");
-    let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
     let why = format!("image {image} → {OTHER_IMAGE}");
-    let mut drift = Drift::new("another image wanted", record, why)
-        .repaired_with([REGISTRY, &service, "end of earlier settings"])
-        .proven(scene);
+    let mut drift = Drift::new("another image wanted", RECORD, why)
+        .repaired_with([REGISTRY, SERVICE, SETTLED])
+        .proven();
     // From then on it is asked for each time, as the tests' environment names the first one.
     let asks = ["--registry-image", OTHER_IMAGE];
     drift.asks = asks.to_vec();
@@ -272,10 +273,10 @@ fn a_node_is_joined(scene: &Scene) {
         &format!("{} --ignore-preflight-errors=all", join.trim()),
     );
 
-    let told = format!("nothing on {JOINED}");
+    let told = format!("missing on {JOINED}");
     let drift = Drift::new("a node joined", TRUST, told)
         .repaired_with([CONTAINERD, PASSWORD])
-        .proven(scene)
+        .proven()
         .perhaps_with(&[READY]);
     let report = json_status(scene, &[], 3);
     let node = report["nodes"].as_array().unwrap().last().unwrap();

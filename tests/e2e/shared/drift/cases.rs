@@ -1,8 +1,8 @@
 //! What somebody does to a cluster whose settings stay the same.
 
 use super::{
-    CONFIG_MAP, CONTAINERD, CONTROL_PLANE, Drift, HOSTING, NODES, PASSWORD, READY, REGISTRY, TRUST,
-    WORKER, WORKER2,
+    CONFIG_MAP, CONTAINERD, CONTROL_PLANE, Drift, HOSTING, NODES, PASSWORD, PROOF, READY, REGISTRY,
+    SERVICE, TRUST, WORKER, WORKER2,
 };
 use crate::support::{SHARED, Scene, docker, exec, kubectl, nodes, sh, write_in};
 
@@ -29,7 +29,6 @@ fn stop(container: &str) {
 pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
     let domain = scene.domain();
     let [_, one, two] = nodes(SHARED).try_into().unwrap();
-    let proof = format!("proof: a pod on every node pulls from {domain}");
     vec![
         (
             |scene| {
@@ -41,14 +40,14 @@ pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
                 TRUST,
                 format!("{domain}/hosts.toml on {one}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
             |scene| {
                 let path = format!("/etc/containerd/certs.d/{}/ca.crt", scene.domain());
                 write_in(WORKER2, &path, "another\n");
             },
-            Drift::new("a CA changed", TRUST, format!("{domain}/ca.crt on {two}")).proven(scene),
+            Drift::new("a CA changed", TRUST, format!("{domain}/ca.crt on {two}")).proven(),
         ),
         (
             |_| {
@@ -60,16 +59,16 @@ pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
                 CONTAINERD,
                 format!("no config_path on {one}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
             |_| write_in(WORKER2, "/var/lib/kubelet/config.json", "{}"),
             Drift::new(
                 "a node's password removed",
                 PASSWORD,
-                format!("nothing on {two}"),
+                format!("missing on {two}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
             |_| {
@@ -77,39 +76,34 @@ pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
             },
             Drift::new(
                 "a proof's note removed",
-                proof,
+                PROOF,
                 format!("not proven: {two}"),
             )
-            .proven(scene),
+            .proven(),
         ),
     ]
 }
 
-fn registrys(scene: &Scene) -> Vec<Case> {
-    let service = format!("registry {} at 127.0.0.1:{}", scene.domain(), scene.port);
+fn registrys(_: &Scene) -> Vec<Case> {
     let off = format!("it is not on network kindreg-{SHARED}");
     vec![
         (
             |scene| stop(&scene.registry()),
-            Drift::new(
-                "the registry stopped",
-                service.clone(),
-                "it stopped with exit code",
-            ),
+            Drift::new("the registry stopped", SERVICE, "it stopped with exit code"),
         ),
         (
             |scene| disconnect(&scene.registry()),
             Drift::new("the registry disconnected", REGISTRY, off)
-                .repaired_with([service.clone()])
-                .proven(scene),
+                .repaired_with([SERVICE])
+                .proven(),
         ),
         (
             |scene| {
                 docker(&["rm", "-f", &scene.registry()]);
             },
             Drift::missing("the registry removed", REGISTRY)
-                .repaired_with([service])
-                .proven(scene),
+                .repaired_with([SERVICE])
+                .proven(),
         ),
     ]
 }
@@ -135,10 +129,7 @@ fn nodes_containers(_: &Scene) -> Vec<Case> {
 }
 
 fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
-    let host = format!(
-        "trust of the engine's host: /etc/docker/certs.d/{}",
-        scene.domain()
-    );
+    let host = format!("host.trust/{}", scene.domain());
     vec![
         (
             |_| {
