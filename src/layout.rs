@@ -244,6 +244,50 @@ pub fn names(cluster: &ClusterName, registry: &Registry) -> crate::pki::Names {
 mod tests {
     use super::*;
 
+    /// Another value makes every user's registry anew. A field that is renamed keeps its name in JSON.
+    const HASH: &str = "3bf705cdddf1b8a2d280a051e9adf6f211f9cb95ef95e127fed6ce8042bb8296";
+
+    #[test]
+    fn the_fingerprint_of_settings_stays_when_the_code_around_them_changes() {
+        use crate::docker::{
+            Afterwards, Capabilities, Input, Mount, MountSource, NetworkMode, PublishedPort,
+            Restart,
+        };
+        let container = ContainerSpec {
+            name: "kindreg-c-registry".to_owned(),
+            image: "registry:3".to_owned(),
+            entrypoint: Vec::new(),
+            command: vec!["serve".to_owned()],
+            environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+            labels: Layout::of(&"c".parse().unwrap()).labels(),
+            mounts: vec![Mount {
+                source: MountSource::Volume("data".to_owned()),
+                target: DATA.to_owned(),
+            }],
+            network: NetworkMode::Named {
+                name: "net".to_owned(),
+                aliases: vec!["registry.test".to_owned()],
+            },
+            ports: vec![PublishedPort {
+                container: 5001,
+                address: "127.0.0.1".to_owned(),
+                host: 5001,
+            }],
+            restart: Restart::UnlessStopped,
+            capabilities: Capabilities::Default,
+            input: Input::Closed,
+            afterwards: Afterwards::Keep,
+        };
+        assert_eq!(fingerprint(&container).unwrap(), HASH);
+        let mut other = container;
+        other
+            .labels
+            .insert(LABEL_VERSION.to_owned(), "9".to_owned());
+        assert_eq!(fingerprint(&other).unwrap(), HASH);
+        other.ports.clear();
+        assert_ne!(fingerprint(&other).unwrap(), HASH);
+    }
+
     #[test]
     fn nodes_are_named_as_kind_names_them() {
         let layout = Layout::of(&"c".parse().unwrap());

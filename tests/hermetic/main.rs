@@ -8,6 +8,7 @@
 
 mod archive;
 mod auth;
+mod change;
 mod cli;
 mod colour;
 mod config;
