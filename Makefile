@@ -38,6 +38,7 @@ down: build  ## remove what `up` made
 
 unit:  ## hermetic tests: no engine, no network
 	cargo test --locked --lib --bins --test hermetic
+	cargo test --locked --doc
 
 e2e: bed  ## end-to-end tests on the test bed, one after the other
 	tests/e2e/run
@@ -55,7 +56,9 @@ bench: build bed  ## times side by side with what users would use instead
 
 lint:  ## what a machine can check of the house rules
 	cargo fmt --check
+	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --no-default-features -- -D warnings
 	tests/lint
 	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint tests/tools benches/run .ci/run
 
