@@ -1,7 +1,7 @@
 # Common uses:
 #   make up        build kindreg, see to an engine, kind and images, and run `kindreg up` to its proof
 #   make down      remove what `make up` made
-#   make test      every test: hermetic ones first, then the end-to-end ones on the test bed
+#   make test      every test: hermetic ones first, then the end-to-end ones on the test bed (half an hour)
 #   make unit      the hermetic tests alone (under a minute)
 #   make lint      rustfmt, clippy, shellcheck, and the direction of imports
 #   make deny      advisories, licences, bans and sources of the dependencies

@@ -122,11 +122,13 @@ fn pods_of_every_namespace_and_account_pull(scene: &Scene) {
         ("late", "default"),
         ("late", "builder"),
     ];
+    let mut pods = Vec::new();
     for (nth, (namespace, account)) in (0..).zip(places) {
         for node in ["control-plane", "worker"] {
-            pod(scene, namespace, account, node, nth).runs(scene);
+            pods.push(pod(scene, namespace, account, node, nth));
         }
     }
+    Pod::all_run(scene, &pods);
 }
 
 /// crane, as the user's `login` left it, with no flag to trust anything.

@@ -8,19 +8,19 @@ use crate::support::{Kubeconfig, Pod, Scene, docker, nodes, sh};
 /// A pod with an image of theirs on each node, in a namespace.
 #[track_caller]
 pub(crate) fn pods_pull(scene: &Scene, company: &Company, namespace: &str, nth: u32) {
-    for node in nodes(scene.cluster) {
-        let node = node
-            .trim_start_matches(&format!("{}-", scene.cluster))
-            .to_owned();
-        let pod = Pod {
+    let names = nodes(scene.cluster);
+    let cluster = format!("{}-", scene.cluster);
+    let pods = names.iter().map(|name| {
+        let node = name.trim_start_matches(&cluster);
+        Pod {
             namespace,
             name: format!("theirs-{node}-{nth}"),
             account: "default",
-            node: &node,
+            node,
             image: format!("{}/{IMAGE}", company.domain()),
-        };
-        pod.runs(scene);
-    }
+        }
+    });
+    Pod::all_run(scene, &pods.collect::<Vec<_>>());
 }
 
 #[test]
