@@ -9,7 +9,7 @@ use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::spec::{
     Auth, Backend, CertificateSource, ClusterName, ControlPlanes, Data, Distribution, HostTrust,
-    OwnedCluster, Registry, RegistryName, Serves, Spec, Target, Workers,
+    ImageRef, OwnedCluster, Registry, RegistryName, Serves, Spec, Target, Workers,
 };
 
 /// An object of the engine that is ours.
@@ -92,17 +92,28 @@ async fn data(docker: &dyn Docker, cluster: &ClusterName, name: &RegistryName) -
     })
 }
 
+/// What is known of a cluster whose record is lost or can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovered {
+    /// Its containers tell.
+    Containers(Spec),
+    /// No container is left, and so no image either that a one-shot container could be made from.
+    Fragments(Spec),
+}
+
 /// Returns the Spec of a cluster whose record is lost or can't be read, as far as its objects tell; `None` where nothing
 /// is ours.
-pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Spec>> {
+pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Recovered>> {
     if left(docker, cluster).await?.is_empty() {
         return Ok(None);
     }
     let nodes = nodes(docker, cluster).await?;
-    let image = nodes
-        .first()
-        .map_or("kindest/node", |node| &node.image)
-        .parse()?;
+    let record = docker.container(&Layout::of(cluster).record()).await?;
+    let record = record.filter(|record| Layout::of(cluster).owns(&record.labels));
+    let image = nodes.first().or(record.as_ref()).map(|one| &one.image);
+    let known = image.map(|image| image.parse()).transpose()?;
+    let has_image = known.is_some();
+    let image = known.unwrap_or_else(ImageRef::node);
     let workers = u16::try_from(nodes.len().saturating_sub(1))?;
     let mut registries = Vec::new();
     for volume in docker
@@ -131,7 +142,7 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
             registries.push(registry);
         }
     }
-    Ok(Some(Spec {
+    let spec = Spec {
         cluster: cluster.clone(),
         target: Target::Owned(OwnedCluster {
             control_planes: ControlPlanes::default(),
@@ -141,5 +152,10 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
         }),
         registries,
         host_trust: HostTrust::Leave,
+    };
+    Ok(Some(if has_image {
+        Recovered::Containers(spec)
+    } else {
+        Recovered::Fragments(spec)
     }))
 }

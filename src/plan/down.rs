@@ -11,8 +11,10 @@ use crate::steps::host::HostLeftovers;
 pub enum Known {
     /// From the record.
     Recorded,
-    /// From the objects that are left: which domains the host trusts is not known.
+    /// From the containers that are left: which domains the host trusts is not known.
     Recovered,
+    /// From volumes and networks alone, with which nothing can be run on the host.
+    Fragments,
 }
 
 /// Returns everything that has to be undone: what `up` makes, what earlier Specs may have left, and at the very end what
@@ -26,6 +28,7 @@ pub fn down(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
             left.map(step).collect()
         }
         Known::Recovered => vec![step(HostLeftovers { spec: spec.clone() })],
+        Known::Fragments => Vec::new(),
     };
     plan.stages.push(stage([left]));
     if let Some(lane) = plan

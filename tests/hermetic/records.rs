@@ -89,19 +89,29 @@ const BEFORE_VERSIONS: &str = include_str!("data/before-versions.json");
 #[tokio::test]
 async fn a_cluster_from_before_records_had_a_version_is_removed_whole() {
     let world = World::new();
+    // Where Docker is installed, it is there.
+    world.docker.host().make_dir("/etc/docker", 0o755).unwrap();
     let host = world.docker.host().all("/");
     let objects: Value = serde_json::from_str(BEFORE_VERSIONS).unwrap();
     restore(&world, &objects).await;
     let (client, cluster) = (world.client(), "c".parse().unwrap());
     assert!(!world.left().await.is_empty());
     let error = ops::status(&client, crate::json::request(&world)).await;
-    let text = format!("{:#}", error.unwrap_err());
-    assert!(text.contains("version 0"), "{text}");
+    assert_eq!(
+        format!("{:#}", error.unwrap_err()),
+        "can't read the record of cluster c: it has no version"
+    );
     let removed = ops::down(&client, &cluster).await.unwrap();
+    assert!(removed.failure.is_none(), "{:?}", removed.failure);
     assert!(removed.report.changed);
-    assert_eq!(world.left().await, Vec::<String>::new());
+    // Nothing says whether its images were to be kept, and so they are.
+    let kept = ["volume kindreg-c-registry-data"];
+    assert_eq!(removed.report.kept, kept);
+    assert_eq!(world.left().await, [kept[0], "/etc/docker"]);
     assert_eq!(world.docker.host().all("/"), host, "its CA on the host too");
-    assert!(!ops::down(&client, &cluster).await.unwrap().report.changed);
+    let second = ops::down(&client, &cluster).await.unwrap().report;
+    assert!(!second.changed);
+    assert_eq!(second.kept, kept);
 }
 
 /// Makes the objects of the fixture, which is what `docker inspect` said of a real cluster, as far as it matters here.
