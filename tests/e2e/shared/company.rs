@@ -50,8 +50,8 @@ fn all_nodes_find_it(scene: &Scene, company: &Company) {
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn a_company_s_registry_is_trusted_found_and_pulled_from() {
-    let company = Company::start("e2e-company", 5731, &["robot", "second"]);
     let scene = Shared::cluster();
+    let company = Company::start("e2e-company", 5731, &["robot", "second"]);
     let before = Machine::snapshot(scene.home());
     let domain = company.domain();
     let ours = "[cluster]\nworkers = 2\n[registry.registry]\n";

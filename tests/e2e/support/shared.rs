@@ -29,6 +29,8 @@ pub(crate) struct Shared(
 
 impl Shared {
     /// The cluster as `up` makes it by default: made, or taken over from the test before.
+    ///
+    /// Ask for it first: what a test has made before it may count as what was there before all.
     #[track_caller]
     pub(crate) fn cluster() -> Self {
         let begun = Instant::now();
