@@ -9,7 +9,7 @@ pub use image::Image;
 pub use leftovers::HostLeftovers;
 #[cfg(any(test, feature = "fakes"))]
 pub use leftovers::SWEEP;
-pub(crate) use one_shot::Script;
+pub(crate) use one_shot::{Script, ScriptFailed};
 pub use trust::HostTrust;
 #[cfg(any(test, feature = "fakes"))]
 pub use trust::{INSTALL, REMOVE};

@@ -1,6 +1,6 @@
 //! A registry serves: its containers run, and it answers over TLS with its own certificate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::registry::Managed;
 use crate::spec::{Port, Spec};
 use crate::step::{Ctx, State, Step, StepId};
-use crate::steps::host::Script;
+use crate::steps::host::{Script, ScriptFailed};
 
 /// Name of the script that asks a registry until it serves: URL, time limit in seconds. The CA is its file.
 pub const ASK: &str = "kindreg-ask-registry";
@@ -22,9 +22,12 @@ const ASK_SCRIPT: &str = r#"set -u; end=$(($(date +%s) + $2)); said=
 while [ "$(date +%s)" -le "$end" ]; do
   said=$(curl -sS --noproxy '*' --cacert /kindreg/file --max-time 5 -o /dev/null -w '%{http_code}' "$1" 2>&1)
   case $said in 200 | 401) exit 0 ;; esac
-  sleep 0.05
+  sleep 0.1
 done
 echo "$said"; exit 1"#;
+
+/// How long one container asks: it goes on by itself where kindreg is killed.
+const SLICE: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether a container still runs while its registry is asked.
 const PACE: Duration = Duration::from_millis(50);
@@ -80,17 +83,26 @@ impl Service {
         let layout = Layout::of(&self.spec.cluster);
         let ca = ca(&*ctx.docker, &self.spec.cluster, registry).await?;
         let url = format!("{}{}", registry.url(), self.registry.ready_path());
-        let limit = ctx.patience.as_secs().to_string();
-        let script = Script {
-            doing: "asking the registry whether it serves",
-            container: layout.asker(&registry.name),
-            mount: None,
-            network: Some(layout.network()),
-            text: ASK_SCRIPT,
-            arguments: &[ASK, &url, &limit],
-            file: Some(ca.context("the registry has no certificate yet")?),
+        let ca = ca.context("the registry has no certificate yet")?;
+        let begun = Instant::now();
+        let asked = loop {
+            let rest = ctx.patience.saturating_sub(begun.elapsed());
+            let limit = rest.min(SLICE).as_secs().to_string();
+            let script = Script {
+                doing: "asking the registry whether it serves",
+                container: layout.asker(&registry.name),
+                mount: None,
+                network: Some(layout.network()),
+                text: ASK_SCRIPT,
+                arguments: &[ASK, &url, &limit],
+                file: Some(ca.clone()),
+            };
+            match script.run(ctx, &self.spec).await {
+                Err(error) if error.is::<ScriptFailed>() && rest > SLICE => {}
+                ended => break ended,
+            }
         };
-        script.run(ctx, &self.spec).await.with_context(|| {
+        asked.with_context(|| {
             let logs = format!("docker logs {}", self.registry.container_name());
             Problem::new(
                 format!(
