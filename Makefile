@@ -1,9 +1,11 @@
 # Common uses:
 #   make up        build kindreg, see to an engine, kind and images, and run `kindreg up` to its proof
 #   make down      remove what `make up` made
-#   make test      every test: hermetic ones first, then the end-to-end ones on the test bed
+#   make test      every test: hermetic ones first, then the end-to-end ones on the test bed (half an hour)
 #   make unit      the hermetic tests alone (under a minute)
 #   make lint      rustfmt, clippy, shellcheck, and the direction of imports
+#   make deny      advisories, licences, bans and sources of the dependencies
+#   make soak      everything that takes longer than `make test` may
 #   make help      this text
 # Where no image registry can be reached, the test bed (tests/bed) stands in for Docker, kind and images.
 
@@ -36,6 +38,7 @@ down: build  ## remove what `up` made
 
 unit:  ## hermetic tests: no engine, no network
 	cargo test --locked --lib --bins --test hermetic
+	cargo test --locked --doc
 
 e2e: bed  ## end-to-end tests on the test bed, one after the other
 	tests/e2e/run
@@ -53,12 +56,17 @@ bench: build bed  ## times side by side with what users would use instead
 
 lint:  ## what a machine can check of the house rules
 	cargo fmt --check
+	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --no-default-features -- -D warnings
 	tests/lint
-	shellcheck -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint benches/run .ci/run
+	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint tests/tools benches/run .ci/run
 
-deny:  ## licences, bans and sources of all dependencies
-	cargo deny --locked check licenses bans sources
+deny:  ## advisories, licences, bans and sources of all dependencies
+	deny=$$(tests/tools cargo-deny); checks="bans licenses sources"; \
+	if GIT_TERMINAL_PROMPT=0 timeout 120 "$$deny" fetch db >/dev/null 2>&1; then checks="advisories $$checks"; \
+	else echo "The RustSec advisory database can't be fetched from here: advisories are not checked."; fi; \
+	"$$deny" --locked check $$checks
 
 clean:  ## remove what was built here; the bed stays (tests/bed/README.md says where)
 	cargo clean

@@ -25,7 +25,7 @@ use crate::kube::fake::FakeKube;
 use crate::ops::Client;
 use crate::registry::REMOVE_PROOF;
 use crate::spec::ImageRef;
-use crate::steps::host::{INSTALL, REMOVE};
+use crate::steps::host::{INSTALL, REMOVE, SWEEP};
 use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
 use crate::steps::registry::{ASK, RENAME};
 
@@ -118,6 +118,7 @@ fn misused(how: &str) -> ExecOutput {
 pub fn emulate(docker: &FakeDocker) {
     docker.on_script(INSTALL, install);
     docker.on_script(REMOVE, remove);
+    docker.on_script(SWEEP, sweep);
     docker.on_script(ASK, |files, arguments, _| {
         let [_url, _limit] = arguments else {
             return misused("ask takes a URL and a limit");
@@ -188,6 +189,24 @@ fn remove(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
         return misused("remove takes a file");
     };
     let _ = files.remove(file);
+    for folder in folders {
+        if files.list(folder).is_empty() {
+            let _ = files.remove(folder);
+        }
+    }
+    success()
+}
+
+fn sweep(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let [certs, name, folders @ ..] = arguments else {
+        return misused("sweep takes a folder and a name");
+    };
+    for folder in files.list(certs) {
+        let folder = format!("{certs}/{folder}");
+        if files.remove(&format!("{folder}/{name}")) && files.list(&folder).is_empty() {
+            let _ = files.remove(&folder);
+        }
+    }
     for folder in folders {
         if files.list(folder).is_empty() {
             let _ = files.remove(folder);

@@ -11,6 +11,8 @@ use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
 pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
 /// Label of every object of one registry: the registry's name.
 pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
+/// Label of a registry's container: whether `down` keeps its data (`keep` or `discard`), for a `down` without a record.
+pub const LABEL_DATA: &str = "dev.kindreg.data";
 /// Label of a container: the hash of the settings that it was created with.
 pub const LABEL_SPEC: &str = "dev.kindreg.spec";
 /// Label of every kindreg object: the version of kindreg that created it.
@@ -244,6 +246,50 @@ pub fn names(cluster: &ClusterName, registry: &Registry) -> crate::pki::Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Another value makes every user's registry anew. A field that is renamed keeps its name in JSON.
+    const HASH: &str = "3bf705cdddf1b8a2d280a051e9adf6f211f9cb95ef95e127fed6ce8042bb8296";
+
+    #[test]
+    fn the_fingerprint_of_settings_stays_when_the_code_around_them_changes() {
+        use crate::docker::{
+            Afterwards, Capabilities, Input, Mount, MountSource, NetworkMode, PublishedPort,
+            Restart,
+        };
+        let container = ContainerSpec {
+            name: "kindreg-c-registry".to_owned(),
+            image: "registry:3".to_owned(),
+            entrypoint: Vec::new(),
+            command: vec!["serve".to_owned()],
+            environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+            labels: Layout::of(&"c".parse().unwrap()).labels(),
+            mounts: vec![Mount {
+                source: MountSource::Volume("data".to_owned()),
+                target: DATA.to_owned(),
+            }],
+            network: NetworkMode::Named {
+                name: "net".to_owned(),
+                aliases: vec!["registry.test".to_owned()],
+            },
+            ports: vec![PublishedPort {
+                container: 5001,
+                address: "127.0.0.1".to_owned(),
+                host: 5001,
+            }],
+            restart: Restart::UnlessStopped,
+            capabilities: Capabilities::Default,
+            input: Input::Closed,
+            afterwards: Afterwards::Keep,
+        };
+        assert_eq!(fingerprint(&container).unwrap(), HASH);
+        let mut other = container;
+        other
+            .labels
+            .insert(LABEL_VERSION.to_owned(), "9".to_owned());
+        assert_eq!(fingerprint(&other).unwrap(), HASH);
+        other.ports.clear();
+        assert_ne!(fingerprint(&other).unwrap(), HASH);
+    }
 
     #[test]
     fn nodes_are_named_as_kind_names_them() {

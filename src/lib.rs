@@ -16,6 +16,33 @@
 //! `kindreg up` runs in this order: settings → [`ops::up`] → consent → plan → all checks at once (it stops here if
 //! there is nothing to do) → images → lock → record and network → node containers beside certificate and registry →
 //! trust of the nodes and of the engine's host while kubeadm runs → cluster → `ConfigMap` and proof.
+//!
+//! # Example
+//!
+//! A test harness that brings a cluster up, asks where to push, and takes it down again. It runs on a machine in memory
+//! (feature `fakes`); on a real one the client is `Client::connect(&Connection::from_environment()).await?`.
+//!
+//! ```
+//! use kindreg::ops::{self, Client, Nobody, UpOptions};
+//! use kindreg::spec::request::Request;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! let machine = kindreg::fakes::Machine::new()?;
+//! let client: Client = machine.client().with_listener(|event| drop(event));
+//!
+//! let request = Request::default(); // what an empty kindreg.toml asks for
+//! let up = ops::up(&client, &request, &UpOptions::default(), &Nobody).await?;
+//! let registry = &up.report.registries[0];
+//! assert_eq!(registry.local.as_deref(), Some("localhost:5001")); // where docker pushes
+//! assert_eq!(registry.domain, "registry.test:5001"); // what pods pull
+//!
+//! let cluster = request.cluster.value;
+//! assert!(ops::down(&client, &cluster).await?.report.changed);
+//! assert!(ops::list(&client).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod ops;
 pub mod report;
@@ -29,8 +56,9 @@ pub mod events {
 
 /// The errors of operations, with hints and exit codes.
 pub mod errors {
-    pub use crate::hints::{exit, hint};
+    pub use crate::hints::{exit, hint, symptom};
     pub use crate::problem::{Exit, Problem, Several, find};
+    pub use crate::symptoms::{Code, Meaning, Origin, Symptom, Waiting};
 }
 
 #[cfg(feature = "cli")]

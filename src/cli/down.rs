@@ -90,11 +90,18 @@ fn show(shared: &Shared, printer: Printer, removed: &Removed) -> Result<()> {
     if shared.json {
         return json(printer, removed);
     }
-    let Removed { cluster, changed } = removed;
+    let Removed {
+        cluster,
+        changed,
+        kept,
+    } = removed;
     printer.out(&if *changed {
         format!("Removed: cluster {cluster} and everything that came with it.")
     } else {
         format!("Nothing to do: no kindreg cluster named {cluster}.")
     });
+    for object in kept {
+        printer.out(&format!("Kept: {object}"));
+    }
     Ok(())
 }

@@ -1,16 +1,15 @@
 //! The command line: arguments → options of an operation → `ui`. No decisions.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::hints;
+use crate::ops::Detail;
 use crate::problem::Exit;
 use crate::spec::ClusterName;
-use crate::trace::{Detail, Trace};
-use crate::ui::{self, OutputMode, Printer, Progress};
+use crate::ui::{self, OutputMode, Printer};
 
 mod credentials;
 mod down;
@@ -120,16 +119,14 @@ impl Shared {
         })
     }
 
-    /// What is told of what is done, as it is drawn.
-    fn trace(&self, progress: &Arc<Progress>) -> Trace {
-        let detail = match self.verbose {
-            0 => return Trace::default(),
-            1 => Detail::Calls,
-            2 => Detail::Commands,
-            _ => Detail::Outputs,
-        };
-        let progress = Arc::clone(progress);
-        Trace::new(detail, move |text| progress.told(text))
+    /// How much is told of what is done; `None` without `-v`.
+    const fn detail(&self) -> Option<Detail> {
+        match self.verbose {
+            0 => None,
+            1 => Some(Detail::Calls),
+            2 => Some(Detail::Commands),
+            _ => Some(Detail::Outputs),
+        }
     }
 }
 

@@ -28,7 +28,11 @@ impl Session {
     /// Connects. Changes nothing.
     pub(super) async fn open(shared: &Shared, printer: Printer) -> Result<Self> {
         let progress = Arc::new(Progress::new(printer));
-        let mut connection = Connection::from_environment().traced(shared.trace(&progress));
+        let mut connection = Connection::from_environment();
+        if let Some(detail) = shared.detail() {
+            let drawing = Arc::clone(&progress);
+            connection = connection.with_trace(detail, move |text| drawing.told(text));
+        }
         connection.docker_host.clone_from(&shared.docker_host);
         connection.timeout = Duration::from_secs(shared.timeout);
         let (stop, interrupted) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));

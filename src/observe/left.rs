@@ -8,7 +8,7 @@ use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::spec::{
     Auth, Backend, CertificateSource, ClusterName, ControlPlanes, Data, Distribution, HostTrust,
-    OwnedCluster, Registry, Serves, Spec, Target, Workers,
+    ImageRef, OwnedCluster, Registry, RegistryName, Serves, Spec, Target, Workers,
 };
 
 /// A kindreg object in the engine.
@@ -54,6 +54,22 @@ pub async fn left(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Obje
     Ok(containers.chain(volumes).chain(networks).collect())
 }
 
+/// Returns the objects of a cluster that `down` removes. Data volumes that are kept and the lock, which this or another
+/// run holds, are left out.
+pub async fn removable(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Object>> {
+    let layout = Layout::of(&spec.cluster);
+    let mut spared = vec![Object::Container(layout.lock())];
+    for registry in &spec.registries {
+        match registry.backend.data() {
+            Data::Keep => spared.push(Object::Volume(layout.data_volume(&registry.name))),
+            Data::Discard => {}
+        }
+    }
+    let mut found = left(docker, &spec.cluster).await?;
+    found.retain(|object| !spared.contains(object));
+    Ok(found)
+}
+
 async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
     let network = Layout::of(cluster).network();
     let mut nodes = docker
@@ -63,17 +79,41 @@ async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Contain
     Ok(nodes)
 }
 
+/// Returns whether `down` keeps a registry's data. Without a label it does.
+async fn data(docker: &dyn Docker, cluster: &ClusterName, name: &RegistryName) -> Result<Data> {
+    let container = docker
+        .container(&Layout::of(cluster).registry(name))
+        .await?;
+    let labels = container.map(|container| container.labels);
+    let label = labels.and_then(|mut labels| labels.remove(layout::LABEL_DATA));
+    Ok(match label.as_deref() {
+        Some("discard") => Data::Discard,
+        Some(_) | None => Data::Keep,
+    })
+}
+
+/// A Spec that is good enough for `down`, from the objects of a cluster without a readable record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovered {
+    /// There are containers, which name an image for one-shot containers.
+    Containers(Spec),
+    /// There are no containers, and so no known image for one-shot containers.
+    Fragments(Spec),
+}
+
 /// Returns a Spec that is good enough for `down`, from the objects of a cluster whose record is missing or can't be
 /// read; `None` if there are no such objects.
-pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Spec>> {
+pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Recovered>> {
     if left(docker, cluster).await?.is_empty() {
         return Ok(None);
     }
     let nodes = nodes(docker, cluster).await?;
-    let image = nodes
-        .first()
-        .map_or("kindest/node", |node| &node.image)
-        .parse()?;
+    let record = docker.container(&Layout::of(cluster).record()).await?;
+    let record = record.filter(|record| Layout::of(cluster).owns(&record.labels));
+    let image = nodes.first().or(record.as_ref()).map(|one| &one.image);
+    let known = image.map(|image| image.parse()).transpose()?;
+    let has_image = known.is_some();
+    let image = known.unwrap_or_else(ImageRef::node);
     let workers = u16::try_from(nodes.len().saturating_sub(1))?;
     let mut registries = Vec::new();
     for volume in docker
@@ -83,14 +123,15 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
         let Some(name) = volume.labels.get(layout::LABEL_REGISTRY) else {
             continue;
         };
+        let name: RegistryName = name.parse()?;
         let registry = Registry {
-            name: name.parse()?,
+            name: name.clone(),
             host: "registry.test".parse()?,
             port: "5001".parse()?,
             names: Vec::new(),
             backend: Backend::Distribution(Distribution {
                 image: "registry:3".parse()?,
-                data: Data::Discard,
+                data: data(docker, cluster, &name).await?,
                 certificate: CertificateSource::Generated,
                 serves: Serves::Pushed {
                     auth: Auth::Password,
@@ -101,7 +142,7 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
             registries.push(registry);
         }
     }
-    Ok(Some(Spec {
+    let spec = Spec {
         cluster: cluster.clone(),
         target: Target::Owned(OwnedCluster {
             control_planes: ControlPlanes::default(),
@@ -111,5 +152,10 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
         }),
         registries,
         host_trust: HostTrust::Leave,
+    };
+    Ok(Some(if has_image {
+        Recovered::Containers(spec)
+    } else {
+        Recovered::Fragments(spec)
     }))
 }

@@ -78,20 +78,14 @@ impl RecordedSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownRecord {
     /// A newer kindreg wrote the record. Any change without reading it may be wrong.
-    #[error(
-        "the record of cluster {cluster} has version {version}; this kindreg reads version {VERSION}"
-    )]
+    #[error("its record has version {version}; this kindreg reads version {VERSION}")]
     Newer {
-        /// The cluster.
-        cluster: ClusterName,
         /// The record's version.
         version: u32,
     },
     /// The record has no version, an unsupported one, or is damaged.
-    #[error("can't read the record of cluster {cluster}: {why}")]
+    #[error("{why}")]
     Unreadable {
-        /// The cluster.
-        cluster: ClusterName,
         /// The reason.
         why: String,
     },
@@ -123,25 +117,21 @@ pub async fn recorded(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opti
 
 fn read(text: &[u8], cluster: &ClusterName) -> Result<RecordedSpec> {
     let unreadable = |why: String| {
-        let cluster = cluster.clone();
+        let what = format!("can't read the record of cluster {cluster}");
         let hint = format!("run: kindreg down --name {cluster}");
-        let error = UnknownRecord::Unreadable { cluster, why };
-        let problem = Problem::new(error.to_string(), hint);
-        anyhow::Error::from(error).context(problem)
+        anyhow::Error::from(UnknownRecord::Unreadable { why }).context(Problem::new(what, hint))
     };
     let version = serde_json::from_slice(text).map(|Versioned { version }| version);
     match version {
         Ok(VERSION) => serde_json::from_slice(text).map_err(|error| unreadable(error.to_string())),
         Ok(version) if version > VERSION => {
-            let cluster = cluster.clone();
-            let error = UnknownRecord::Newer { cluster, version };
-            Err(error).context(Problem::new(
-                "the cluster was created or changed by a newer kindreg",
+            Err(UnknownRecord::Newer { version }).context(Problem::new(
+                format!("cluster {cluster} was created or changed by a newer kindreg"),
                 "upgrade kindreg, and run the command again",
             ))
         }
-        Ok(version) => Err(unreadable(format!("version {version} is not supported"))),
-        Err(error) if text.is_empty() => Err(unreadable(format!("empty ({error})"))),
+        Ok(version) => Err(unreadable(format!("unsupported version {version}"))),
+        Err(_) if text.is_empty() => Err(unreadable("no version".to_owned())),
         Err(error) => Err(unreadable(error.to_string())),
     }
 }

@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::login::{CredentialSources, DockerConfig};
 use crate::spec::ClusterName;
 use crate::step::{Ctx, Notes};
-use crate::trace::Trace;
+use crate::trace::{Detail, Trace};
 
 /// Takes events, from several tasks at once.
 pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
@@ -63,10 +63,14 @@ impl Connection {
         }
     }
 
-    /// The same, with a listener to what is done (`-v`).
-    #[cfg(feature = "cli")]
+    /// The same, with a listener to every check and call (`-v`). It is never told a secret.
     #[must_use]
-    pub(crate) fn traced(self, trace: Trace) -> Self {
+    pub fn with_trace(
+        self,
+        detail: Detail,
+        listener: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        let trace = Trace::new(detail, listener);
         Self { trace, ..self }
     }
 

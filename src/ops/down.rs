@@ -4,11 +4,13 @@ use anyhow::{Error, Result};
 
 use super::login::{forget, logins};
 use super::{Client, Finished};
-use crate::engine::{self, Outcome};
+use crate::engine::{self, AlreadyHeld, Lock, Outcome};
 use crate::lock::ContainerLock;
-use crate::observe::{self, UnknownRecord, recorded, recovered};
-use crate::plan;
-use crate::problem;
+use crate::observe::{
+    Object, RecordedSpec, Recovered, UnknownRecord, left, recorded, recovered, removable,
+};
+use crate::plan::{self, Known};
+use crate::problem::{self, Problem};
 use crate::report::{Removals, Removed};
 use crate::spec::{ClusterName, Spec};
 
@@ -22,28 +24,54 @@ pub use super::list::clusters;
 /// # Errors
 /// Something could not be removed; `down` again goes on.
 pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Removed>> {
-    let removed = |outcome| Removed {
+    let removed = |outcome, kept: &[Object]| Removed {
         cluster: cluster.to_string(),
         changed: outcome == Outcome::Changed,
+        kept: kept.iter().map(ToString::to_string).collect(),
     };
-    let Some((spec, earlier)) = wanted(client, cluster).await? else {
-        return Ok(Finished::without_failure(removed(Outcome::Unchanged)));
+    let Some((spec, earlier, known)) = wanted(client, cluster).await? else {
+        return Ok(Finished::without_failure(removed(Outcome::Unchanged, &[])));
     };
+    if removable(client.docker(), &spec).await?.is_empty() {
+        let kept = left(client.docker(), cluster).await?;
+        let report = removed(Outcome::Unchanged, &kept);
+        return Ok(Finished::without_failure(report));
+    }
     let ctx = client.ctx(cluster);
-    let plan = plan::down(&spec, &earlier);
-    // First: what docker keeps is removed only if it is what the registry still has, and a run that is killed later could
-    // not tell any more.
+    let plan = plan::down(&spec, &earlier, known);
+    // First: what docker keeps is removed only if it is what the registry still has, and a run that is killed later
+    // could not tell any more.
     let all = earlier.iter().chain([&spec]);
     let forgotten = forget(client, &logins(&ctx, all).await).await;
     let lock = ContainerLock::of(&spec);
-    let ended = engine::down(&plan, &ctx, &lock, &|event| client.tell(event)).await;
+    let lock: &dyn Lock = match known {
+        Known::Recorded | Known::Recovered => &lock,
+        // A lock is a container, for which there is no image any more.
+        Known::Fragments => &AlreadyHeld,
+    };
+    let ended = engine::down(&plan, &ctx, lock, &|event| client.tell(event)).await;
     match ended {
-        Ok(outcome) => Ok(Finished {
-            report: removed(outcome),
-            failure: forgotten.err(),
-        }),
+        Ok(outcome) => {
+            // Whatever steps say that they did, this is what is true.
+            let remaining = removable(client.docker(), &spec).await?;
+            let kept = left(client.docker(), cluster).await?;
+            let remains = (!remaining.is_empty()).then(|| still_there(cluster, &remaining));
+            Ok(Finished {
+                report: removed(outcome, &kept),
+                failure: problem::together(forgotten.err().into_iter().chain(remains).collect()),
+            })
+        }
         Err(error) => Err(both(forgotten.err(), error)),
     }
+}
+
+fn still_there(cluster: &ClusterName, remaining: &[Object]) -> Error {
+    let remaining: Vec<String> = remaining.iter().map(ToString::to_string).collect();
+    Problem::new(
+        format!("still there: {}", remaining.join(", ")),
+        format!("run: kindreg down --name {cluster}"),
+    )
+    .into()
 }
 
 fn both(first: Option<Error>, second: Error) -> Error {
@@ -51,10 +79,15 @@ fn both(first: Option<Error>, second: Error) -> Error {
     problem::together(failures).unwrap_or_else(|| Error::msg("nothing failed"))
 }
 
-/// Returns the Spec that is to be undone, and earlier ones; `None` where nothing is ours.
-async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, Vec<Spec>)>> {
+/// Returns the Spec that has to be undone, and earlier ones; `None` where nothing is ours.
+async fn wanted(
+    client: &Client,
+    cluster: &ClusterName,
+) -> Result<Option<(Spec, Vec<Spec>, Known)>> {
     match recorded(client.docker(), cluster).await {
-        Ok(Some(recorded)) => return Ok(Some((recorded.current, recorded.earlier))),
+        Ok(Some(RecordedSpec {
+            current, earlier, ..
+        })) => return Ok(Some((current, earlier, Known::Recorded))),
         Ok(None) => {}
         // The objects themselves say what they are, as they do without a record.
         Err(error) => match problem::find::<UnknownRecord>(&error) {
@@ -63,7 +96,10 @@ async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, 
         },
     }
     let recovered = recovered(client.docker(), cluster).await?;
-    Ok(recovered.map(|spec| (spec, Vec::new())))
+    Ok(recovered.map(|recovered| match recovered {
+        Recovered::Containers(spec) => (spec, Vec::new(), Known::Recovered),
+        Recovered::Fragments(spec) => (spec, Vec::new(), Known::Fragments),
+    }))
 }
 
 /// Returns what `down` would remove from the engine, without removing anything.
@@ -71,8 +107,10 @@ async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, 
 /// # Errors
 /// The engine does not answer.
 pub async fn removals(client: &Client, cluster: &ClusterName) -> Result<Removals> {
-    wanted(client, cluster).await?;
-    let objects = observe::left(client.docker(), cluster).await?;
+    let objects = match wanted(client, cluster).await? {
+        Some((spec, ..)) => removable(client.docker(), &spec).await?,
+        None => Vec::new(),
+    };
     Ok(Removals {
         cluster: cluster.to_string(),
         removes: objects.iter().map(ToString::to_string).collect(),

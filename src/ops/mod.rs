@@ -44,6 +44,7 @@ pub use verify::verify;
 
 pub use crate::kube::name::{Namespace, ObjectName};
 pub use crate::plan::{Negative, Verify};
+pub use crate::trace::Detail;
 pub use crate::variables::{Format, Prefix, Secrets};
 
 /// What an operation came to: its report, and what failed beside it.

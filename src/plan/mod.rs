@@ -9,7 +9,7 @@ mod rotate;
 mod up;
 mod verify;
 
-pub use down::down;
+pub use down::{Known, down};
 pub use lanes::announced;
 pub use rotate::rotate;
 pub use up::{Verify, up};

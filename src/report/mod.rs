@@ -293,6 +293,8 @@ pub struct Removed {
     pub cluster: String,
     /// Whether `down` removed something.
     pub changed: bool,
+    /// The engine's objects that stay, such as the volume of a registry with `keep_data`.
+    pub kept: Vec<String>,
 }
 
 /// The report of `down --dry-run`.

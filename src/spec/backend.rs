@@ -18,6 +18,15 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Returns what happens to its images on `down`; somebody else's stay.
+    #[must_use]
+    pub const fn data(&self) -> Data {
+        match self {
+            Self::Distribution(distribution) => distribution.data,
+            Self::External(_) => Data::Keep,
+        }
+    }
+
     /// Returns the name of the back end, as `kindreg.toml` and `--json` have it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -59,7 +68,8 @@ pub enum Serves {
     /// It asks for no password: a node would send it the credentials of the registry that the image names
     /// (<https://github.com/containerd/containerd/issues/10540>).
     Everything,
-    /// Those of another registry, which it caches. It takes no pushes, and asks for no password, as [`Self::Everything`].
+    /// Those of another registry, which it caches. It takes no pushes, and asks for no password, as
+    /// [`Self::Everything`].
     Cache(Cache),
 }
 

@@ -6,17 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Kubeconfig, OTHER, Scene, attempt, docker, scratch};
-use crate::walk::an_image_of_the_users_own_runs;
 
 const FULL: &str = "no space left on device";
 
 /// A file system over a folder, until the end of the test.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
     /// A small one in memory; `options` say how small. What the folder held is hidden meanwhile.
     #[track_caller]
-    fn small(folder: &Path, options: &str) -> Self {
+    pub(crate) fn small(folder: &Path, options: &str) -> Self {
         let at = folder.to_str().unwrap();
         attempt("mount", &["-t", "tmpfs", "-o", options, "kindreg-e2e", at]).good();
         Self(folder.to_owned())
@@ -85,32 +84,6 @@ fn a_full_disk_of_the_engine_is_named_and_all_is_rolled_back() {
         drop(small);
         scene.is_as_before();
     }
-}
-
-#[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
-fn a_full_disk_of_the_registry_loses_no_image() {
-    let scene = Scene::new("e2e-full", 5961, Kubeconfig::Absent);
-    scene.up(&[]).run().exits(0);
-    an_image_of_the_users_own_runs(&scene);
-    let volume = format!("{}-data", scene.registry());
-    let data = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]);
-    let small = Mounted::small(Path::new(data.trim()), "size=16k");
-    // It sees the file system from its start on.
-    docker(&["restart", &scene.registry()]);
-    scene
-        .verify()
-        .run()
-        .exits(3)
-        .says("can't push image localhost:5961/")
-        .says("hint: ");
-    docker(&["stop", &scene.registry()]);
-    drop(small);
-    scene.up(&[]).run().exits(0);
-    scene.verify().run().exits(0);
-    an_image_of_the_users_own_runs(&scene);
-    scene.down().run().exits(0);
-    scene.is_as_before();
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_kept_wreck_is_not_mixed_with_another_request() {
         .up(&["--keep-on-failure"])
         .run()
         .exits(1)
-        .says("is in use on the engine's host");
+        .says("is in use");
     drop(taken);
     let kept = once_it_holds_still(&scene);
     for (other, why) in [
@@ -146,7 +146,7 @@ fn an_image_that_is_not_to_be_had_ends_the_run_before_it_begins() {
             .run()
             .exits(1)
             .says("can't pull image 127.0.0.1:1/absent:1")
-            .says("run: docker pull 127.0.0.1:1/absent:1");
+            .says("docker load -i FILE");
         scene.is_as_before();
     }
 }

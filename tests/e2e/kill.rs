@@ -11,15 +11,19 @@ const MANY: usize = 200;
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn killed_at_every_fourth_event_up_finishes_and_down_leaves_nothing() {
-    killed_at_every(4);
+fn killed_at_every_eighth_event_up_finishes_and_down_leaves_nothing() {
+    killed_at_every(8);
 }
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn killed_while_kind_is_at_work_the_next_up_finishes() {
     let scene = Scene::new("e2e-kill", 5932, Kubeconfig::Other);
-    kill_after(&scene, ("started", "kind cluster"), Duration::from_secs(2));
+    kill_after(
+        &scene,
+        ("started", "cluster.created"),
+        Duration::from_secs(2),
+    );
     is_ready(&scene);
     scene.down().run().exits(0).prints("Removed: ");
     scene.is_as_before();
@@ -29,7 +33,11 @@ fn killed_while_kind_is_at_work_the_next_up_finishes() {
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn killed_while_kind_is_at_work_down_leaves_nothing() {
     let scene = Scene::new("e2e-kill", 5930, Kubeconfig::Other);
-    kill_after(&scene, ("started", "kind cluster"), Duration::from_secs(1));
+    kill_after(
+        &scene,
+        ("started", "cluster.created"),
+        Duration::from_secs(1),
+    );
     scene.down().run().exits(0).prints("Removed: ");
     scene.is_as_before();
 }
@@ -38,7 +46,7 @@ fn killed_while_kind_is_at_work_down_leaves_nothing() {
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn killed_after_the_hosts_trust_down_leaves_nothing() {
     let scene = Scene::new("e2e-kill", 5931, Kubeconfig::Absent);
-    kill_after(&scene, ("done", "host trust"), Duration::ZERO);
+    kill_after(&scene, ("done", "host.trust"), Duration::ZERO);
     scene.down().run().exits(0).prints("Removed: ");
     scene.is_as_before();
 }
@@ -83,7 +91,7 @@ fn kill_at(call: Call, number: usize) -> Option<String> {
             return None;
         };
         let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-        last = format!("{} {}", word("event"), word("step"));
+        last = format!("{} {}", word("event"), word("id"));
     }
     // Dropped, it is killed with SIGKILL.
     drop(run);

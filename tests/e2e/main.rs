@@ -2,7 +2,8 @@
 //!
 //! `tests/e2e/run` prepares the engine and starts them, one after the other. A test drives `kindreg` as a user would,
 //! in a home of its own, and looks at the world with other programs: docker, openssl, kubectl and curl in a node. It
-//! removes what it made, also where it fails, and is about one cluster whose name begins with `e2e-`.
+//! removes what it made, also where it fails, and is about one cluster whose name begins with `e2e-`: its own where it
+//! has to start from nothing, or else the one that the tests below `shared` have in common.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,13 +17,10 @@ mod contract;
 mod support;
 
 mod auth;
-mod bearer;
 mod canary;
 mod certificates;
-mod change;
 mod clients;
 mod disk;
-mod drift;
 mod engine;
 mod external;
 mod faults;
@@ -31,8 +29,7 @@ mod kill;
 mod many;
 mod mirrors;
 mod quiet;
-mod restarts;
+mod shared;
 mod soak;
 mod stop;
-mod trust;
 mod walk;

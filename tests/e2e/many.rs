@@ -51,38 +51,14 @@ fn four_clusters_come_up_at_once_and_go_one_by_one() {
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn down_all_ends_every_cluster_and_nothing_else() {
-    let scenes = [("e2e-all1", 5928), ("e2e-all2", 5929)]
-        .map(|(name, port)| Scene::new(name, port, Kubeconfig::Other));
-    // Named like ours, and somebody else's.
-    let theirs = "e2e-all1-theirs";
-    docker(&["volume", "create", theirs]);
-    let running = scenes
-        .each_ref()
-        .map(|scene| scene.up(&["--no-verify"]).start());
-    for run in running {
-        run.end().exits(0);
-    }
-    let mut down = scenes[0].call(&["down", "--all"]).run().exits(0);
-    for scene in &scenes {
-        down = down.prints(&format!("Removed: cluster {}", scene.cluster));
-    }
-    docker(&["volume", "rm", theirs]);
-    scenes[0].is_as_before();
-    scenes[0]
-        .call(&["down", "--all"])
-        .run()
-        .exits(0)
-        .prints("Nothing to do");
-}
-
-#[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
-fn ports_that_are_found_at_once_do_not_collide() {
+fn ports_that_are_found_at_once_do_not_collide_and_down_all_ends_both_clusters() {
     // A program of the engine's host, of which the engine knows nothing.
     let taken = TcpListener::bind("127.0.0.1:5001").expect("port 5001 is free");
     let one = Scene::new("e2e-auto1", 5002, Kubeconfig::Absent);
-    let two = Scene::new("e2e-auto2", 5003, Kubeconfig::Absent);
+    let two = Scene::new("e2e-auto2", 5003, Kubeconfig::Other);
+    // Named like ours, and somebody else's.
+    let theirs = "e2e-auto1-theirs";
+    docker(&["volume", "create", theirs]);
     let auto = |scene: &Scene| {
         let flags = ["up", "--port", "auto", "--json", "--name", scene.cluster];
         scene.call(&flags)
@@ -92,7 +68,7 @@ fn ports_that_are_found_at_once_do_not_collide() {
         let up = run
             .end()
             .exits(0)
-            .says("port 5001 of the engine's host is taken");
+            .says("port 5001 of the engine's host is in use");
         println!("   up in {:.1} s", up.took.as_secs_f64());
         let made: Value = serde_json::from_str(&up.stdout).unwrap();
         made["registries"][0]["local"].as_str().unwrap().to_owned()
@@ -106,9 +82,13 @@ fn ports_that_are_found_at_once_do_not_collide() {
         assert_eq!(made["changed"], false, "{again}");
         scene.verify().run().exits(0);
     }
+    let down_all = || two.call(&["down", "--all"]).run().exits(0);
+    let mut down = down_all();
     for scene in [&one, &two] {
-        scene.down().run().exits(0);
+        down = down.prints(&format!("Removed: cluster {}", scene.cluster));
     }
     drop(taken);
+    docker(&["volume", "rm", theirs]);
     two.is_as_before();
+    down_all().prints("Nothing to do");
 }

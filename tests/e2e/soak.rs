@@ -1,4 +1,4 @@
-//! Rounds of `up` and `down` in a row, few in `make test`; and what takes longer than it may: `tests/e2e/run soak`.
+//! What takes longer than `make test` may: `tests/e2e/run soak`.
 
 use crate::kill::killed_at_every;
 use crate::support::{Kubeconfig, Scene};
@@ -12,20 +12,9 @@ fn killed_at_every_event_up_finishes_and_down_leaves_nothing() {
 #[test]
 #[ignore = "takes ten minutes: make soak"]
 fn twenty_rounds_leave_nothing() {
-    rounds(20);
-}
-
-#[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
-fn three_rounds_leave_nothing() {
-    rounds(3);
-}
-
-#[track_caller]
-fn rounds(number: usize) {
     let scene = Scene::new("e2e-rounds", 5951, Kubeconfig::Other);
     let mut times = Vec::new();
-    for round in 1..=number {
+    for round in 1..=20 {
         let up = scene.up(&[]).run().exits(0).prints("Ready: 1 node");
         let down = scene.down().run().exits(0).prints("Removed: ");
         scene.is_as_before();
@@ -34,9 +23,9 @@ fn rounds(number: usize) {
         times.push(up + down);
     }
     // Something that piles up would show; a busy machine alone does not make it half as slow again for so long.
-    let third = number.div_ceil(3);
+    let third = times.len().div_ceil(3);
     let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
-    let (first, last) = (best(&times[..third]), best(&times[number - third..]));
+    let (first, last) = (best(&times[..third]), best(&times[times.len() - third..]));
     println!("   the best of the first {third}: {first:.1} s, of the last: {last:.1} s");
     assert!(last < 1.5 * first, "rounds get slower");
 }

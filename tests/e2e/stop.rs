@@ -9,13 +9,13 @@ use crate::support::{Kubeconfig, Scene};
 fn interrupted_in_the_middle_it_rolls_everything_back() {
     let scene = Scene::new("e2e-stop", 5940, Kubeconfig::Other);
     let mut up = scene.up(&["--events", "json"]).start();
-    up.until(("done", "node container"));
+    up.until(("done", "node.containers"));
     up.signal(Signal::INT);
     let ended = up
         .end()
         .exits(130)
         .says(r#""event":"interrupted""#)
-        .says("what this run had made is removed again");
+        .says("rolled back");
     assert_eq!(ended.stdout, "", "{ended}");
     println!(
         "   rolled back, {:.1} s after it began",
@@ -29,9 +29,9 @@ fn interrupted_in_the_middle_it_rolls_everything_back() {
 fn terminated_while_kind_is_at_work_it_rolls_everything_back() {
     let scene = Scene::new("e2e-stop", 5941, Kubeconfig::Absent);
     let mut up = scene.up(&["--workers", "1", "--events", "json"]).start();
-    up.until(("started", "kind cluster"));
+    up.until(("started", "cluster.created"));
     up.signal(Signal::TERM);
-    up.end().exits(130).says("removed again");
+    up.end().exits(130).says("rolled back");
     scene.is_as_before();
 }
 
@@ -40,7 +40,7 @@ fn terminated_while_kind_is_at_work_it_rolls_everything_back() {
 fn of_two_up_at_once_the_second_waits_and_both_succeed() {
     let scene = Scene::new("e2e-two", 5942, Kubeconfig::Absent);
     let mut first = scene.up(&["--events", "json"]).start();
-    first.until(("done", "record "));
+    first.until(("done", "cluster.record"));
     let mut second = scene.up(&[]).start();
     second.until_it_says("waiting for another kindreg that is changing cluster e2e-two");
     first

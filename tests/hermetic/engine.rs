@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
+use kindreg::errors::Several;
 use kindreg::events::{Event, StepEvent, StepId};
 use kindreg::internal::engine::{self, Held, Lock, OnFailure, Outcome};
-use kindreg::internal::step::{Ctx, Plan, Stage, State, Step};
+use kindreg::internal::step::{Ctx, Plan, Skipped, Stage, State, Step};
 
 use crate::world::World;
 
@@ -18,7 +19,12 @@ type Journal = Arc<Mutex<Vec<String>>>;
 enum Act {
     Succeed,
     Fail,
+    /// After the other lanes have begun.
+    FailSoon,
+    /// As a step does whose predecessor has failed.
+    Skip,
     WaitForEver,
+    WaitForEverAndUndoSlowly,
 }
 
 #[derive(Debug)]
@@ -54,13 +60,21 @@ impl Step for Told {
         match self.act {
             Act::Succeed => Ok(()),
             Act::Fail => bail!("{} broke", self.name),
-            Act::WaitForEver => {
+            Act::FailSoon => {
+                tokio::task::yield_now().await;
+                bail!("{} broke", self.name)
+            }
+            Act::Skip => Err(Skipped.into()),
+            Act::WaitForEver | Act::WaitForEverAndUndoSlowly => {
                 ctx.unless_stopped(tokio::time::sleep(Duration::from_secs(3600)))
                     .await
             }
         }
     }
-    async fn undo(&self, _: &Ctx) -> Result<()> {
+    async fn undo(&self, ctx: &Ctx) -> Result<()> {
+        if self.act == Act::WaitForEverAndUndoSlowly {
+            ctx.unless_stopped(tokio::task::yield_now()).await?;
+        }
         self.tell("undo");
         Ok(())
     }
@@ -220,4 +234,124 @@ async fn ctrl_c_ends_a_wait_and_rolls_back() {
         .await
         .unwrap_err();
     assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);
+}
+
+#[tokio::test]
+async fn a_failure_never_cancels_the_caller_s_token() {
+    let world = World::new();
+    let (journal, ctx) = (Journal::default(), world.ctx());
+    let plan = plan(vec![vec![
+        vec![step(&journal, "waits", Act::WaitForEver, State::Missing)],
+        vec![step(&journal, "fails", Act::Fail, State::Missing)],
+    ]]);
+    let lock = NoLock(Arc::clone(&journal));
+    let on_failure = OnFailure::RollBack(None);
+    engine::up(&plan, &ctx, &lock, on_failure, &|_| {})
+        .await
+        .unwrap_err();
+    assert!(!ctx.stop.is_cancelled());
+}
+
+#[tokio::test]
+async fn every_failure_of_a_stage_is_reported_and_what_only_was_stopped_is_not() {
+    let journal = Journal::default();
+    let plan = plan(vec![vec![
+        vec![step(&journal, "one", Act::FailSoon, State::Missing)],
+        vec![step(&journal, "waits", Act::WaitForEver, State::Missing)],
+        vec![step(&journal, "two", Act::FailSoon, State::Missing)],
+    ]]);
+    let error = up(&plan, &journal, OnFailure::RollBack(None)).await;
+    let error = error.unwrap_err();
+    let several = error.downcast_ref::<Several>().expect("two failed");
+    let texts: Vec<String> = several.failures().iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["one broke", "two broke"]);
+    assert_eq!(error.to_string(), "one broke; also: two broke");
+}
+
+#[tokio::test]
+async fn undoing_waits_as_long_as_it_takes_although_the_run_was_stopped() {
+    let world = World::new();
+    let (journal, ctx) = (Journal::default(), world.ctx());
+    let plan = plan(vec![vec![vec![step(
+        &journal,
+        "a",
+        Act::WaitForEverAndUndoSlowly,
+        State::Missing,
+    )]]]);
+    let stop = ctx.stop.clone();
+    let on = |event| {
+        if matches!(
+            event,
+            Event::Step {
+                what: StepEvent::Started { .. },
+                ..
+            }
+        ) {
+            stop.cancel();
+        }
+    };
+    let lock = NoLock(Arc::clone(&journal));
+    let on_failure = OnFailure::RollBack(None);
+    engine::up(&plan, &ctx, &lock, on_failure, &on)
+        .await
+        .unwrap_err();
+    assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_brings_back_what_was_there_before_the_lock_is_given_back() {
+    let journal = Journal::default();
+    let drifted = || State::Drifted("other".to_owned());
+    let wanted = plan(vec![
+        vec![vec![step(&journal, "new", Act::Succeed, drifted())]],
+        vec![vec![step(&journal, "fails", Act::Fail, State::Missing)]],
+    ]);
+    let before = plan(vec![vec![vec![step(
+        &journal,
+        "old",
+        Act::Succeed,
+        drifted(),
+    )]]]);
+    up(&wanted, &journal, OnFailure::RollBack(Some(&before)))
+        .await
+        .unwrap_err();
+    let expected = [
+        "lock",
+        "apply new",
+        "apply fails",
+        "undo fails",
+        "apply old",
+        "unlock",
+    ];
+    assert_eq!(told(&journal), expected);
+}
+
+#[tokio::test]
+async fn a_survey_goes_on_after_a_failure_and_undoes_what_it_made() {
+    let journal = Journal::default();
+    let plan = plan(vec![
+        vec![
+            vec![
+                step(&journal, "a", Act::Fail, State::Missing),
+                step(&journal, "after a", Act::Succeed, State::Missing),
+            ],
+            vec![step(&journal, "b", Act::Succeed, State::Missing)],
+        ],
+        vec![vec![step(&journal, "skips", Act::Skip, State::Missing)]],
+        vec![vec![step(&journal, "c", Act::Fail, State::Missing)]],
+    ]);
+    let ctx = World::new().ctx();
+    let error = engine::survey(&plan, &ctx, &|_| {}).await.unwrap_err();
+    assert_eq!(error.to_string(), "a broke; also: c broke");
+    let expected = [
+        "apply a",
+        "apply b",
+        "apply skips",
+        "apply c",
+        "undo c",
+        "undo skips",
+        "undo b",
+        "undo a",
+    ];
+    assert_eq!(told(&journal), expected);
 }

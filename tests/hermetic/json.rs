@@ -46,7 +46,7 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-fn request(world: &World) -> Request {
+pub(crate) fn request(world: &World) -> Request {
     let flag = || Source::Flag("test".to_owned());
     Request {
         cluster: Given::new(world.spec.cluster.clone(), flag()),

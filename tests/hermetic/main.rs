@@ -8,6 +8,7 @@
 
 mod archive;
 mod auth;
+mod change;
 mod cli;
 mod colour;
 mod config;
@@ -27,6 +28,7 @@ mod mirrors;
 mod pki;
 mod ports;
 mod proof;
+mod records;
 mod schema;
 mod schema_agrees;
 mod snapshot;

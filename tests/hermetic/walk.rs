@@ -4,16 +4,17 @@ use std::sync::Mutex;
 
 use kindreg::events::{Event, StepEvent};
 use kindreg::internal::docker::{
-    Afterwards, Capabilities, ContainerSpec, Docker, Input, NetworkMode, NetworkSpec, Restart,
-    Volume,
+    Afterwards, Capabilities, ContainerSpec, Docker, ExecOutput, Input, NetworkMode, NetworkSpec,
+    Restart, Volume,
 };
 use kindreg::internal::engine::Outcome;
 use kindreg::internal::hints;
 use kindreg::internal::problem::Exit;
+use kindreg::internal::steps::registry::ASK;
 
 use crate::world::{NODE_IMAGE, World, distribution};
 
-fn container(name: &str) -> ContainerSpec {
+pub(crate) fn container(name: &str) -> ContainerSpec {
     ContainerSpec {
         name: name.to_owned(),
         image: NODE_IMAGE.to_owned(),
@@ -379,4 +380,42 @@ async fn a_change_of_settings_that_is_cut_off_is_finished_or_removed_later() {
             );
         }
     }
+}
+
+/// A script that asks a registry, which says this, and how often it was started.
+fn asked(
+    world: &World,
+    code: i64,
+    said: &'static str,
+) -> std::sync::Arc<std::sync::atomic::AtomicUsize> {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    world.docker.on_script(ASK, move |_, arguments, _| {
+        assert_eq!(arguments[0], "https://registry.test:5001/v2/");
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        ExecOutput {
+            code,
+            stdout: said.as_bytes().to_vec(),
+            stderr: Vec::new(),
+        }
+    });
+    count
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_over_tls_is_not_ready_whatever_its_log_says() {
+    let world = World::new();
+    world
+        .docker
+        .logs_of_image("registry:3", "listening on [::]:5001, tls\n");
+    let said = "curl: (60) SSL certificate problem: unable to get local issuer certificate";
+    let asked = asked(&world, 1, said);
+    let error = world.up().await.unwrap_err();
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("does not answer over TLS") && text.contains(said),
+        "{text}"
+    );
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(world.left().await, Vec::<String>::new());
 }

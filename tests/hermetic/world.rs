@@ -15,7 +15,7 @@ use kindreg::internal::kubeconfig::Kubeconfig;
 use kindreg::internal::lock::ContainerLock;
 use kindreg::internal::observe::{left, recorded};
 use kindreg::internal::pki;
-use kindreg::internal::plan::{self, Verify};
+use kindreg::internal::plan::{self, Known, Verify};
 use kindreg::internal::step::{Ctx, Notes};
 use kindreg::spec::{
     Auth, Backend, Cache, CertificateSource, ControlPlanes, Data, Distribution, HostTrust,
@@ -206,7 +206,7 @@ impl World {
     pub(crate) async fn down(&self) -> anyhow::Result<Outcome> {
         let recorded = recorded(&*self.docker, &self.spec.cluster).await?;
         let earlier = recorded.map_or_else(Vec::new, |recorded| recorded.earlier);
-        let plan = plan::down(&self.spec, &earlier);
+        let plan = plan::down(&self.spec, &earlier, Known::Recorded);
         engine::down(&plan, &self.ctx(), &self.lock(), &|_| {}).await
     }
 

@@ -4,10 +4,8 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::layout::Layout;
-use crate::observe::{Object, left};
-use crate::registry::managed;
-use crate::spec::{Data, Spec};
+use crate::observe::{Object, removable};
+use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
 /// The step that removes all objects with the cluster's label.
@@ -15,28 +13,6 @@ use crate::step::{Ctx, State, Step, StepId};
 pub struct Leftovers {
     /// The Spec of the cluster.
     pub spec: Spec,
-}
-
-impl Leftovers {
-    /// Returns the objects to remove. Data volumes that are kept and the lock, which this or another run holds, are
-    /// left out.
-    async fn found(&self, ctx: &Ctx) -> Result<Vec<Object>> {
-        let layout = Layout::of(&self.spec.cluster);
-        let mut spared = vec![Object::Container(layout.lock())];
-        for registry in managed(&self.spec) {
-            match registry.data() {
-                Data::Keep => {
-                    spared.push(Object::Volume(
-                        layout.data_volume(&registry.registry().name),
-                    ));
-                }
-                Data::Discard => {}
-            }
-        }
-        let mut found = left(&*ctx.docker, &self.spec.cluster).await?;
-        found.retain(|object| !spared.contains(object));
-        Ok(found)
-    }
 }
 
 #[async_trait]
@@ -50,7 +26,7 @@ impl Step for Leftovers {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = self.found(ctx).await?;
+        let found = removable(&*ctx.docker, &self.spec).await?;
         Ok(if found.is_empty() {
             State::Missing
         } else {
@@ -64,7 +40,7 @@ impl Step for Leftovers {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        for object in self.found(ctx).await? {
+        for object in removable(&*ctx.docker, &self.spec).await? {
             match object {
                 Object::Container(name) => ctx.docker.remove(&name).await?,
                 Object::Volume(name) => ctx.docker.remove_volume(&name).await?,

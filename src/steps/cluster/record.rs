@@ -12,7 +12,8 @@ use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
 };
 use crate::layout::{self, Layout};
-use crate::observe::{RECORD_FILE, RecordedSpec, recorded};
+use crate::observe::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
+use crate::problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 
@@ -65,7 +66,17 @@ impl Step for Record {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        Ok(match recorded(&*ctx.docker, &self.spec.cluster).await? {
+        let found = match recorded(&*ctx.docker, &self.spec.cluster).await {
+            // Only for `down`, which removes the record; `up` reads it before it makes a plan.
+            Err(error) => match problem::find(&error) {
+                Some(UnknownRecord::Unreadable { .. }) => {
+                    return Ok(State::Drifted("can't be read".to_owned()));
+                }
+                Some(UnknownRecord::Newer { .. }) | None => return Err(error),
+            },
+            Ok(found) => found,
+        };
+        Ok(match found {
             None => State::Missing,
             Some(record) if record.current == self.spec => State::Ready,
             Some(record) => {

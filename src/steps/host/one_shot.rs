@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::archive::Archive;
 use crate::docker::{Afterwards, Capabilities, ContainerSpec, Input, Mount, NetworkMode, Restart};
@@ -10,6 +10,15 @@ use crate::layout::Layout;
 use crate::observe::our_container;
 use crate::spec::Spec;
 use crate::step::Ctx;
+
+/// The error of a script that ended with another exit code than 0.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} failed with exit code {code}: {said}")]
+pub(crate) struct ScriptFailed {
+    doing: &'static str,
+    code: i64,
+    said: String,
+}
 
 /// A script to run in a one-shot container.
 #[derive(Debug)]
@@ -78,11 +87,12 @@ impl Script<'_> {
             ctx.docker.start(name).await?;
             match ctx.unless_stopped(ctx.docker.wait(name)).await?? {
                 0 => Ok(()),
-                code => bail!(
-                    "{} failed with exit code {code}: {}",
-                    self.doing,
-                    ctx.docker.logs(name, 5).await?.trim()
-                ),
+                code => Err(ScriptFailed {
+                    doing: self.doing,
+                    code,
+                    said: ctx.docker.logs(name, 5).await?.trim().to_owned(),
+                }
+                .into()),
             }
         }
         .await;

@@ -76,7 +76,7 @@ impl HostTrust {
     async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
         let mut shared = BTreeSet::new();
         for record in ctx.docker.containers(layout::LABEL_MODE, "owned").await? {
-            shared.extend(noted(ctx, &record.name).await?);
+            shared.extend(noted_folders(ctx, &record.name).await?);
         }
         let folder = self.folder();
         shared.retain(|made| folder.starts_with(made.as_str()));
@@ -145,7 +145,7 @@ impl Step for HostTrust {
             None => None,
         };
         let Some(found) = found else {
-            let made = noted(ctx, &record).await?.contains(&self.folder());
+            let made = noted_folders(ctx, &record).await?.contains(&self.folder());
             return Ok(if made && self.exists(ctx, &self.folder()).await? {
                 State::Drifted(format!("{file} is missing"))
             } else {
@@ -165,7 +165,7 @@ impl Step for HostTrust {
             .await?
             .context("the registry has no certificate yet")?;
         // Noted before they are created, so that `down` removes them even if this run is killed.
-        let mut folders = noted(ctx, &self.layout().record()).await?;
+        let mut folders = noted_folders(ctx, &self.layout().record()).await?;
         folders.extend(self.absent(ctx).await?);
         folders.extend(self.shared(ctx).await?);
         self.note(ctx, &folders).await?;
@@ -187,7 +187,7 @@ impl Step for HostTrust {
             return Ok(());
         }
         let file = format!("{}/{}", self.folder(), self.layout().host_ca());
-        let mut made = noted(ctx, &self.layout().record()).await?;
+        let mut made = noted_folders(ctx, &self.layout().record()).await?;
         // Innermost first: a folder sorts before its content.
         let folders: Vec<String> = made.iter().rev().cloned().collect();
         if self.exists(ctx, &file).await? || made.contains(&self.folder()) {
@@ -205,7 +205,7 @@ impl Step for HostTrust {
 }
 
 /// Returns the host folders that a record notes.
-async fn noted(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
+pub(super) async fn noted_folders(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
     let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
         return Ok(BTreeSet::new());
     };

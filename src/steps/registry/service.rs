@@ -1,7 +1,7 @@
 //! Step: the running registry. It starts the containers and waits until the registry answers over TLS with its
 //! certificate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::registry::Managed;
 use crate::spec::{Port, Spec};
 use crate::step::{Ctx, State, Step, StepId};
-use crate::steps::host::Script;
+use crate::steps::host::{Script, ScriptFailed};
 
 /// The name of the script that asks a registry until it serves. Its arguments are the URL and the time limit in
 /// seconds; its file is the CA.
@@ -24,9 +24,12 @@ const ASK_SCRIPT: &str = r#"set -u; end=$(($(date +%s) + $2)); said=
 while [ "$(date +%s)" -le "$end" ]; do
   said=$(curl -sS --noproxy '*' --cacert /kindreg/file --max-time 5 -o /dev/null -w '%{http_code}' "$1" 2>&1)
   case $said in 200 | 401) exit 0 ;; esac
-  sleep 0.05
+  sleep 0.1
 done
 echo "$said"; exit 1"#;
+
+/// The longest time that one container asks. If kindreg is killed, the container stops asking after it.
+const SLICE: Duration = Duration::from_secs(15);
 
 /// The pause between two checks whether the containers still run, while the registry is asked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -82,17 +85,26 @@ impl Service {
         let layout = Layout::of(&self.spec.cluster);
         let ca = ca(&*ctx.docker, &self.spec.cluster, registry).await?;
         let url = format!("{}{}", registry.url(), self.registry.ready_path());
-        let limit = ctx.patience.as_secs().to_string();
-        let script = Script {
-            doing: "waiting for the registry",
-            container: layout.readiness_check(&registry.name),
-            mount: None,
-            network: Some(layout.network()),
-            text: ASK_SCRIPT,
-            arguments: &[ASK, &url, &limit],
-            file: Some(ca.context("the registry has no certificate yet")?),
+        let ca = ca.context("the registry has no certificate yet")?;
+        let begun = Instant::now();
+        let asked = loop {
+            let rest = ctx.patience.saturating_sub(begun.elapsed());
+            let limit = rest.min(SLICE).as_secs().to_string();
+            let script = Script {
+                doing: "waiting for the registry",
+                container: layout.readiness_check(&registry.name),
+                mount: None,
+                network: Some(layout.network()),
+                text: ASK_SCRIPT,
+                arguments: &[ASK, &url, &limit],
+                file: Some(ca.clone()),
+            };
+            match script.run(ctx, &self.spec).await {
+                Err(error) if error.is::<ScriptFailed>() && rest > SLICE => {}
+                ended => break ended,
+            }
         };
-        script.run(ctx, &self.spec).await.with_context(|| {
+        asked.with_context(|| {
             let logs = format!("docker logs {}", self.registry.container_name());
             Problem::new(
                 format!(

@@ -38,7 +38,8 @@ impl Machine {
                 inspected(
                     "network",
                     &["ls", "-q", "--no-trunc"],
-                    "{{.Name}} {{.Id}} {{json .Labels}}",
+                    // The engine makes its own bridge anew at each start, and lets nobody remove it.
+                    r#"{{.Name}} {{if ne .Name "bridge"}}{{.Id}}{{end}} {{json .Labels}}"#,
                 ),
             ),
             (

@@ -5,6 +5,7 @@ mod machine;
 mod pod;
 mod program;
 mod scene;
+mod shared;
 mod token;
 mod world;
 
@@ -12,5 +13,6 @@ pub(crate) use machine::{Machine, concerns_us};
 pub(crate) use pod::Pod;
 pub(crate) use program::{Call, Ended};
 pub(crate) use scene::{Kubeconfig, OTHER, Scene, scratch};
+pub(crate) use shared::{SHARED, Shared};
 pub(crate) use token::{BearerRegistry, TokenServer};
 pub(crate) use world::*;

@@ -44,16 +44,26 @@ impl Pod<'_> {
     /// It pulls and runs to its end.
     #[track_caller]
     pub(crate) fn runs(&self, scene: &Scene) {
-        self.make(scene);
+        Self::all_run(scene, std::slice::from_ref(self));
+    }
+
+    /// They pull side by side and run to their ends.
+    #[track_caller]
+    pub(crate) fn all_run(scene: &Scene, pods: &[Self]) {
+        for pod in pods {
+            pod.make(scene);
+        }
         let start = Instant::now();
-        while self.status(scene)["phase"] != "Succeeded" {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{}: {}",
-                self.name,
-                self.status(scene)
-            );
-            sleep(Duration::from_millis(300));
+        for pod in pods {
+            while pod.status(scene)["phase"] != "Succeeded" {
+                assert!(
+                    start.elapsed() < PATIENCE,
+                    "{}: {}",
+                    pod.name,
+                    pod.status(scene)
+                );
+                sleep(Duration::from_millis(300));
+            }
         }
     }
 

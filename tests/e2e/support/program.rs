@@ -184,12 +184,12 @@ impl Running {
         Some(event.unwrap_or_else(|error| panic!("{line:?} is no event: {error}")))
     }
 
-    /// Reads events until a step came to something: `("done", "network ")`.
+    /// Reads events until a step came to something: `("done", "cluster.network")`.
     #[track_caller]
     pub(crate) fn until(&mut self, (what, step): (&str, &str)) {
         while let Some(event) = self.next_event() {
-            let title = event["step"].as_str().unwrap_or_default();
-            if event["event"] == what && title.starts_with(step) {
+            let id = event["id"].as_str().unwrap_or_default();
+            if event["event"] == what && id.starts_with(step) {
                 return;
             }
         }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use tempfile::TempDir;
 
@@ -47,7 +46,6 @@ pub(crate) struct Scene {
     pub(crate) port: u16,
     home: TempDir,
     before: Machine,
-    begun: Instant,
 }
 
 /// A variable that tests/e2e/run sets.
@@ -68,6 +66,15 @@ fn assert_version(what: &str, found: &str, name: &str) {
     );
 }
 
+/// Which test begins, and on which engine.
+#[track_caller]
+fn announce() {
+    let test = std::thread::current();
+    println!("\n-- {}", test.name().unwrap_or_default());
+    let version = docker(&["version", "--format", "{{.Server.Version}}"]);
+    assert_version("Docker", version.trim(), "KINDREG_E2E_ENGINE");
+}
+
 /// A folder for files that are no concern of the user's.
 pub(crate) fn scratch() -> TempDir {
     TempDir::with_prefix("kindreg-e2e-").unwrap()
@@ -81,10 +88,7 @@ impl Scene {
             cluster.starts_with("e2e-"),
             "{cluster} is not ours to remove"
         );
-        let test = std::thread::current();
-        println!("\n-- {}", test.name().unwrap_or_default());
-        let version = docker(&["version", "--format", "{{.Server.Version}}"]);
-        assert_version("Docker", version.trim(), "KINDREG_E2E_ENGINE");
+        announce();
         for image in ["KINDREG_IMAGE", "KINDREG_REGISTRY_IMAGE"] {
             docker(&["image", "inspect", "--format", "{{.Id}}", &setting(image)]);
         }
@@ -102,8 +106,14 @@ impl Scene {
             port,
             home,
             before,
-            begun: Instant::now(),
         }
+    }
+
+    /// The same place for the next test: what was there before the first still counts.
+    #[track_caller]
+    pub(crate) fn taken_over(self) -> Self {
+        announce();
+        self
     }
 
     /// The user's home.
@@ -234,7 +244,6 @@ impl Drop for Scene {
         }
         self.down().start().end();
         clear(self.cluster, self.port);
-        println!("   {:.1} s", self.begun.elapsed().as_secs_f64());
     }
 }
 

@@ -7,23 +7,31 @@ use serde_json::{Value, json};
 
 mod cases;
 
-use crate::support::{Kubeconfig, Scene, attempt, docker, exec, sh};
+use crate::support::{SHARED, Scene, Shared, attempt, docker, exec, kubectl, sh};
 use crate::walk;
 
-const CLUSTER: &str = "e2e-drift";
+const WORKER: &str = "e2e-shared-worker";
+const WORKER2: &str = "e2e-shared-worker2";
+const CONTROL_PLANE: &str = "e2e-shared-control-plane";
 /// The port that is asked for in the course of the test.
 const OTHER_PORT: u16 = 5932;
 const OTHER_IMAGE: &str = "registry:e2e-drift";
-const JOINED: &str = "e2e-drift-worker3";
+const JOINED: &str = "e2e-shared-worker3";
 const HOSTING: [&str; 4] = ["configmap", "-n", "kube-public", "local-registry-hosting"];
 
-const CONTAINERD: &str = "containerd config_path";
-const CONFIG_MAP: &str = "ConfigMap local-registry-hosting";
-const NODES: &str = "node containers";
-const PASSWORD: &str = "node credentials";
-const READY: &str = "node readiness";
-const REGISTRY: &str = "container kindreg-e2e-drift-registry";
-const TRUST: &str = "node trust";
+// Steps, by their ids.
+const CONTAINERD: &str = "node.containerd";
+const CONFIG_MAP: &str = "cluster.hosting";
+const NODES: &str = "node.containers";
+const PASSWORD: &str = "node.credentials";
+const READY: &str = "cluster.nodes-ready";
+const RECORD: &str = "cluster.record";
+const SETTLED: &str = "cluster.settled";
+const REGISTRY: &str = "registry.container/registry";
+const SERVICE: &str = "registry.service/registry";
+const PROOF_IMAGE: &str = "proof.image/registry";
+const PROOF: &str = "proof.pull/registry";
+const TRUST: &str = "node.trust";
 
 /// A drift, as it has to be told and repaired.
 struct Drift {
@@ -72,34 +80,31 @@ impl Drift {
     }
 
     /// The nodes are proven again. What a step beside the push finds different, the proof itself pushes for.
-    fn proven(self, scene: &Scene) -> Self {
-        let push = format!("proof image in {}", scene.local_domain());
-        let proof = format!("proof of {}", scene.domain());
-        self.repaired_with([proof]).perhaps_with(&[&push])
+    fn proven(self) -> Self {
+        self.repaired_with([PROOF]).perhaps_with(&[PROOF_IMAGE])
     }
 
     /// `status` tells it, `up` repairs it and nothing else, and the registry has its image.
     #[track_caller]
     fn told_and_repaired(self, scene: &Scene) {
         let (part, state) = &self.part;
-        let told = status(scene, &self.asks).exits(3).prints(part);
-        let said = told
-            .stdout
-            .lines()
-            .find(|line| line.contains(part.as_str()));
+        let report = json_status(scene, &self.asks, 3);
+        let found = report["parts"].as_array().unwrap().iter();
+        let mut found = found.filter(|found| found["id"] == part.as_str());
+        let found = found.next().unwrap();
+        assert_eq!(found["state"], *state, "{report:#}");
+        let title = found["part"].as_str().unwrap();
+        let told = status(scene, &self.asks).exits(3).prints(title);
+        let said = told.stdout.lines().find(|line| line.contains(title));
         assert!(
             said.is_some_and(|line| line.contains(&self.why)),
             "{}: {:?} is not the reason: {told}",
             self.done,
             self.why
         );
-        let report = json_status(scene, &self.asks, 3);
-        let found = report["parts"].as_array().unwrap().iter();
-        let mut found = found.filter(|found| found["part"] == part.as_str());
-        assert_eq!(found.next().unwrap()["state"], *state, "{report:#}");
 
         let number = scene.port.to_string();
-        let mut arguments = vec!["up", "--name", CLUSTER, "--workers", "2"];
+        let mut arguments = vec!["up", "--name", SHARED, "--workers", "2"];
         if !self.asks.contains(&"--port") {
             arguments.extend(["--port", &number]);
         }
@@ -121,7 +126,7 @@ impl Drift {
 
 #[track_caller]
 fn status(scene: &Scene, asks: &[&str]) -> crate::support::Ended {
-    scene.call(&["status", "--name", CLUSTER]).args(asks).run()
+    scene.call(&["status", "--name", SHARED]).args(asks).run()
 }
 
 #[track_caller]
@@ -130,7 +135,7 @@ fn json_status(scene: &Scene, asks: &[&str], code: i32) -> Value {
     serde_json::from_str(&status(scene, &all).exits(code).stdout).unwrap()
 }
 
-/// Titles of the steps that a run with `--events json` applied.
+/// The steps that a run with `--events json` applied.
 fn applied(conversation: &str) -> Vec<String> {
     let events = conversation.lines().map(|line| {
         let event: Value = serde_json::from_str(line).expect("every line is an event");
@@ -138,7 +143,7 @@ fn applied(conversation: &str) -> Vec<String> {
     });
     let started = events.filter(|event| event["event"] == "started");
     started
-        .map(|event| event["step"].as_str().unwrap().to_owned())
+        .map(|event| event["id"].as_str().unwrap().to_owned())
         .collect()
 }
 
@@ -150,48 +155,67 @@ fn is_whole(scene: &Scene) {
     assert_eq!(tags["tags"], json!(["1"]), "the registry forgot an image");
 }
 
-#[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
-fn each_drift_is_named_and_repaired_alone() {
-    // A run of this test that was killed may have left it.
-    attempt("docker", &["image", "rm", OTHER_IMAGE]);
-    let mut scene = Scene::new(CLUSTER, 5931, Kubeconfig::Other);
-    scene.up(&["--workers", "2"]).run().exits(0);
-    scene.has_nodes(3);
+/// The shared cluster with an image of the user's own.
+#[track_caller]
+fn cluster() -> Shared {
+    let scene = Shared::cluster();
     walk::an_image_of_the_users_own_runs(&scene);
     is_whole(&scene);
-    for (breaks, drift) in cases::all(&scene) {
-        breaks(&scene);
-        drift.told_and_repaired(&scene);
-        is_whole(&scene);
+    scene
+}
+
+#[track_caller]
+fn each_is_told_and_repaired(scene: &Scene, cases: Vec<cases::Case>) {
+    for (breaks, drift) in cases {
+        breaks(scene);
+        drift.told_and_repaired(scene);
+        is_whole(scene);
     }
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn in_the_files_of_nodes_each_drift_is_named_and_repaired_alone() {
+    let scene = cluster();
+    each_is_told_and_repaired(&scene, cases::nodes_files(&scene));
+    a_node_is_joined(&scene);
+    kubectl(SHARED, &["delete", "node", JOINED]);
+    docker(&["rm", "-f", "-v", JOINED]);
+    scene.is_reset();
+}
+
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn of_everything_else_each_drift_is_named_and_repaired_alone() {
+    // A run of this test that was killed may have left it.
+    attempt("docker", &["image", "rm", OTHER_IMAGE]);
+    let mut scene = cluster();
+    each_is_told_and_repaired(&scene, cases::all_others(&scene));
     another_port_is_wanted(&mut scene);
     another_image_is_wanted(&scene);
-    a_node_is_joined(&scene);
-    scene.down().run().exits(0);
+    scene.is_reset();
     docker(&["image", "rm", OTHER_IMAGE]);
-    scene.is_as_before();
 }
 
 /// Asked for by the flag of `up`, and of `status` to see what that would come to.
 #[track_caller]
 fn another_port_is_wanted(scene: &mut Scene) {
-    let (old, old_local) = (scene.domain(), scene.local_domain());
+    let old = scene.domain();
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
-    let (domain, record) = (scene.domain(), format!("record kindreg-{CLUSTER}"));
+    let domain = scene.domain();
     let why = format!("port {old_port} → {OTHER_PORT}");
-    let host = |domain: &str| format!("host trust (/etc/docker/certs.d/{domain})");
-    let mut drift = Drift::new("another port wanted", record, why)
+    let host = |domain: &str| format!("host.trust/{domain}");
+    let mut drift = Drift::new("another port wanted", RECORD, why)
         .repaired_with([REGISTRY, TRUST, PASSWORD, CONFIG_MAP])
         .repaired_with([
-            format!("registry registry ({domain})"),
+            SERVICE.to_owned(),
             host(&domain),
-            format!("old {}", host(&old)),
-            format!("old node trust ({old_local}, {old})"),
-            format!("old node credentials ({old_local}, {old})"),
-            "forget previous settings".to_owned(),
+            format!("retired.{}", host(&old)),
+            format!("retired.{TRUST}"),
+            format!("retired.{PASSWORD}"),
+            SETTLED.to_owned(),
         ])
-        .proven(scene);
+        .proven();
     drift.asks = vec!["--port", "5932"];
     drift.told_and_repaired(scene);
     is_whole(scene);
@@ -201,22 +225,17 @@ fn another_port_is_wanted(scene: &mut Scene) {
 fn another_image_is_wanted(scene: &Scene) {
     let image = std::env::var("KINDREG_REGISTRY_IMAGE").unwrap();
     docker(&["tag", &image, OTHER_IMAGE]);
-    let record = format!("record kindreg-{CLUSTER}");
-    let service = format!("registry registry ({})", scene.domain());
     let why = format!("image {image} → {OTHER_IMAGE}");
-    let mut drift = Drift::new("another image wanted", record, why)
-        .repaired_with([REGISTRY, &service, "forget previous settings"])
-        .proven(scene);
-    drift.asks = vec!["--registry-image", OTHER_IMAGE];
+    let mut drift = Drift::new("another image wanted", RECORD, why)
+        .repaired_with([REGISTRY, SERVICE, SETTLED])
+        .proven();
+    // From then on it is asked for each time, as the tests' environment names the first one.
+    let asks = ["--registry-image", OTHER_IMAGE];
+    drift.asks = asks.to_vec();
     drift.told_and_repaired(scene);
-    status(scene, &drift_asks()).exits(0);
+    status(scene, &asks).exits(0);
     let tags = walk::from_registry(scene, "e2e/app/tags/list");
     assert_eq!(tags["tags"], json!(["1"]), "the registry forgot an image");
-}
-
-/// From then on it is asked for each time, as the tests' environment names the first one.
-fn drift_asks() -> Vec<&'static str> {
-    vec!["--registry-image", OTHER_IMAGE]
 }
 
 /// A worker made as kind makes one, but for what kind does to its containerd, and joined by kubeadm.
@@ -224,8 +243,8 @@ fn drift_asks() -> Vec<&'static str> {
 fn a_node_is_joined(scene: &Scene) {
     let image = std::env::var("KINDREG_IMAGE").unwrap();
     let role = "io.x-k8s.kind.role=worker";
-    let cluster = format!("io.x-k8s.kind.cluster={CLUSTER}");
-    let network = format!("kindreg-{CLUSTER}");
+    let cluster = format!("io.x-k8s.kind.cluster={SHARED}");
+    let network = format!("kindreg-{SHARED}");
     docker(
         &[
             &["run", "--detach", "--tty", "--privileged", "--init=false"][..],
@@ -248,20 +267,18 @@ fn a_node_is_joined(scene: &Scene) {
         assert!(started.elapsed() < Duration::from_secs(60), "no containerd");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let control_plane = format!("{CLUSTER}-control-plane");
-    let join = sh(&control_plane, "kubeadm token create --print-join-command");
+    let join = sh(CONTROL_PLANE, "kubeadm token create --print-join-command");
     sh(
         JOINED,
         &format!("{} --ignore-preflight-errors=all", join.trim()),
     );
 
     let told = format!("missing on {JOINED}");
-    let mut drift = Drift::new("a node joined", TRUST, told)
+    let drift = Drift::new("a node joined", TRUST, told)
         .repaired_with([CONTAINERD, PASSWORD])
-        .proven(scene);
-    drift.asks = drift_asks();
-    drift = drift.perhaps_with(&[READY]);
-    let report = json_status(scene, &drift.asks, 3);
+        .proven()
+        .perhaps_with(&[READY]);
+    let report = json_status(scene, &[], 3);
     let node = report["nodes"].as_array().unwrap().last().unwrap();
     assert_eq!(node["name"], JOINED);
     assert_eq!(
@@ -278,13 +295,13 @@ fn a_node_is_joined(scene: &Scene) {
         differs,
         [
             "containerd: config_path not set",
-            "trust: missing",
-            "password: missing",
+            "trust: nothing",
+            "password: nothing",
             "not proven with registry"
         ]
     );
     drift.told_and_repaired(scene);
-    status(scene, &drift_asks()).exits(0);
+    status(scene, &[]).exits(0);
     let verify = scene.verify().args(&["--strict", "--json"]).run().exits(0);
     let table: Value = serde_json::from_str(&verify.stdout).unwrap();
     let rows = table["nodes"].as_array().unwrap();
@@ -296,8 +313,8 @@ fn a_node_is_joined(scene: &Scene) {
         );
     }
     let port = scene.port.to_string();
-    let again = ["up", "--name", CLUSTER, "--workers", "2", "--port", &port];
-    let again = scene.call(&again).args(&drift_asks()).run();
+    let again = ["up", "--name", SHARED, "--workers", "2", "--port", &port];
+    let again = scene.call(&again).run();
     again.exits(0).prints("Nothing to do");
 
     one_node_that_can_t_pull_is_in_the_table(scene);

@@ -3,17 +3,13 @@
 use kindreg::internal::pki::{Names, issue};
 use time::OffsetDateTime;
 
-use crate::support::{
-    Kubeconfig, Scene, attempt, docker, exec, kubectl, nodes, scratch, sh, write_in,
-};
+use crate::support::{Scene, Shared, attempt, docker, exec, kubectl, nodes, scratch, sh, write_in};
 use crate::walk;
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
-    let scene = Scene::new("e2e-trust", 5902, Kubeconfig::Other);
-    scene.up(&["--workers", "2"]).run().exits(0);
-    scene.has_nodes(3);
+    let scene = Shared::cluster();
     let [control_plane, one, two] = nodes(scene.cluster).try_into().unwrap();
     let certs = format!("/etc/containerd/certs.d/{}", scene.domain());
 
@@ -24,7 +20,7 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
         &two,
         "x509: certificate signed by unknown authority",
     );
-    is_repaired(&scene, &format!("registry.test:5902/ca.crt on {two}"));
+    is_repaired(&scene, &format!("registry.test:5900/ca.crt on {two}"));
 
     sh(&one, "rm -r /etc/containerd/certs.d/*");
     is_refused(
@@ -32,13 +28,13 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
         &one,
         "x509: certificate signed by unknown authority",
     );
-    is_repaired(&scene, &format!("missing on {one}"));
+    is_repaired(&scene, &format!("nothing on {one}"));
 
     exec(&control_plane, &["rm", &format!("{certs}/ca.crt")]);
     is_refused(&scene, &control_plane, "unable to read CA cert");
     is_repaired(
         &scene,
-        &format!("registry.test:5902/ca.crt on {control_plane}"),
+        &format!("registry.test:5900/ca.crt on {control_plane}"),
     );
 
     certificates_for_others_are_refused(&scene);
@@ -53,8 +49,6 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
     kubectl(scene.cluster, &[&["get"], &hosting[..]].concat());
 
     a_stopped_registry_keeps_its_data(&scene);
-    scene.down().run().exits(0);
-    scene.is_as_before();
 }
 
 fn names(host: &str) -> Names {
@@ -113,7 +107,7 @@ fn certificates_for_others_are_refused(scene: &Scene) {
         .up(&["--workers", "2"])
         .run()
         .exits(0)
-        .says("certificate of registry.test:5902")
+        .says("certificate of registry.test:5900")
         .prints("Ready: 3 nodes");
     println!(
         "   repaired: the certificate ({:.1} s)",
@@ -180,7 +174,7 @@ fn a_stopped_registry_keeps_its_data(scene: &Scene) {
         .run()
         .exits(3)
         .says("connection refused")
-        .says("hint: run: kindreg up --name e2e-trust");
+        .says("hint: run: kindreg up --name e2e-shared");
     scene
         .up(&["--workers", "2"])
         .run()

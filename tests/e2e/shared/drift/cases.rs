@@ -1,143 +1,139 @@
 //! What somebody does to a cluster whose settings stay the same.
 
 use super::{
-    CLUSTER, CONFIG_MAP, CONTAINERD, Drift, HOSTING, NODES, PASSWORD, READY, REGISTRY, TRUST,
+    CONFIG_MAP, CONTAINERD, CONTROL_PLANE, Drift, HOSTING, NODES, PASSWORD, PROOF, READY, REGISTRY,
+    SERVICE, TRUST, WORKER, WORKER2,
 };
-use crate::support::{Scene, docker, exec, kubectl, nodes, sh, write_in};
+use crate::support::{SHARED, Scene, docker, exec, kubectl, nodes, sh, write_in};
 
 /// How it is done, and how it has to be told and repaired.
-type Case = (fn(&Scene), Drift);
+pub(super) type Case = (fn(&Scene), Drift);
 
-/// Everything, in an order in which one does not hide another.
-pub(super) fn all(scene: &Scene) -> Vec<Case> {
-    let mut all = nodes_files(scene);
-    all.extend(registrys(scene));
+/// All but the files of nodes, in an order in which one does not hide another.
+pub(super) fn all_others(scene: &Scene) -> Vec<Case> {
+    let mut all = registrys(scene);
     all.extend(nodes_containers(scene));
     all.extend(clusters_and_hosts(scene));
     all
 }
 
 fn disconnect(container: &str) {
-    docker(&["network", "disconnect", "kindreg-e2e-drift", container]);
+    docker(&["network", "disconnect", "kindreg-e2e-shared", container]);
 }
 
 fn stop(container: &str) {
     docker(&["stop", "-t", "2", container]);
 }
 
-fn nodes_files(scene: &Scene) -> Vec<Case> {
+/// In an order in which one does not hide another. Other versions of containerd have other files.
+pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
     let domain = scene.domain();
-    let [_, one, two] = nodes(CLUSTER).try_into().unwrap();
-    let proof = format!("proof of {domain}");
+    let [_, one, two] = nodes(SHARED).try_into().unwrap();
     vec![
         (
             |scene| {
                 let path = format!("/etc/containerd/certs.d/{}/hosts.toml", scene.domain());
-                exec("e2e-drift-worker", &["rm", &path]);
+                exec(WORKER, &["rm", &path]);
             },
             Drift::new(
                 "a hosts.toml removed",
                 TRUST,
                 format!("{domain}/hosts.toml on {one}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
             |scene| {
                 let path = format!("/etc/containerd/certs.d/{}/ca.crt", scene.domain());
-                write_in("e2e-drift-worker2", &path, "another\n");
+                write_in(WORKER2, &path, "another\n");
             },
-            Drift::new("a CA changed", TRUST, format!("{domain}/ca.crt on {two}")).proven(scene),
+            Drift::new("a CA changed", TRUST, format!("{domain}/ca.crt on {two}")).proven(),
         ),
         (
             |_| {
                 let script = "sed -i /config_path/d /etc/containerd/config.toml; systemctl restart containerd";
-                sh("e2e-drift-worker", script);
+                sh(WORKER, script);
             },
             Drift::new(
                 "config_path removed",
                 CONTAINERD,
                 format!("config_path not set on {one}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
-            |_| write_in("e2e-drift-worker2", "/var/lib/kubelet/config.json", "{}"),
+            |_| write_in(WORKER2, "/var/lib/kubelet/config.json", "{}"),
             Drift::new(
                 "a node's password removed",
                 PASSWORD,
                 format!("missing on {two}"),
             )
-            .proven(scene),
+            .proven(),
         ),
         (
             |_| {
-                exec(
-                    "e2e-drift-worker2",
-                    &["rm", "/var/lib/kindreg/proof/registry"],
-                );
+                exec(WORKER2, &["rm", "/var/lib/kindreg/proof/registry"]);
             },
             Drift::new(
                 "a proof's note removed",
-                proof,
+                PROOF,
                 format!("not proven: {two}"),
             )
-            .proven(scene),
+            .proven(),
         ),
     ]
 }
 
-fn registrys(scene: &Scene) -> Vec<Case> {
-    let service = format!("registry registry ({})", scene.domain());
-    let off = format!("not on network kindreg-{CLUSTER}");
+fn registrys(_: &Scene) -> Vec<Case> {
+    let off = format!("not on network kindreg-{SHARED}");
     vec![
         (
             |scene| stop(&scene.registry()),
-            Drift::new("the registry stopped", service.clone(), "exited with code"),
+            Drift::new("the registry stopped", SERVICE, "exited with code"),
         ),
         (
             |scene| disconnect(&scene.registry()),
             Drift::new("the registry disconnected", REGISTRY, off)
-                .repaired_with([service.clone()])
-                .proven(scene),
+                .repaired_with([SERVICE])
+                .proven(),
         ),
         (
             |scene| {
                 docker(&["rm", "-f", &scene.registry()]);
             },
             Drift::missing("the registry removed", REGISTRY)
-                .repaired_with([service])
-                .proven(scene),
+                .repaired_with([SERVICE])
+                .proven(),
         ),
     ]
 }
 
 fn nodes_containers(_: &Scene) -> Vec<Case> {
-    let [control_plane, one, two] = nodes(CLUSTER).try_into().unwrap();
-    let off = format!("not on network kindreg-{CLUSTER}: {two}");
+    let [control_plane, one, two] = nodes(SHARED).try_into().unwrap();
+    let off = format!("not on network kindreg-{SHARED}: {two}");
     let stopped = |done, node| Drift::new(done, NODES, format!("not running: {node}"));
     vec![
         (
-            |_| stop("e2e-drift-worker"),
+            |_| stop(WORKER),
             stopped("a node stopped", one).perhaps_with(&[READY]),
         ),
         (
-            |_| stop("e2e-drift-control-plane"),
+            |_| stop(CONTROL_PLANE),
             stopped("the control plane stopped", control_plane).perhaps_with(&[CONFIG_MAP, READY]),
         ),
         (
-            |_| disconnect("e2e-drift-worker2"),
+            |_| disconnect(WORKER2),
             Drift::new("a node disconnected", NODES, off).perhaps_with(&[READY]),
         ),
     ]
 }
 
 fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
-    let host = format!("host trust (/etc/docker/certs.d/{})", scene.domain());
+    let host = format!("host.trust/{}", scene.domain());
     vec![
         (
             |_| {
-                kubectl(CLUSTER, &[&["delete"], &HOSTING[..]].concat());
+                kubectl(SHARED, &[&["delete"], &HOSTING[..]].concat());
             },
             Drift::missing("the ConfigMap deleted", CONFIG_MAP),
         ),
@@ -147,19 +143,19 @@ fn clusters_and_hosts(scene: &Scene) -> Vec<Case> {
                     "-p",
                     r#"{"data": {"localRegistryHosting.v1": "host: elsewhere\n"}}"#,
                 ];
-                kubectl(CLUSTER, &[&["patch"], &HOSTING[..], &patch].concat());
+                kubectl(SHARED, &[&["patch"], &HOSTING[..], &patch].concat());
             },
             Drift::new("the ConfigMap edited", CONFIG_MAP, "different content"),
         ),
         (
             |scene| {
-                let file = scene.host_certs().join("kindreg-e2e-drift.crt");
+                let file = scene.host_certs().join("kindreg-e2e-shared.crt");
                 std::fs::remove_file(file).unwrap();
             },
             Drift::new(
                 "the host's CA removed",
                 host,
-                "kindreg-e2e-drift.crt is missing",
+                "kindreg-e2e-shared.crt is missing",
             ),
         ),
     ]

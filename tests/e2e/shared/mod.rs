@@ -1,0 +1,33 @@
+//! Tests that only need a cluster with a registry: they share one, see `support/shared.rs`. Their names sort so that
+//! they run one after the other, and the last of them ends the cluster.
+
+use crate::support::Shared;
+use crate::support::company::Company;
+
+mod bearer;
+mod change;
+mod company;
+mod drift;
+mod full;
+mod restarts;
+mod rotation;
+mod trust;
+
+/// After all tests below, as the names go; `tests/e2e/run` always asks for it.
+#[test]
+#[ignore = "needs a Docker engine and kind: make e2e"]
+fn zz_the_cluster_is_removed_and_the_machine_is_as_it_was_before_all() {
+    Shared::end(|scene| {
+        // With a registry of somebody else's, of which nothing may be left either.
+        let company = Company::start("e2e-company", 5731, &[]);
+        let file = company.file(
+            "[cluster]\nworkers = 2\n[registry.registry]\n",
+            "auth = false\n",
+        );
+        scene
+            .up(&["--config", file.to_str().unwrap(), "--yes"])
+            .run()
+            .exits(0)
+            .prints(&company.domain());
+    });
+}

@@ -1,0 +1,189 @@
+//! Records of other versions: read, or refused with the version's number; and a cluster whose record nobody can read is
+//! removed all the same.
+
+use std::collections::BTreeMap;
+
+use kindreg::errors::hint;
+use kindreg::internal::docker::{ContainerSpec, Docker};
+use kindreg::internal::layout::LABEL_RECORD;
+use kindreg::internal::observe::{UnknownRecord, recorded};
+use kindreg::internal::problem;
+use kindreg::ops;
+use serde_json::{Value, json};
+
+use crate::walk::container;
+use crate::world::World;
+
+const FILE: &str = "/kindreg/record.json";
+
+/// The record of a world that is up, with something of it changed.
+async fn changed(change: impl Fn(&mut Value)) -> World {
+    let world = World::new();
+    world.up().await.unwrap();
+    let record = world.docker.container("kindreg-c").await.unwrap().unwrap();
+    let mut value: Value = serde_json::from_str(&record.labels[LABEL_RECORD]).unwrap();
+    change(&mut value);
+    let files = world.docker.files("kindreg-c");
+    files.write(FILE, 0o644, value.to_string()).unwrap();
+    world
+}
+
+#[tokio::test]
+async fn a_newer_record_stops_every_command_with_its_number() {
+    let world = changed(|record| record["version"] = json!(99)).await;
+    let (client, cluster) = (world.client(), &world.spec.cluster);
+    let before = world.docker.journal();
+    let down = ops::down(&client, cluster).await.map(drop);
+    let login = ops::login(&client, cluster).await.map(drop);
+    let verify = ops::verify(&client, cluster, ops::Negative::LeftOut).await;
+    for ended in [down, login, verify.map(drop)] {
+        let error = ended.unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("version 99"), "{text}");
+        assert!(hint(&error).is_some_and(|hint| hint.contains("the kindreg that")));
+    }
+    assert_eq!(world.docker.journal(), before, "nothing is touched");
+}
+
+#[tokio::test]
+async fn a_record_that_was_cut_off_reads_as_it_was_first_written() {
+    let world = changed(|_| {}).await;
+    let files = world.docker.files("kindreg-c");
+    for text in ["", "{", "{\"version\": 2, \"current\": {\"clus"] {
+        files.write(FILE, 0o644, text).unwrap();
+        let read = recorded(&*world.docker, &world.spec.cluster).await;
+        assert_eq!(read.unwrap().unwrap().current, world.spec, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_with_unknown_keys_is_unreadable_and_never_replaced_by_an_older_one() {
+    for change in [
+        (|record: &mut Value| record["unknown"] = json!(1)) as fn(&mut Value),
+        |record| record["current"]["unknown"] = json!(1),
+        |record| record["version"] = json!(1),
+        |record| drop(record.as_object_mut().unwrap().remove("version")),
+        |record| record["version"] = json!("2"),
+        |record| *record = json!([]),
+    ] {
+        let world = changed(change).await;
+        let error = recorded(&*world.docker, &world.spec.cluster).await;
+        let error = error.unwrap_err();
+        let found = problem::find::<UnknownRecord>(&error);
+        assert!(
+            matches!(found, Some(UnknownRecord::Unreadable { .. })),
+            "{error:#}"
+        );
+        // Which its hint says, and which works.
+        assert!(hint(&error).is_some_and(|hint| hint.contains("kindreg down --name c")));
+        let client = world.client();
+        let removed = ops::down(&client, &world.spec.cluster).await.unwrap();
+        assert!(removed.report.changed);
+        assert_eq!(world.left().await, Vec::<String>::new());
+    }
+}
+
+/// What kindreg 0.1.0 made before records had a version, as the engine showed it.
+const BEFORE_VERSIONS: &str = include_str!("data/before-versions.json");
+
+#[tokio::test]
+async fn a_cluster_from_before_records_had_a_version_is_removed_whole() {
+    let world = World::new();
+    // Where Docker is installed, it is there.
+    world.docker.host().make_dir("/etc/docker", 0o755).unwrap();
+    let host = world.docker.host().all("/");
+    let objects: Value = serde_json::from_str(BEFORE_VERSIONS).unwrap();
+    restore(&world, &objects).await;
+    let (client, cluster) = (world.client(), "c".parse().unwrap());
+    assert!(!world.left().await.is_empty());
+    let error = ops::status(&client, crate::json::request(&world)).await;
+    assert_eq!(
+        format!("{:#}", error.unwrap_err()),
+        "can't read the record of cluster c: no version"
+    );
+    let removed = ops::down(&client, &cluster).await.unwrap();
+    assert!(removed.failure.is_none(), "{:?}", removed.failure);
+    assert!(removed.report.changed);
+    // Nothing says whether its images were to be kept, and so they are.
+    let kept = ["volume kindreg-c-registry-data"];
+    assert_eq!(removed.report.kept, kept);
+    assert_eq!(world.left().await, [kept[0], "/etc/docker"]);
+    assert_eq!(world.docker.host().all("/"), host, "its CA on the host too");
+    let second = ops::down(&client, &cluster).await.unwrap().report;
+    assert!(!second.changed);
+    assert_eq!(second.kept, kept);
+}
+
+/// Makes the objects of the fixture, which is what `docker inspect` said of a real cluster, as far as it matters here.
+async fn restore(world: &World, objects: &Value) {
+    let labels = |object: &Value| -> BTreeMap<String, String> {
+        serde_json::from_value(object["Labels"].clone()).unwrap()
+    };
+    for network in objects["networks"].as_array().unwrap() {
+        let spec = kindreg::internal::docker::NetworkSpec {
+            name: network["Name"].as_str().unwrap().to_owned(),
+            labels: labels(network),
+            options: BTreeMap::new(),
+            ipv6_subnet: None,
+        };
+        world.docker.create_network(&spec).await.unwrap();
+    }
+    for volume in objects["volumes"].as_array().unwrap() {
+        let volume = kindreg::internal::docker::Volume {
+            name: volume["Name"].as_str().unwrap().to_owned(),
+            labels: labels(volume),
+        };
+        world.docker.create_volume(&volume).await.unwrap();
+    }
+    for object in objects["containers"].as_array().unwrap() {
+        let image = object["Image"].as_str().unwrap();
+        world.docker.add_image(image);
+        let mounts: Vec<kindreg::internal::docker::Mount> = object["Mounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(mount)
+            .collect();
+        let spec = ContainerSpec {
+            image: image.to_owned(),
+            labels: labels(object),
+            mounts,
+            network: match object["Network"].as_str() {
+                None | Some("none") => kindreg::internal::docker::NetworkMode::None,
+                Some(name) => kindreg::internal::docker::NetworkMode::Named {
+                    name: name.to_owned(),
+                    aliases: Vec::new(),
+                },
+            },
+            ..container(object["Name"].as_str().unwrap())
+        };
+        world.docker.create(&spec).await.unwrap();
+        if object["Running"] == true {
+            world.docker.start(&spec.name).await.unwrap();
+        }
+    }
+    let host = world.docker.host();
+    for (path, content) in objects["host"].as_object().unwrap() {
+        let content = content.as_str().unwrap();
+        host.write(path, 0o644, content).unwrap();
+    }
+    for (name, files) in objects["files"].as_object().unwrap() {
+        let container = world.docker.files(name);
+        for (path, content) in files.as_object().unwrap() {
+            let content = content.as_str().unwrap();
+            container.write(path, 0o644, content).unwrap();
+        }
+    }
+}
+
+fn mount(mount: &Value) -> kindreg::internal::docker::Mount {
+    use kindreg::internal::docker::MountSource;
+    let text = |key: &str| mount[key].as_str().unwrap().to_owned();
+    kindreg::internal::docker::Mount {
+        source: match mount["Type"].as_str() {
+            Some("volume") => MountSource::Volume(text("Name")),
+            _ => MountSource::Host(text("Source")),
+        },
+        target: text("Destination"),
+    }
+}
