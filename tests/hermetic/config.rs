@@ -332,7 +332,7 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
         ),
         (
             two("names = [\"a.test\"]", ""),
-            "kindreg.toml:2:10: a.test is given twice",
+            "kindreg.toml:2:10: duplicate host name a.test",
         ),
         (
             two("mirror_of = \"quay.io\"", "mirror_of = \"quay.io\""),
@@ -352,11 +352,11 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
         ),
         (
             two("", "upstream_ca = \"company.pem\""),
-            "kindreg.toml:5:1: `upstream_ca` is out of place in [registry.b]; it goes with a mirror_of that names a registry",
+            "kindreg.toml:5:1: unexpected key `upstream_ca` in [registry.b]; it requires a mirror_of that names a registry",
         ),
         (
             two("", "mirror_of = \"*\"\nupstream_ca = \"company.pem\""),
-            "it goes with a mirror_of that names a registry",
+            "it requires a mirror_of that names a registry",
         ),
         (
             two("mirror_of = \"a.test\"", ""),
@@ -387,7 +387,7 @@ fn a_ca_of_an_upstream_is_certificates_and_nothing_else() {
     for (pem, why) in [
         ("hello", "no certificate in it"),
         (&COMPANY[..COMPANY.len() - 40], "can't be read"),
-        (&format!("{COMPANY}{key}"), "it holds a private key"),
+        (&format!("{COMPANY}{key}"), "contains a private key"),
     ] {
         let said = with(pem).unwrap_err().join("\n");
         assert!(said.starts_with("kindreg.toml:3:15: ca.pem: "), "{said}");
@@ -402,11 +402,11 @@ fn credentials_for_an_upstream_are_two_variables_of_a_cache() {
     let user = "upstream_username_env = \"A\"";
     let both = format!("{user}\nupstream_password_env = \"B\"");
     let out = |line: u32, key: &str| {
-        format!("kindreg.toml:{line}:1: `upstream_{key}_env` is out of place in [registry.a]")
+        format!("kindreg.toml:{line}:1: unexpected key `upstream_{key}_env` in [registry.a]")
     };
     let cache = "mirror_of = \"quay.io\"";
     let external = "backend = \"external\"\nhost = \"x.test\"";
-    let no_name = "\"hunter-2\" is no name of a variable";
+    let no_name = "invalid variable name \"hunter-2\"";
     for (settings, said) in [
         (both.clone(), vec![out(2, "username"), out(3, "password")]),
         (user.to_owned(), vec![out(2, "username")]),
@@ -448,7 +448,7 @@ fn credentials_for_an_upstream_are_two_variables_of_a_cache() {
 fn a_key_given_twice_is_refused_by_the_parser_with_its_place() {
     assert!(
         mistake("[cluster]\nworkers = 1\nworkers = 2\n")
-            .starts_with("kindreg.toml:3:1: no TOML: duplicate key")
+            .starts_with("kindreg.toml:3:1: invalid TOML: duplicate key")
     );
     let said = parse("[registry.a]\n[registry.a]\nhost = \"x.test\"\n").unwrap_err();
     assert!(said[0].starts_with("kindreg.toml:2:"), "{said:?}");

@@ -22,27 +22,27 @@ fn what_goes_with_one_back_end_is_refused_beside_the_other() {
     for (text, said) in [
         (
             "[registry.a]\naddress = \"10.0.0.5\"".to_owned(),
-            "kindreg.toml:2:1: `address` is out of place in [registry.a]",
+            "kindreg.toml:2:1: unexpected key `address` in [registry.a]",
         ),
         (
             "[registry.a]\nbackend = \"distribution\"\nproof = \"a:1\"".to_owned(),
-            "kindreg.toml:3:1: `proof` is out of place",
+            "kindreg.toml:3:1: unexpected key `proof` in [registry.a]",
         ),
         (
             format!("{external}image = \"registry:3\""),
-            "kindreg.toml:4:1: `image` is out of place",
+            "kindreg.toml:4:1: unexpected key `image` in [registry.a]",
         ),
         (
             format!("{external}keep_data = false"),
-            "kindreg.toml:4:1: `keep_data` is out of place",
+            "kindreg.toml:4:1: unexpected key `keep_data` in [registry.a]",
         ),
         (
             format!("{external}mirror_of = \"docker.io\""),
-            "kindreg.toml:4:1: `mirror_of` is out of place",
+            "kindreg.toml:4:1: unexpected key `mirror_of` in [registry.a]",
         ),
         (
             format!("{external}username_env = \"A\""),
-            "kindreg.toml:4:1: `username_env` is out of place",
+            "kindreg.toml:4:1: unexpected key `username_env` in [registry.a]",
         ),
         (
             format!("{external}port = \"auto\""),

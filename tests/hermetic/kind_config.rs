@@ -102,7 +102,7 @@ fn without_nodes_of_its_own_the_file_says_how_many() {
         "nodes:\ncontainerdConfigPatches:\nname:",
     ] {
         if empty.ends_with("name:") {
-            assert!(complaint(empty).contains("`name` is no string"));
+            assert!(complaint(empty).contains("`name` must be a string"));
             continue;
         }
         assert_eq!(
@@ -153,14 +153,14 @@ fn what_would_break_trust_is_refused_with_the_reason() {
         (patch("version = 2"), "kind skips a patch in silence"),
         (patch(&format!("[{cri}.mirrors.\"docker.io\"]\nendpoint = [\"http://x\"]")), "refuses to load CRI"),
         (patch(&format!("[{cri}.configs.\"a.test\".tls]\ninsecure_skip_verify = true")), "refuses to load CRI"),
-        (patch("no toml"), "is no TOML"),
-        ("containerdConfigPatches: [3]".to_owned(), "is no string"),
-        ("containerdConfigPatches: 3".to_owned(), "is no list"),
+        (patch("no toml"), "invalid TOML"),
+        ("containerdConfigPatches: [3]".to_owned(), "must be a string"),
+        ("containerdConfigPatches: 3".to_owned(), "must be a list"),
         (
             "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/plugins/io.containerd.grpc.v1.cri/registry/mirrors\"}]']".to_owned(),
             "which kindreg sets",
         ),
-        ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "is no list of operations"),
+        ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "must be a list of operations"),
         ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d}]}]".to_owned(), "where kindreg writes"),
         ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc//containerd/../containerd/}]}]".to_owned(), "where kindreg writes"),
         ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d/a.test}]}]".to_owned(), "where kindreg writes"),
@@ -168,13 +168,13 @@ fn what_would_break_trust_is_refused_with_the_reason() {
         ("nodes: [{role: control-plane}, {role: control-plane}]".to_owned(), "1, 3 or 5"),
         ("nodes: [{role: loadbalancer}]".to_owned(), "neither control-plane nor worker"),
         ("nodes: [{image: 'a b'}]".to_owned(), "no image reference"),
-        ("nodes: [3]".to_owned(), "is no mapping"),
+        ("nodes: [3]".to_owned(), "must be a mapping"),
         ("kind: Pod".to_owned(), "its `kind` is not"),
         ("apiVersion: v1".to_owned(), "its `apiVersion` is not"),
-        ("name: 3".to_owned(), "its `name` is no string"),
-        ("- a".to_owned(), "no YAML mapping"),
-        ("a: [".to_owned(), "no YAML"),
-        ("a: 1\n---\nb: 2".to_owned(), "no YAML"),
+        ("name: 3".to_owned(), "`name` must be a string"),
+        ("- a".to_owned(), "must be a YAML mapping"),
+        ("a: [".to_owned(), "invalid YAML"),
+        ("a: 1\n---\nb: 2".to_owned(), "invalid YAML"),
         (format!("nodes: [{}{{}}]", "{role: worker}, ".repeat(51)), "at most 50"),
     ] {
         let said = complaint(&theirs);
