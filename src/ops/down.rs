@@ -48,7 +48,7 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
 
 fn both(first: Option<Error>, second: Error) -> Error {
     let failures = first.into_iter().chain([second]).collect();
-    problem::together(failures).unwrap_or_else(|| Error::msg("nothing failed"))
+    problem::combine(failures).unwrap_or_else(|| Error::msg("nothing failed"))
 }
 
 /// Returns the Spec that is to be undone, and earlier ones; `None` where nothing is ours.

@@ -90,7 +90,7 @@ checked_string!(ProofImageRef, |value| {
     let whole = format!("registry.test:5001/{value}").parse::<ImageRef>();
     whole.map(drop).map_err(|error| {
         let why = format!(
-            "must be an image reference without a host, such as team/base:1: {}",
+            "must be an image reference without a host, such as team/base:1; {}",
             error.why
         );
         invalid("proof image", value, why)
@@ -136,7 +136,7 @@ impl Authorities {
 
     /// Returns the certificate that expires first.
     #[must_use]
-    pub fn first_to_end(&self) -> Option<Inspection> {
+    pub fn first_to_expire(&self) -> Option<Inspection> {
         let all = pki::authorities(&self.0).unwrap_or_default();
         all.into_iter().min_by_key(|one| one.not_after)
     }

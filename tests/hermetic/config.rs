@@ -259,10 +259,8 @@ fn a_value_of_another_type_is_refused_by_what_it_is() {
         );
     }
     assert!(mistake("[cluster]\nworkers = \"2\"").ends_with("write it without quotes: 2"));
-    assert!(mistake("cluster = 3").contains("takes a table"));
-    assert!(
-        mistake("[[registry]]\nhost = \"a.test\"").contains("takes a table, and this is a list")
-    );
+    assert!(mistake("cluster = 3").contains("`cluster` must be a table"));
+    assert!(mistake("[[registry]]\nhost = \"a.test\"").contains("must be a table, not a list"));
 }
 
 #[test]
@@ -283,7 +281,7 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         ("[registry.a]\nhost_trust = true", "it belongs in [cluster]"),
         (
             "[registry.a]\nzzzzzz = 1",
-            "there are host, port, backend, image, names, keep_data, mirror_of, upstream_ca, \
+            "valid keys: host, port, backend, image, names, keep_data, mirror_of, upstream_ca, \
              upstream_username_env, upstream_password_env, auth, address, ca, username_env, password_env, proof",
         ),
         (
@@ -292,7 +290,7 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         ),
         (
             "[registry.a]\nmirror_of = \"index.docker.io\"",
-            "they say \"docker.io\"",
+            "use \"docker.io\"",
         ),
     ] {
         let said = mistake(text);
@@ -302,7 +300,7 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
 
 #[test]
 fn back_ends_that_are_not_there_yet_are_told_from_what_is_none() {
-    assert!(mistake("[registry.a]\nbackend = \"nexus\"").contains("it isn't there yet"));
+    assert!(mistake("[registry.a]\nbackend = \"nexus\"").contains("not supported yet"));
     assert!(!mistake("[registry.a]\nbackend = \"artifactory\"").contains("yet"));
 }
 
@@ -312,23 +310,23 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
     for (text, said_of) in [
         (
             "[registry.a]\n[registry.b]\n".to_owned(),
-            "kindreg.toml:2:11: port 5001 is registry a's already",
+            "kindreg.toml:2:11: registry a already has port 5001",
         ),
         (
             two("port = 5002", ""),
-            "kindreg.toml:4:8: port 5002 is registry a's already",
+            "kindreg.toml:4:8: registry a already has port 5002",
         ),
         (
             two("", "host = \"a.test\""),
-            "kindreg.toml:5:8: a.test is a name of registry a already",
+            "kindreg.toml:5:8: registry a already has host name a.test",
         ),
         (
             two("names = [\"b.test\"]", ""),
-            "b.test is a name of registry a already",
+            "registry a already has host name b.test",
         ),
         (
             two("names = [\"x.test\"]", "names = [\"x.test\"]"),
-            "x.test is a name of registry a already",
+            "registry a already has host name x.test",
         ),
         (
             two("names = [\"a.test\"]", ""),
@@ -336,19 +334,19 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
         ),
         (
             two("mirror_of = \"quay.io\"", "mirror_of = \"quay.io\""),
-            "registry a is a mirror of quay.io already",
+            "registry a already mirrors quay.io",
         ),
         (
             two("mirror_of = \"*\"", "mirror_of = \"*\""),
-            "registry a is a mirror of * already",
+            "registry a already mirrors *",
         ),
         (
             two("", "mirror_of = \"a.test\""),
-            "a.test is registry a's own name",
+            "can't mirror a.test: it is the host name of registry a",
         ),
         (
             two("", "mirror_of = \"a.test:9999\""),
-            "a.test:9999 is registry a's own name",
+            "can't mirror a.test:9999: it is the host name of registry a",
         ),
         (
             two("", "upstream_ca = \"company.pem\""),
@@ -360,7 +358,7 @@ fn registries_that_are_in_each_other_s_way_are_refused() {
         ),
         (
             two("mirror_of = \"a.test\"", ""),
-            "a.test is registry a's own name",
+            "can't mirror a.test: it is the host name of registry a",
         ),
     ] {
         let said = mistake(&text);
@@ -385,8 +383,11 @@ fn a_ca_of_an_upstream_is_certificates_and_nothing_else() {
     assert_eq!(taken(&bundle), format!("{COMPANY}{COMPANY}"));
     let key = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
     for (pem, why) in [
-        ("hello", "no certificate in it"),
-        (&COMPANY[..COMPANY.len() - 40], "can't be read"),
+        ("hello", "contains no certificate"),
+        (
+            &COMPANY[..COMPANY.len() - 40],
+            "can't read the CA certificate",
+        ),
         (&format!("{COMPANY}{key}"), "contains a private key"),
     ] {
         let said = with(pem).unwrap_err().join("\n");
@@ -426,7 +427,8 @@ fn credentials_for_an_upstream_are_two_variables_of_a_cache() {
         (
             format!("{cache}\nupstream_username_env = 1\nupstream_password_env = \"hunter-2\""),
             vec![
-                "kindreg.toml:3:25: `upstream_username_env` takes a string".to_owned(),
+                "kindreg.toml:3:25: `upstream_username_env` must be a string, not a whole number"
+                    .to_owned(),
                 format!("kindreg.toml:4:25: {no_name}"),
             ],
         ),

@@ -46,39 +46,39 @@ fn what_goes_with_one_back_end_is_refused_beside_the_other() {
         ),
         (
             format!("{external}port = \"auto\""),
-            "kindreg.toml:4:8: the port of an external registry can't be found",
+            "kindreg.toml:4:8: `port` of an external registry can't be \"auto\"",
         ),
         (
             "[registry.a]\nbackend = \"external\"".to_owned(),
-            "kindreg.toml:2:11: an external registry needs its host",
+            "kindreg.toml:2:11: an external registry requires `host`",
         ),
         (
             format!("{external}address = \"127.0.0.1\""),
-            "that is the node itself",
+            "a loopback address is the node itself",
         ),
         (
             format!("{external}address = \"::1\""),
-            "that is the node itself",
+            "a loopback address is the node itself",
         ),
         (
             format!("{external}address = \"0.0.0.0\""),
-            "no single machine has it",
+            "must be the address of one machine",
         ),
         (
             format!("{external}address = \"ff02::1\""),
-            "no single machine has it",
+            "must be the address of one machine",
         ),
         (
             format!("{external}address = \"a.test\""),
-            "an IP address such as 10.0.0.5",
+            "must be an IP address such as 10.0.0.5",
         ),
         (
             format!("{external}proof = \"a.test:443/b:1\""),
-            "an image without its host",
+            "must be an image reference without a host",
         ),
         (
             format!("{external}username_env = \"A\"\npassword_env = \"hunter-2\""),
-            "it is the name, never the secret",
+            "give the variable's name, not the secret",
         ),
         (
             format!("{external}ca = \"gone.pem\""),
@@ -107,15 +107,15 @@ fn only_certificates_of_authorities_are_a_ca() {
         .unwrap()
         .ca_pem;
     for (text, why) in [
-        (leaf.clone(), "not one of an authority"),
-        (format!("{ca}{leaf}"), "not one of an authority"),
-        (format!("{ca}{key}"), "private key"),
+        (leaf.clone(), "the CA certificate is not a CA"),
+        (format!("{ca}{leaf}"), "the CA certificate is not a CA"),
+        (format!("{ca}{key}"), "contains a private key"),
         (old.clone(), "expired at"),
-        (String::new(), "no certificate in it"),
-        ("nonsense".to_owned(), "no certificate in it"),
+        (String::new(), "contains no certificate"),
+        ("nonsense".to_owned(), "contains no certificate"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-            "can't be read",
+            "can't read the CA certificate",
         ),
         (ca.repeat(200), "more than 64 KiB"),
     ] {
@@ -136,11 +136,11 @@ fn several_may_be_on_one_machine_and_none_takes_a_name_of_ours() {
         )
     };
     assert!(parse(&two("port = 8082", "port = 8083")).is_ok());
-    assert!(mistakes(&two("", "")).contains("x.test is a name of registry a already"));
+    assert!(mistakes(&two("", "")).contains("registry a already has host name x.test"));
     assert!(mistakes(&two("port = 1", "port = 2\naddress = \"10.0.0.5\"")).contains("already"));
     let ours =
         "[registry.a]\nhost = \"x.test\"\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"";
-    assert!(mistakes(ours).contains("x.test is a name of registry a already"));
+    assert!(mistakes(ours).contains("registry a already has host name x.test"));
     // Ports of theirs are none of this machine.
     let ports =
         "[registry.a]\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"\nport = 5001";

@@ -151,7 +151,7 @@ impl Engine {
         credentials: Option<&RegistryCredentials>,
     ) -> Result<()> {
         if self.image(reference).is_none() {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("image {reference}"),
             });
         }
@@ -275,7 +275,7 @@ impl Engine {
         aliases: &[String],
     ) -> Result<()> {
         if !self.networks.contains_key(network) {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("network {network}"),
             });
         }

@@ -223,7 +223,8 @@ impl FakeDocker {
             .collect()
     }
 
-    /// A container made and started by someone else; what is missing for it comes too. Neither a call nor in the journal.
+    /// A container made and started by someone else; what is missing for it comes too. Neither a call nor in the
+    /// journal.
     pub(crate) fn run_foreign(&self, spec: &ContainerSpec) -> Result<()> {
         let mut engine = self.engine();
         if engine.image(&spec.image).is_none() {
@@ -292,7 +293,7 @@ impl FakeDocker {
         let name = engine.found(name)?.spec.name.clone();
         let (view, folder) = (View::Container(name.clone()), files::clean(folder));
         if !matches!(engine.node(&view, &folder), Some(Node::Folder { .. })) {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("{name}:{folder}"),
             });
         }

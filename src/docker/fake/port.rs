@@ -162,7 +162,7 @@ impl Docker for FakeDocker {
             .peek(name)
             .filter(|container| container.state == ContainerState::Running);
         let Some(container) = running else {
-            return call.settle(Err(DockerError::Gone {
+            return call.settle(Err(DockerError::Missing {
                 what: format!("running container {name}"),
             }));
         };

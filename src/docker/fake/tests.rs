@@ -99,7 +99,7 @@ async fn files_go_through_mounts_of_a_container_that_never_ran() {
     );
     assert!(matches!(
         fake.upload("record", "/none", Bytes::new()).await,
-        Err(DockerError::Gone { .. })
+        Err(DockerError::Missing { .. })
     ));
     assert_eq!(
         fake.journal(),
@@ -181,7 +181,7 @@ async fn scripts_are_emulated_by_name() {
     fake.create(&spec("service")).await.unwrap();
     assert!(matches!(
         fake.exec("service", &["x"], &[]).await,
-        Err(DockerError::Gone { .. })
+        Err(DockerError::Missing { .. })
     ));
     fake.start("service").await.unwrap();
     assert_eq!(fake.logs("service", 10).await.unwrap(), "listening\n");

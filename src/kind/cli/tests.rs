@@ -208,7 +208,7 @@ async fn the_lock_outlives_a_killed_kindreg_and_ends_with_its_kind() {
     read_when_there(&folder.path().join("ready"));
     kindreg.kill().unwrap();
     kindreg.wait().unwrap();
-    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::AtWork);
+    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::Running);
     assert_eq!(kind.orphan("other").await.unwrap(), Orphan::None);
     let KindError::Io { cause, .. } = kind.create("c", "net", "other config").await.unwrap_err()
     else {

@@ -46,7 +46,7 @@ impl Nodes {
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
         // One that was taken off it is. And one that is only just made, which Docker 20.10 shows on no network yet.
         let is_of_ours =
-            |node: &Container| node.made_for == self.network() || self.is_connected(node);
+            |node: &Container| node.network_mode == self.network() || self.is_connected(node);
         let ours = match found.iter().find(|node| node.name == control_plane) {
             Some(node) => is_of_ours(node),
             None => found.iter().all(is_of_ours),

@@ -133,7 +133,7 @@ digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
         let options = options.expose_secret().as_bytes();
         match ctx.docker.exec(&node.name, &command, options).await {
             // What stays of it is some hundred bytes; the run is no worse for it.
-            Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+            Ok(_) | Err(DockerError::Missing { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -16,7 +16,7 @@ impl Engine {
     pub(in crate::docker::fake) fn found(&mut self, name: &str) -> Result<&mut FakeContainer> {
         let named =
             |container: &&mut FakeContainer| container.spec.name == name || container.id == name;
-        let gone = || DockerError::Gone {
+        let gone = || DockerError::Missing {
             what: format!("container {name}"),
         };
         self.containers.values_mut().find(named).ok_or_else(gone)
@@ -39,7 +39,7 @@ impl Engine {
             image: container.spec.image.clone(),
             labels: container.spec.labels.clone(),
             state: container.state.clone(),
-            made_for: match &container.spec.network {
+            network_mode: match &container.spec.network {
                 NetworkMode::None => "none".to_owned(),
                 NetworkMode::Named { name, .. } => name.clone(),
             },
@@ -50,7 +50,7 @@ impl Engine {
 
     pub(in crate::docker::fake) fn create(&mut self, spec: &ContainerSpec) -> Result<String> {
         if self.image(&spec.image).is_none() {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("image {}", spec.image),
             });
         }
