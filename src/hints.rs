@@ -127,7 +127,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_what_matters_whoever_meets_it() {
+    fn an_engine_behind_ssh_is_forwarded_by_a_command_that_works_as_printed() {
+        let error = AddressError::Ssh {
+            host: "ssh://me@box".to_owned(),
+            destination: "me@box".to_owned(),
+            origin: crate::docker::address::Origin::Variable,
+        };
+        let hint = hint(&error.into()).unwrap();
+        assert!(hint.starts_with(
+            "run: ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock me@box, and use --docker-host unix:///tmp/docker.sock"
+        ));
+    }
+
+    #[test]
+    fn a_full_disk_decides_the_hint_of_every_error() {
         let kind = KindError::Failed {
             command: "create cluster".to_owned(),
             output: "docker: write /var/lib/containerd/x: no space left on device".to_owned(),

@@ -299,7 +299,7 @@ mod tests {
                           current-context: mine # chosen\nclusters:\n- name: a\n  cluster: {server: x}\nusers: []\n";
 
     #[test]
-    fn the_context_that_was_current_comes_back_and_other_lines_stay() {
+    fn the_previous_context_is_restored_and_other_lines_stay() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         fs::write(&file, BEFORE).unwrap();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubeconfig_that_can_not_be_written_is_found_out_before_kind_does() {
+    fn a_kubeconfig_that_can_not_be_written_is_reported_before_kind_runs() {
         let folder = tempfile::tempdir().unwrap();
         let (absent, present) = (
             folder.path().join("x/absent"),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_the_user_chose_meanwhile_stays() {
+    fn a_context_that_the_user_chose_later_stays() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         fs::write(&file, BEFORE).unwrap();
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_folder_that_were_not_there_go_again_but_only_when_empty() {
+    fn a_new_file_and_its_folder_are_removed_only_when_empty() {
         let home = tempfile::tempdir().unwrap();
         let kubeconfig = Kubeconfig::locate(None, home.path());
         let original = kubeconfig.original().unwrap();

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_and_its_folder_are_its_users_alone() {
+    fn a_new_file_and_its_folder_are_private_to_the_user() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(".docker/config.json");
         replace(&file, b"{}").unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_replaced_stays_and_nothing_is_left_beside_it() {
+    fn a_failed_replacement_changes_nothing_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("taken");
         fs::create_dir_all(taken.join("inner")).unwrap();

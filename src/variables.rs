@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_what_its_reader_reads() {
+    fn each_format_is_as_its_reader_expects() {
         let shown = |format| text("s3cret", format, Secrets::Shown);
         assert_eq!(
             shown(Format::Shell),

@@ -156,7 +156,7 @@ mod tests {
     const THEIRS: &[u8] = b"{\n\t\"zeta\": 1,\n\t\"auths\": {\n\t\t\"ghcr.io\": {\n\t\t\t\"auth\": \"eDp5\"\n\t\t}\n\t},\n\t\"alpha\": {}\n}";
 
     #[test]
-    fn what_others_wrote_stays_to_the_letter() {
+    fn entries_of_others_stay_unchanged() {
         let me = me();
         let domain = "registry.test:5001".to_owned();
         let with = merged(THEIRS, &vec![(domain.clone(), &me)]).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_was_there_before_comes_back() {
+    fn a_replaced_entry_is_restored() {
         let me = me();
         let mine = vec![("ghcr.io".to_owned(), &me)];
         let with = merged(THEIRS, &mine).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_alone_made_leaves_nothing() {
+    fn a_config_with_only_kindregs_entries_is_removed() {
         let me = me();
         let entries = vec![
             ("a.test:1".to_owned(), &me),

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generated_passwords_are_long_plain_and_never_alike() {
+    fn generated_passwords_are_long_plain_and_different() {
         let one = RegistryCredentials::generate(USER_A).unwrap();
         let other = RegistryCredentials::generate(USER_A).unwrap();
         assert_ne!(one, other);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_basic_htpasswd_or_bcrypt_can_not_hold_is_refused() {
+    fn credentials_that_basic_htpasswd_or_bcrypt_can_not_hold_are_refused() {
         let new = |user: &str, password: &str| RegistryCredentials::new(user, password.to_owned());
         assert!(new("a:b", "x").is_err() && new("", "x").is_err() && new("a", "").is_err());
         assert!(new("a", "two\nlines").is_err() && new("a", "a~").is_err());
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_registries_made_is_taken_as_it_is() {
+    fn credentials_of_other_registries_are_kept_unchanged() {
         for (user, password) in [
             ("robot$team+ci", "pass~?>"),
             ("AWS", &*"x".repeat(2500)),

@@ -103,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rotation_lets_both_in_and_then_the_new_one_alone() {
+    fn a_rotation_accepts_both_users_and_then_only_the_new_one() {
         let first = Stored::new(RegistryCredentials::generate(USER_A).unwrap()).unwrap();
         let htpasswd = first.htpasswd().unwrap();
         assert!(
             htpasswd.starts_with("kindreg-a:$2y$04$"),
-            "the form that every reader of htpasswd knows"
+            "every reader of htpasswd knows this form"
         );
         assert!(first.is_in(&htpasswd));
         let both = first.clone().rotated().unwrap();
@@ -117,13 +117,13 @@ mod tests {
         let htpasswd = both.htpasswd().unwrap();
         assert!(both.is_in(&htpasswd) && admits(&htpasswd, &first.current));
         let second = both.clone().retired();
-        assert!(!second.is_in(&htpasswd), "the old one is still let in");
+        assert!(!second.is_in(&htpasswd), "the old user is still accepted");
         assert_eq!(second.serial, both.serial);
         assert_eq!(second.rotated().unwrap().current.user(), USER_A);
     }
 
     #[test]
-    fn it_reads_back_and_never_quotes_what_it_can_not_read() {
+    fn json_round_trips_and_errors_never_quote_it() {
         let both = Stored::new(RegistryCredentials::generate(USER_A).unwrap())
             .unwrap()
             .rotated()

@@ -181,7 +181,7 @@ mod tests {
         Ok(Names::new(dns, ips?))
     }
 
-    /// What `openssl verify` says of a leaf for `asked`, signed with the key of a CA for `allowed`.
+    /// Returns the output of `openssl verify` for a leaf for `asked`, signed with the key of a CA for `allowed`.
     fn openssl_on(allowed: &Names, asked: &Names) -> Result<String> {
         let now = OffsetDateTime::now_utc();
         let (ca, authority) = authority("t", allowed, now)?;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ca_speaks_for_its_names_and_no_other() -> Result<()> {
+    fn the_ca_is_limited_to_its_names() -> Result<()> {
         let ours = names(&NAMES, &IPS)?;
         accepted(&ours, &ours)?;
         accepted(&ours, &names(&["localhost"], &[])?)?;
@@ -230,7 +230,7 @@ mod tests {
             refused(&ours, &[], &[other])?;
             refused(&ours, &["registry.test"], &["127.0.0.1", other])?;
         }
-        // A sister and the parent of a host that is listed.
+        // A sibling and the parent of a listed host.
         let deep = names(&["registry.corp.test"], &["10.0.0.5"])?;
         refused(&deep, &["mail.corp.test"], &[])?;
         refused(&deep, &["corp.test"], &[])?;
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_for_one_kind_of_name_does_not_speak_for_the_other() -> Result<()> {
+    fn a_ca_for_one_kind_of_name_is_excluded_from_the_others() -> Result<()> {
         let hosts = names(&["registry.test"], &[])?;
         accepted(&hosts, &hosts)?;
         refused(&hosts, &[], &["8.8.8.8"])?;
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn webpki_agrees_on_who_the_ca_speaks_for() -> Result<()> {
+    fn webpki_enforces_the_same_limits() -> Result<()> {
         let now = OffsetDateTime::now_utc();
         let judged = |allowed: &Names, asked: &Names| -> Result<_> {
             let (ca, authority) = authority("t", allowed, now)?;
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn only_host_names_are_certified() {
+    fn only_host_names_are_valid_in_certificates() {
         for good in [
             "registry.test",
             "localhost",

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_apart() {
+    fn references_follow_the_grammar() {
         assert!("0.a_a/0".parse::<ImageRef>().is_ok());
         for default in [ImageRef::node(), ImageRef::registry()] {
             assert_eq!(default.as_str().parse(), Ok(default.clone()));

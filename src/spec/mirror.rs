@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upstream_is_a_host_with_or_without_a_port_or_all_of_them() {
+    fn mirror_of_is_a_host_with_or_without_a_port_or_an_asterisk() {
         for (text, url) in [
             ("docker.io", "https://registry-1.docker.io"),
             ("quay.io", "https://quay.io"),

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_is_told_from_another_word() {
+    fn nearest_finds_a_typing_error_but_no_unrelated_word() {
         let known = ["workers", "image", "name"];
         assert_eq!(nearest("worker", &known), Some("workers"));
         assert_eq!(nearest("Wrokers", &known), Some("workers"));

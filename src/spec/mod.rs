@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn multicast_names_and_the_airplay_port_are_warned_of() {
+    fn multicast_names_and_the_airplay_port_give_warnings() {
         let spec = |host, port| Spec {
             cluster: "c".parse().unwrap(),
             target: Target::Owned(OwnedCluster {

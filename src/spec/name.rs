@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_what_would_be_taken_if_typed() {
+    fn default_names_are_valid() {
         let name = RegistryName::default();
         assert_eq!(name.as_str().parse(), Ok(name.clone()));
         let cluster = ClusterName::default();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_are_taken_as_they_are() {
+    fn ordinary_names_are_valid_and_unchanged() {
         for good in [
             "registry.test",
             "nexus.local",
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_of_the_engine_is_checked_like_anything_typed() {
+    fn values_from_a_record_are_validated_too() {
         assert!(serde_json::from_str::<Host>("\"../daemon.json\"").is_err());
         assert!(serde_json::from_str::<Port>("0").is_err());
         assert!(serde_json::from_str::<Workers>("1000").is_err());

@@ -1,6 +1,4 @@
-//! The port [`Docker`], answered by the fake.
-//!
-//! Nothing here may decide what an engine does; `engine.rs` does. Each call is counted first, and settled last.
+//! Implements [`Docker`] for the fake. Each call is counted first and settled last; `engine.rs` does the work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +15,7 @@ use super::engine::{Engine, View};
 use super::{FakeDocker, files, lock};
 use crate::credentials::RegistryCredentials;
 
-/// A client at a container's standard input.
+/// A client that is attached to a container's standard input.
 #[derive(Debug)]
 struct Client {
     engine: Arc<Mutex<Engine>>,
