@@ -90,7 +90,8 @@ impl Kubeconfig {
         }
     }
 
-    /// Checks that kind can add its entries. kind truncates the file before it writes, so it would lose its content.
+    /// Checks that kind can add its entries. kind truncates the file before it writes, so a failure would lose its
+    /// content.
     ///
     /// # Errors
     /// The file, or a temporary file beside it, can't be written, or the disk is full.

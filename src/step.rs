@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::credentials::RegistryCredentials;
 use crate::docker::Docker;
-use crate::docker::round::OneRound;
+use crate::docker::read_cache::ReadCache;
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
@@ -324,7 +324,7 @@ impl Ctx {
     /// The same, for one round of checks: equal questions are asked once, and nothing can be written.
     #[must_use]
     pub fn reading(&self) -> Self {
-        let docker = Arc::new(OneRound::of(Arc::clone(&self.docker)));
+        let docker = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
         Self {
             docker,
             ..self.clone()

@@ -48,7 +48,7 @@ impl Trace {
 
     /// Returns whether the trace is at least this detailed.
     #[must_use]
-    pub fn tells(&self, detail: Detail) -> bool {
+    pub fn includes(&self, detail: Detail) -> bool {
         self.0.as_ref().is_some_and(|(wanted, _)| *wanted >= detail)
     }
 
@@ -92,7 +92,7 @@ impl Trace {
     /// Returns an error as the end of a line: its first line, or all lines at [`Detail::Outputs`].
     pub fn failure(&self, error: &dyn Display) -> String {
         let text = error.to_string();
-        let shown = if self.tells(Detail::Outputs) {
+        let shown = if self.includes(Detail::Outputs) {
             indented(&text)
         } else {
             text.lines().next().unwrap_or_default().to_owned()

@@ -118,7 +118,7 @@ pub fn variables(
 
 /// Returns the variables as text: one line each, or one object in JSON.
 #[must_use]
-pub fn written(variables: &[Variable], format: Format) -> SecretString {
+pub fn formatted(variables: &[Variable], format: Format) -> SecretString {
     if format == Format::Json {
         let value = |one: &Variable| Value::from(one.value.expose_secret());
         let pairs = variables.iter().map(|one| (one.name.clone(), value(one)));
@@ -167,7 +167,7 @@ mod tests {
         .unwrap();
         let user = RegistryCredentials::new("me", password.to_owned()).unwrap();
         let all = variables(&prefix(&registry), &registry, Some(&user), secrets);
-        written(&all, format).expose_secret().to_owned()
+        formatted(&all, format).expose_secret().to_owned()
     }
 
     #[test]

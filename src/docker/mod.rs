@@ -15,7 +15,7 @@ pub mod address;
 pub mod bollard;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
-pub mod round;
+pub mod read_cache;
 pub mod traced;
 
 /// Why a call to the engine failed.

@@ -46,7 +46,7 @@ impl Traced {
 
     /// Returns a command as the trace shows it: its program, or all arguments, each shortened to its first line.
     fn command(&self, command: &[&str]) -> String {
-        if !self.trace.tells(Detail::Commands) {
+        if !self.trace.includes(Detail::Commands) {
             return command.first().copied().unwrap_or_default().to_owned();
         }
         let word = |word: &&str| match word.split_once('\n') {
@@ -65,7 +65,7 @@ impl Traced {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let code = format!(": exit code {}", output.code);
-                if self.trace.tells(Detail::Outputs) && input.is_empty() && !said.is_empty() {
+                if self.trace.includes(Detail::Outputs) && input.is_empty() && !said.is_empty() {
                     format!("{code}\n      {}", indented(&said))
                 } else {
                     code
@@ -77,7 +77,7 @@ impl Traced {
     /// Returns an archive as the trace shows it: its size, and perhaps path and size of each file.
     fn archive(&self, archive: &[u8]) -> String {
         let mut text = format!(": {} bytes", archive.len());
-        if self.trace.tells(Detail::Commands) {
+        if self.trace.includes(Detail::Commands) {
             for (path, file) in archive::files(archive).unwrap_or_default() {
                 let _ = write!(text, "\n      {path}, {} bytes", file.content.len());
             }

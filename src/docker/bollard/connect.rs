@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::docker::address::Origin;
 
-    /// What connecting there is refused with, where no engine answers.
+    /// Returns why connecting to an address fails.
     async fn cause(host: String) -> String {
         let address = EngineAddress {
             host,

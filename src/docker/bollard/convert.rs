@@ -334,7 +334,7 @@ pub(super) fn volume(answer: ::bollard::models::Volume) -> Volume {
     }
 }
 
-/// A reference split into repository and tag; without a tag, engines pull or push all of them.
+/// Splits a reference into repository and tag. Without a tag, engines pull or push all tags, so it is `latest` then.
 /// A digest needs no tag.
 pub(super) fn tagged(reference: &str) -> (&str, Option<&str>) {
     if reference.contains('@') {

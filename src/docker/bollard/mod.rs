@@ -195,7 +195,7 @@ impl Docker for Bollard {
             .map_err(|error| name_taken(error, &spec.name))
     }
 
-    /// A container that failed to start must be created again: Docker 29 disconnects it from its networks.
+    /// Starts a container. One that failed to start must be created again: Docker 29 disconnects it from its networks.
     async fn start(&self, name: &str) -> Result<()> {
         let call = self.call("start", "container", name);
         call.quick(self.api.start_container(name, None))
@@ -369,7 +369,7 @@ impl Docker for Bollard {
             .collect())
     }
 
-    /// The engine answers with the volume of that name, new or not. Its labels show which.
+    /// Creates a volume. The engine returns the volume of that name, new or not; its labels show which.
     async fn create_volume(&self, volume: &Volume) -> Result<()> {
         let call = self.call("create", "volume", &volume.name);
         let request = VolumeCreateRequest {

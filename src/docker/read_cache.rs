@@ -18,7 +18,7 @@ use crate::credentials::RegistryCredentials;
 
 /// An engine that sends each read to the real engine once, and refuses writes.
 #[derive(Debug)]
-pub struct OneRound {
+pub struct ReadCache {
     engine: Arc<dyn Docker>,
     info: Answers<(), EngineInfo>,
     image: Answers<String, Option<String>>,
@@ -32,9 +32,9 @@ pub struct OneRound {
     volumes: Answers<(String, String), Vec<Volume>>,
 }
 
-impl OneRound {
+impl ReadCache {
     /// Returns an engine with an empty cache, for a round that begins now.
-    pub fn of(engine: Arc<dyn Docker>) -> Self {
+    pub fn new(engine: Arc<dyn Docker>) -> Self {
         Self {
             engine,
             info: Answers::default(),
@@ -84,7 +84,7 @@ fn refused<T>(what: &str, name: &str) -> Result<T> {
 }
 
 #[async_trait]
-impl Docker for OneRound {
+impl Docker for ReadCache {
     async fn info(&self) -> Result<EngineInfo> {
         self.info.get((), self.engine.info()).await
     }
