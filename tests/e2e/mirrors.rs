@@ -88,7 +88,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
         .args(&["--yes"])
         .run()
         .exits(2)
-        .says(&format!("there are no credentials for {GUARDED}"))
+        .says(&format!("no credentials for {GUARDED}"))
         .says("set both E2E_USR and E2E_PSW");
     let made = docker_lines(&["ps", "-aq", "--filter", "name=mirror-auth-cache"]);
     assert_eq!(made, Vec::<String>::new(), "nothing was made");
