@@ -1,7 +1,7 @@
-//! Files as an archive: what the engine's archive API takes and gives, and what `docker load` reads.
+//! Tar archives, for the engine's archive API and for `docker load`.
 //!
-//! Pure, but for the clock that [`Archive::new`] asks: bytes in, bytes out; nothing is unpacked to a disk. What is read
-//! may come from anybody's container, so reading is bounded and refuses names that lead out of the archive.
+//! Everything stays in memory, and only [`Archive::new`] reads the clock. An archive may come from any container, so
+//! reading is bounded and refuses paths that lead out of the archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -9,38 +9,38 @@ use std::io::Read;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-/// How many bytes of content, over all files, are read back from an archive: everything that kindreg reads is small.
+/// The most bytes of content, over all files, that are read from an archive. Everything that kindreg reads is small.
 pub const MAX_CONTENT: u64 = 16 * 1024 * 1024;
 
-/// The mode of folders that an archive needs and nobody named.
+/// The mode of parent folders that the caller did not add.
 const IMPLIED_FOLDER_MODE: u32 = 0o755;
 
-/// Why an archive could not be made or read.
+/// Why an archive can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// A name that is absolute, leads upwards, is empty, or is not text.
-    #[error("{0:?} is not a path for an archive")]
+    /// A path that is empty, absolute, not UTF-8, or contains `..` or NUL.
+    #[error("invalid path {0:?} in an archive: must be relative, without \"..\"")]
     BadPath(String),
     /// More content than [`MAX_CONTENT`].
-    #[error("the archive holds more than {MAX_CONTENT} bytes")]
+    #[error("archive too large: more than {MAX_CONTENT} bytes")]
     TooLarge,
-    /// Not a tar archive, or cut short.
-    #[error("the archive can't be read: {0}")]
+    /// Not a tar archive, or a truncated one.
+    #[error("can't read the archive: {0}")]
     Damaged(String),
     /// It could not be written.
-    #[error("the archive can't be written: {0}")]
+    #[error("can't write the archive: {0}")]
     Write(#[from] std::io::Error),
 }
 
-/// Result of an archive's making or reading.
+/// Result of writing or reading an archive.
 pub type Result<T> = std::result::Result<T, ArchiveError>;
 
-/// A regular file of an archive.
+/// A regular file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFile {
     /// Permission bits.
     pub mode: u32,
-    /// What is in it.
+    /// Its content.
     pub content: Bytes,
 }
 
@@ -57,11 +57,11 @@ struct Entry {
     content: Content,
 }
 
-/// An archive in the making. Everything in it belongs to root and has one modification time, which Docker keeps.
+/// Builds an archive. All entries belong to root and have the same modification time, which Docker keeps.
 ///
 /// Docker unpacks into an existing folder only (`/`, to be safe), so all parents of an entry are in the archive, with
-/// mode 0755 where they are not named before it. Docker gives *existing* folders that mode too: name those that
-/// have another (`var/lib/kubelet`).
+/// mode 0755 unless they are added before it. Docker sets that mode on *existing* folders too: add those that have
+/// another mode (`var/lib/kubelet`).
 #[derive(Debug, Clone)]
 pub struct Archive {
     modified: OffsetDateTime,
@@ -69,13 +69,13 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// An empty archive of now.
+    /// Returns an empty archive with the current time.
     #[must_use]
     pub fn new() -> Self {
         Self::dated(OffsetDateTime::now_utc())
     }
 
-    /// An empty archive of another time, in whole seconds, not before 1970.
+    /// Returns an empty archive with this time, in whole seconds; a time before 1970 becomes 1970.
     #[must_use]
     pub fn dated(modified: OffsetDateTime) -> Self {
         let entries = Vec::new();
@@ -103,7 +103,7 @@ impl Archive {
         self
     }
 
-    /// The archive, its entries in the order they were added, parents first.
+    /// Returns the archive's bytes: its entries in the order they were added, parents first.
     pub fn into_bytes(self) -> Result<Bytes> {
         let modified = u64::try_from(self.modified.unix_timestamp()).unwrap_or(0);
         let mut tar = tar::Builder::new(Vec::new());
@@ -164,8 +164,8 @@ fn append(
     Ok(())
 }
 
-/// The regular files of an archive by their path, without a leading `./`. Where a path occurs twice the later one
-/// counts, as in unpacking. Folders, links, devices and sparse files are left out.
+/// Returns the regular files of an archive by path, without a leading `./`. If a path occurs twice, the later file is
+/// returned, as in unpacking. Folders, links, devices and sparse files are left out.
 pub fn files(tar: &[u8]) -> Result<BTreeMap<String, ArchiveFile>> {
     let mut files = BTreeMap::new();
     let mut room = MAX_CONTENT;
@@ -187,7 +187,7 @@ pub fn files(tar: &[u8]) -> Result<BTreeMap<String, ArchiveFile>> {
         let mut content = Vec::new();
         let read = entry.read_to_end(&mut content).map_err(damaged)?;
         if read as u64 != size {
-            return Err(ArchiveError::Damaged(format!("{path} is cut short")));
+            return Err(ArchiveError::Damaged(format!("{path} is truncated")));
         }
         let content = content.into();
         files.insert(path, ArchiveFile { mode, content });
@@ -200,7 +200,7 @@ fn damaged(cause: std::io::Error) -> ArchiveError {
     ArchiveError::Damaged(cause.to_string())
 }
 
-/// The path without `.` components and doubled or final slashes.
+/// Returns the path without `.` components and without doubled or final slashes.
 fn relative(path: &str) -> Result<String> {
     let parts: Vec<&str> = path
         .split('/')

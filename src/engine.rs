@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::problem::together;
+use crate::problem::combine;
 use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, StepId, Stopped};
 
 /// An event of a running plan.
@@ -259,7 +259,7 @@ pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
     for (_, step) in made.newest_first() {
         errors.extend(undo(step, cleaning, on).await);
     }
-    together(causes(errors)).map_or(Ok(()), Err)
+    combine(causes(errors)).map_or(Ok(()), Err)
 }
 
 /// Returns the failures without [`Stopped`] and [`Skipped`], which only follow from others. If there are no others, it
@@ -306,7 +306,7 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
         }
     }
     held.release().await;
-    together(causes(errors)).map_or(Ok(outcome), Err)
+    combine(causes(errors)).map_or(Ok(outcome), Err)
 }
 
 async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Error>) {
@@ -410,7 +410,7 @@ async fn run_stage<'a>(
     });
     let results = join_all(lanes).await.into_iter();
     let errors = results.filter_map(Result::err).collect();
-    together(causes(errors)).map_or(Ok(()), Err)
+    combine(causes(errors)).map_or(Ok(()), Err)
 }
 
 async fn run_lane<'a>(

@@ -1,6 +1,6 @@
-//! For an error that reaches the user: what to do about it, and the exit code. Pure.
+//! The hint and the exit code of an error that reaches the user. Pure.
 //!
-//! What a text means is decided by [`crate::symptoms`]; here are only the errors that have a type.
+//! Only typed errors are decided here; [`crate::symptoms`] decides what the text of an error means.
 
 use anyhow::Error;
 
@@ -15,14 +15,14 @@ use crate::symptoms::catalogue::machine::FULL_DISK;
 use crate::symptoms::credentials::Trouble;
 use crate::symptoms::{self, Meaning, Symptom, shows};
 
-/// Whether a full disk is among the causes: the engine's, a registry's or a node's as they tell it, or the user's.
+/// Returns whether a full disk is among the causes: the disk of the engine, a registry, a node or the user.
 fn is_full(error: &Error) -> bool {
     error
         .chain()
         .any(|cause| shows(&cause.to_string(), Meaning::FullDisk))
 }
 
-/// What to do next about an error, where that is known.
+/// Returns what to do about an error; `None` if that is unknown.
 #[must_use]
 pub fn hint(error: &Error) -> Option<String> {
     if let Some(several) = error.downcast_ref::<Several>() {
@@ -39,48 +39,58 @@ pub fn hint(error: &Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<DockerError>() {
         return Some(docker(error));
     }
-    if error.is::<AddressError>() {
-        return Some("see which engines docker knows: docker context ls".to_owned());
+    if let Some(error) = error.downcast_ref::<AddressError>() {
+        return Some(address(error));
     }
     if let Some(error) = error.downcast_ref::<LoginError>() {
         return Some(login(error));
     }
     if error.is::<KubeError>() {
-        let text = "give the API server time with --timeout, or see: docker exec CLUSTER-control-plane journalctl -u kubelet";
+        let text = "wait longer with --timeout, or run: docker exec CLUSTER-control-plane journalctl -u kubelet";
         return Some(text.to_owned());
     }
     error.downcast_ref::<KindError>().map(kind)
 }
 
-/// Returns the symptom of the catalogue that an error shows; `None` where nothing is known of it.
+/// Returns the symptom in the catalogue that matches an error; `None` if none does.
 #[must_use]
 pub fn symptom(error: &Error) -> Option<&'static Symptom> {
     symptoms::find(&format!("{error:#}"))
 }
 
-/// The exit code that an error asks for.
+/// Returns the exit code for an error.
 #[must_use]
 pub fn exit(error: &Error) -> Exit {
     problem::find::<Problem>(error).map_or(Exit::Failed, Problem::exit)
 }
 
+fn address(error: &AddressError) -> String {
+    match error {
+        AddressError::Ssh { destination, .. } => format!(
+            "run: ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock {destination}, and use --docker-host \
+             unix:///tmp/docker.sock"
+        ),
+        AddressError::Unsupported { .. }
+        | AddressError::NoContext { .. }
+        | AddressError::File { .. } => "run: docker context ls".to_owned(),
+    }
+}
+
 fn docker(error: &DockerError) -> String {
     let text = match error {
         DockerError::Unreachable { .. } => {
-            "start it (systemctl start docker, or Docker Desktop), or name another one: --docker-host, DOCKER_HOST, \
-             docker context use"
+            "run: sudo systemctl start docker, or start Docker Desktop, or choose another engine with --docker-host or \
+             DOCKER_HOST"
         }
-        DockerError::Denied { .. } => {
-            "become a member of the engine's group and log in again: sudo usermod -aG docker \"$USER\""
-        }
+        DockerError::Denied { .. } => "run: sudo usermod -aG docker \"$USER\", and log in again",
         DockerError::NoSpace { .. } => FULL_DISK.fix,
         DockerError::PortTaken { .. } => PORT_TAKEN.fix,
         DockerError::Pull { .. } => {
-            "check the name and the network, or load the image first: docker load -i FILE"
+            "check the image name and the network, or run: docker load -i FILE"
         }
         DockerError::NameTaken { .. } => NAME_TAKEN.fix,
-        DockerError::Gone { .. } => "another program removed it meanwhile; try again",
-        DockerError::Other { .. } => "the engine's own log says more: journalctl -u docker",
+        DockerError::Missing { .. } => "another program removed it: run the command again",
+        DockerError::Other { .. } => "run: journalctl -u docker",
     };
     text.to_owned()
 }
@@ -89,10 +99,10 @@ fn login(error: &LoginError) -> String {
     match error {
         LoginError::NoHelper(_) => Trouble::Helper.next(""),
         LoginError::Helper { program, .. } => {
-            format!("see what it says by itself: echo HOST | {program} get")
+            format!("run: echo HOST | {program} get")
         }
         LoginError::Config { .. } | LoginError::Io { .. } => {
-            "mend the file, or name another folder: DOCKER_CONFIG".to_owned()
+            "fix the file, or set DOCKER_CONFIG to another folder".to_owned()
         }
     }
 }
@@ -100,13 +110,14 @@ fn login(error: &LoginError) -> String {
 fn kind(error: &KindError) -> String {
     match error {
         KindError::Missing { program: "kind" } => {
-            "install it: https://kind.sigs.k8s.io/docs/user/quick-start/#installation".to_owned()
+            "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation".to_owned()
         }
         KindError::Missing { .. } => {
-            "kind needs the docker command line; install it: https://docs.docker.com/engine/install/".to_owned()
+            "install the docker program, which kind runs: https://docs.docker.com/engine/install/"
+                .to_owned()
         }
         KindError::Failed { .. } | KindError::Io { .. } => {
-            "kind's own list of known problems: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
+            "see kind's known issues: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
         }
     }
 }
@@ -116,7 +127,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_what_matters_whoever_meets_it() {
+    fn an_engine_behind_ssh_is_forwarded_by_a_command_that_works_as_printed() {
+        let error = AddressError::Ssh {
+            host: "ssh://me@box".to_owned(),
+            destination: "me@box".to_owned(),
+            origin: crate::docker::address::Origin::Variable,
+        };
+        let hint = hint(&error.into()).unwrap();
+        assert!(hint.starts_with(
+            "run: ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock me@box, and use --docker-host unix:///tmp/docker.sock"
+        ));
+    }
+
+    #[test]
+    fn a_full_disk_decides_the_hint_of_every_error() {
         let kind = KindError::Failed {
             command: "create cluster".to_owned(),
             output: "docker: write /var/lib/containerd/x: no space left on device".to_owned(),

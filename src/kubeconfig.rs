@@ -1,7 +1,6 @@
-//! The user's kubeconfig: only what kind does not do itself, which is to give back the context that was current.
+//! The user's kubeconfig: `down` restores the current context, which kind does not do.
 //!
-//! kind adds and removes its entries; nothing here does. One line is edited, so that the rest of the file keeps every
-//! byte.
+//! kind itself adds and removes its entries. Only one line is edited here, so that the rest of the file stays as it is.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
@@ -14,18 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::problem::Problem;
 use crate::user_file;
 
-/// The files of a kubeconfig, as kubectl and kind resolve them.
+/// The files of a kubeconfig, as kubectl and kind find them.
 #[derive(Debug, Clone)]
 pub struct Kubeconfig {
     files: Vec<PathBuf>,
 }
 
-/// What a kubeconfig was before a cluster was made.
+/// The state of a kubeconfig before the cluster was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Original {
     /// The current context, if there was one.
     pub context: Option<String>,
-    /// The file that named it.
+    /// The file that contained it.
     pub file: Option<PathBuf>,
     /// Files that did not exist.
     pub absent: Vec<PathBuf>,
@@ -72,7 +71,7 @@ impl Content {
 }
 
 impl Kubeconfig {
-    /// The files that `$KUBECONFIG` lists, else `~/.kube/config`.
+    /// Returns the files in `variable` (the value of `KUBECONFIG`), or else `.kube/config` in `home`.
     #[must_use]
     pub fn locate(variable: Option<&str>, home: &Path) -> Self {
         let listed: Vec<PathBuf> = variable
@@ -91,31 +90,34 @@ impl Kubeconfig {
         }
     }
 
-    /// Looks whether the file that kind writes to takes its entries. kind empties the file before it fills it, so it must
-    /// not be the one who finds out.
+    /// Checks that kind can add its entries. kind truncates the file before it writes, so a failure would lose its
+    /// content.
     ///
     /// # Errors
-    /// The file, or one beside it, can't be written, or there is no room.
-    pub fn takes_entries(&self) -> Result<()> {
+    /// The file, or a temporary file beside it, can't be written, or the disk is full.
+    pub fn check_writable(&self) -> Result<()> {
         let Some(file) = self.written_by_kind() else {
             return Ok(());
         };
         trial(file).with_context(|| {
             Problem::new(
-                format!("the kubeconfig {} can't be written", file.display()),
-                "see to its owner and mode, or name another file: KUBECONFIG",
+                format!("can't write the kubeconfig {}", file.display()),
+                "fix its owner and mode, or set KUBECONFIG to another file",
             )
         })
     }
 
-    /// The first file that is there, else the last of the list:
+    /// Returns the file that kind writes to: the first that exists, or else the last of the list:
     /// <https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/kubeconfig/internal/kubeconfig/paths.go#L60>.
     fn written_by_kind(&self) -> Option<&Path> {
         let present = self.files.iter().find(|file| file.is_file());
         present.or(self.files.last()).map(PathBuf::as_path)
     }
 
-    /// What must be given back later.
+    /// Returns the current state, for [`Self::restore`].
+    ///
+    /// # Errors
+    /// A file can't be read, or is not a kubeconfig.
     pub fn original(&self) -> Result<Original> {
         let mut original = Original {
             context: None,
@@ -142,8 +144,11 @@ impl Kubeconfig {
         Ok(original)
     }
 
-    /// Gives back what was: the current context, where ours was current or none is; files and folders that were not
-    /// there and hold nothing.
+    /// Restores the original state: the current context, if it is `ours` or none now; files and folders that did not
+    /// exist are removed if they are empty.
+    ///
+    /// # Errors
+    /// A file can't be locked, read, written or removed.
     pub fn restore(&self, original: &Original, ours: &str) -> Result<()> {
         if let (Some(context), Some(file)) = (&original.context, &original.file) {
             let _guard = FileLock::take(file)?;
@@ -177,7 +182,7 @@ impl Kubeconfig {
             }
         }
         for folder in &original.absent_folders {
-            // Only an empty one goes; anything in it is not ours.
+            // Fails if the folder is not empty: kindreg put nothing else there.
             let _ = fs::remove_dir(folder);
         }
         Ok(())
@@ -193,10 +198,10 @@ impl Kubeconfig {
     }
 }
 
-/// Bytes that kind's entries of one cluster take at most: three certificates and a key, 5.7 KB as kind 0.33 writes them.
+/// The most bytes that kind's entries of one cluster take: three certificates and a key are 5.7 KB in kind 0.33.
 const ENTRIES: u64 = 16 * 1024;
 
-/// Writes as much as the file will have, to a file without a name beside it; beside what it links to, if it does.
+/// Writes as many bytes as the file will have to a nameless file beside it; for a link, beside its target.
 fn trial(file: &Path) -> io::Result<()> {
     let file = &fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let size = match fs::OpenOptions::new().append(true).open(file) {
@@ -224,9 +229,9 @@ fn read(file: &Path) -> Result<Option<Content>> {
     }
 }
 
-/// The text with its top-level `current-context` set; all other lines as they were.
+/// Returns the text with its top-level `current-context` set, and all other lines unchanged.
 fn with_current(text: &str, context: &str) -> String {
-    // JSON strings are YAML strings, so any name is safe; a plain one stays plain, as kubectl writes it.
+    // Any name is safe as a quoted string; a plain one stays unquoted, as kubectl writes it.
     let plain = context
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_./@:".contains(c))
@@ -254,7 +259,7 @@ fn with_current(text: &str, context: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The lock that kubectl and kind take on a kubeconfig: a file beside it, made exclusively
+/// The lock that kubectl and kind take on a kubeconfig: a file beside it, created exclusively
 /// (<https://github.com/kubernetes/client-go/blob/master/tools/clientcmd/config.go>, `lockFile`).
 struct FileLock(PathBuf);
 
@@ -270,12 +275,12 @@ impl FileLock {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(error) => {
-                    return Err(error).with_context(|| format!("can't make {}", path.display()));
+                    return Err(error).with_context(|| format!("can't create {}", path.display()));
                 }
             }
         }
         bail!(
-            "{} has been there for 5 seconds: another program is writing the kubeconfig, or left it",
+            "can't lock the kubeconfig: another program has held {} for 5 seconds, or left it behind",
             path.display()
         )
     }
@@ -295,7 +300,7 @@ mod tests {
                           current-context: mine # chosen\nclusters:\n- name: a\n  cluster: {server: x}\nusers: []\n";
 
     #[test]
-    fn the_context_that_was_current_comes_back_and_other_lines_stay() {
+    fn the_previous_context_is_restored_and_other_lines_stay() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         fs::write(&file, BEFORE).unwrap();
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubeconfig_that_can_not_be_written_is_found_out_before_kind_does() {
+    fn a_kubeconfig_that_can_not_be_written_is_reported_before_kind_runs() {
         let folder = tempfile::tempdir().unwrap();
         let (absent, present) = (
             folder.path().join("x/absent"),
@@ -322,23 +327,23 @@ mod tests {
             let list = std::env::join_paths(files).unwrap();
             Kubeconfig::locate(list.to_str(), Path::new("/nowhere"))
         };
-        list(&[&absent]).takes_entries().unwrap();
+        list(&[&absent]).check_writable().unwrap();
         assert_eq!(list(&[&present, &absent]).written_by_kind(), Some(&*absent));
         fs::write(&present, BEFORE).unwrap();
         assert_eq!(
             list(&[&absent, &present]).written_by_kind(),
             Some(&*present)
         );
-        list(&[&present]).takes_entries().unwrap();
+        list(&[&present]).check_writable().unwrap();
         assert_eq!(fs::read_to_string(&present).unwrap(), BEFORE);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        // Whoever runs this, root too, can't write to a folder as if it were a file.
-        let error = list(&[folder.path()]).takes_entries().unwrap_err();
+        // Nobody, root included, can write to a folder as to a file.
+        let error = list(&[folder.path()]).check_writable().unwrap_err();
         assert!(error.downcast_ref::<Problem>().is_some(), "{error:#}");
     }
 
     #[test]
-    fn a_context_that_the_user_chose_meanwhile_stays() {
+    fn a_context_that_the_user_chose_later_stays() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         fs::write(&file, BEFORE).unwrap();
@@ -351,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_folder_that_were_not_there_go_again_but_only_when_empty() {
+    fn a_new_file_and_its_folder_are_removed_only_when_empty() {
         let home = tempfile::tempdir().unwrap();
         let kubeconfig = Kubeconfig::locate(None, home.path());
         let original = kubeconfig.original().unwrap();

@@ -1,29 +1,29 @@
-//! An expected failure: what happened, what to type next, and the exit code.
+//! Expected failures: each has a message, a hint and an exit code.
 //!
-//! Anything else that fails is a bug or the world's own fault, and is shown with its chain of causes alone.
+//! Any other error is shown with its chain of causes only.
 
 use std::fmt;
 
-/// Exit codes of the program; part of its interface.
+/// The program's exit codes, which are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// Success.
     Done = 0,
-    /// It failed.
+    /// Failure.
     Failed = 1,
     /// Wrong usage or configuration.
     Usage = 2,
-    /// What was asked about is not ready, or not there.
+    /// The cluster or registry is not ready, or does not exist.
     NotReady = 3,
-    /// Something has our name and is not ours.
+    /// An object that kindreg did not create has one of kindreg's names.
     Foreign = 4,
-    /// Ctrl-C.
+    /// Interrupted by Ctrl-C.
     Interrupted = 130,
 }
 
-/// An expected failure with its remedy.
+/// An expected failure with a hint.
 ///
-/// Put it under an error with [`anyhow::Error::context`], or return it alone; it is found again by `downcast_ref`.
+/// Add it to an error with [`anyhow::Error::context`], or return it alone; `downcast_ref` finds it either way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     what: String,
@@ -32,7 +32,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A failure (exit code 1): `what` as a lower-case sentence fragment, `hint` as what to do next.
+    /// Returns a failure with exit code 1. `what` is the message, in lower case and without a full stop; `hint` is the
+    /// command to run or the thing to do next.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -41,7 +42,7 @@ impl Problem {
         }
     }
 
-    /// Something has our name and is not ours (exit code 4).
+    /// Returns a failure with exit code 4: an object that kindreg did not create has one of kindreg's names.
     pub fn foreign(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::Foreign,
@@ -49,7 +50,7 @@ impl Problem {
         }
     }
 
-    /// Wrong usage (exit code 2).
+    /// Returns a failure with exit code 2: wrong usage or configuration.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
@@ -57,7 +58,7 @@ impl Problem {
         }
     }
 
-    /// Not ready, or not there (exit code 3).
+    /// Returns a failure with exit code 3: the cluster or registry is not ready, or does not exist.
     pub fn not_ready(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::NotReady,
@@ -65,13 +66,13 @@ impl Problem {
         }
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.hint
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     #[must_use]
     pub const fn exit(&self) -> Exit {
         self.exit
@@ -86,7 +87,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Several failures of one run, none of which is the cause of another.
+/// Several failures of one run that did not cause each other.
 #[derive(Debug)]
 pub struct Several(Vec<anyhow::Error>);
 
@@ -110,9 +111,9 @@ impl fmt::Display for Several {
 
 impl std::error::Error for Several {}
 
-/// Returns failures as one error; `None` where there are none.
+/// Returns failures as one error; `None` if there are none.
 #[must_use]
-pub fn together(mut failures: Vec<anyhow::Error>) -> Option<anyhow::Error> {
+pub fn combine(mut failures: Vec<anyhow::Error>) -> Option<anyhow::Error> {
     match failures.len() {
         0 => None,
         1 => failures.pop(),
@@ -120,7 +121,7 @@ pub fn together(mut failures: Vec<anyhow::Error>) -> Option<anyhow::Error> {
     }
 }
 
-/// Finds a typed cause of an error, or of the first of several that has one.
+/// Returns the cause of type `T` of an error; for [`Several`], that of the first failure that has one.
 #[must_use]
 pub fn find<T: fmt::Display + fmt::Debug + Send + Sync + 'static>(
     error: &anyhow::Error,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::credentials::RegistryCredentials;
 use crate::docker::Docker;
-use crate::docker::round::OneRound;
+use crate::docker::read_cache::ReadCache;
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
@@ -337,7 +337,7 @@ impl Ctx {
     /// Returns the same context for one round of checks: equal reads are sent once, and writes fail.
     #[must_use]
     pub fn reading(&self) -> Self {
-        let docker = Arc::new(OneRound::of(Arc::clone(&self.docker)));
+        let docker = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
         Self {
             docker,
             ..self.clone()

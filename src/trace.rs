@@ -1,29 +1,30 @@
-//! What is done, and how long it takes, told while it happens: for `-v`.
+//! The trace for `-v`: each call with its outcome and duration, while the program runs.
 //!
-//! Nothing here prints. Nothing that is told may be a secret: no standard input, no body, no content of a file or an
-//! archive, no answer. Where nobody listens, nothing is even put into words.
+//! Nothing here prints. A line of the trace never contains a secret: no standard input, request body, response, or
+//! content of a file or an archive. Without a listener, no line is built.
 
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How much is told; each has all of those before it.
+/// How detailed the trace is. Each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
-    /// Every check of a step and every call on engine, kind and Kubernetes API, in a line: outcome and time.
+    /// One line for each check of a step and each call to the engine, kind and the Kubernetes API: outcome and
+    /// duration.
     Calls,
-    /// The arguments of commands in containers; the paths and sizes in archives.
+    /// Also the arguments of commands in containers, and the paths and sizes of files in archives.
     Commands,
-    /// What commands said that failed, and failures in all their lines.
+    /// Also the output of commands that failed, and all lines of an error.
     Outputs,
 }
 
-/// Takes what is told, from several lanes at once.
-type Ear = Arc<dyn Fn(&str) + Send + Sync>;
+/// Receives each line of the trace, from several lanes at once.
+type Listener = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Tells what is done to whoever listens; by default nobody.
+/// Sends lines to a listener. The default has no listener.
 #[derive(Clone, Default)]
-pub struct Trace(Option<(Detail, Ear)>);
+pub struct Trace(Option<(Detail, Listener)>);
 
 impl std::fmt::Debug for Trace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,31 +35,31 @@ impl std::fmt::Debug for Trace {
 }
 
 impl Trace {
-    /// A trace that somebody listens to.
-    pub fn new(detail: Detail, ear: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self(Some((detail, Arc::new(ear))))
+    /// Returns a trace that sends its lines to `listener`.
+    pub fn new(detail: Detail, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some((detail, Arc::new(listener))))
     }
 
-    /// Whether nobody listens.
+    /// Returns whether the trace has no listener.
     #[must_use]
     pub const fn is_off(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether so much is to be told.
+    /// Returns whether the trace is at least this detailed.
     #[must_use]
-    pub fn tells(&self, detail: Detail) -> bool {
+    pub fn includes(&self, detail: Detail) -> bool {
         self.0.as_ref().is_some_and(|(wanted, _)| *wanted >= detail)
     }
 
-    /// Tells a line.
+    /// Sends a line. `text` is called only if there is a listener.
     pub fn tell(&self, text: impl FnOnce() -> String) {
-        if let Some((_, ear)) = &self.0 {
-            ear(&text());
+        if let Some((_, listener)) = &self.0 {
+            listener(&text());
         }
     }
 
-    /// Awaits work, and tells what it is, what came of it, and its time.
+    /// Awaits `work`, and sends a line with what it is, its duration in milliseconds and its outcome.
     pub async fn watch<T>(
         &self,
         what: impl FnOnce() -> String,
@@ -75,7 +76,7 @@ impl Trace {
         result
     }
 
-    /// Awaits a call, and tells it.
+    /// Awaits a call, and sends a line with its duration and its error, if any.
     pub async fn call<T, E: Display>(
         &self,
         what: impl FnOnce() -> String,
@@ -88,10 +89,10 @@ impl Trace {
         self.watch(what, work, outcome).await
     }
 
-    /// A failure as the end of a line.
+    /// Returns an error as the end of a line: its first line, or all lines at [`Detail::Outputs`].
     pub fn failure(&self, error: &dyn Display) -> String {
         let text = error.to_string();
-        let shown = if self.tells(Detail::Outputs) {
+        let shown = if self.includes(Detail::Outputs) {
             indented(&text)
         } else {
             text.lines().next().unwrap_or_default().to_owned()
@@ -100,7 +101,7 @@ impl Trace {
     }
 }
 
-/// A text of several lines, as those after the first stand under it.
+/// Returns a text with all lines after the first indented.
 #[must_use]
 pub fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n      ")

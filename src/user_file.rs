@@ -1,5 +1,4 @@
-//! A file of the user's, replaced whole: whoever reads it sees the old text or the new one, and on a full disk the old
-//! one stays. May not know what is in it.
+//! Atomic replacement of a user's file: readers see the old text or the new one, and on a full disk the old one stays.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,11 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-/// Writes `content` beside the file and renames it over it. A link stays one, as dotfiles are often linked; mode and
-/// owner stay as they are. A new file is its user's alone (0600), and so is a folder that has to be made (0700).
+/// Writes `content` to a temporary file beside `file` and renames that over it. A symbolic link stays a link, as
+/// dotfiles are often linked; mode and owner stay as they are. A new file has mode 0600, and a new folder 0700.
 ///
 /// # Errors
-/// What the system says; the file is then as it was, and nothing is left beside it.
+/// The system's error. The file is then unchanged, and no temporary file is left.
 pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
@@ -30,12 +29,12 @@ pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     if let Ok(old) = fs::metadata(&file) {
         let mode = fs::Permissions::from_mode(old.mode() & 0o777);
         new.as_file().set_permissions(mode)?;
-        // Root may do this in another user's home; nobody else needs it.
+        // Only root, in another user's home, needs this and may do it.
         let _ = chown(new.path(), Some(old.uid()), Some(old.gid()));
     }
     new.as_file().sync_all()?;
     match new.persist(&file).map_err(|failed| failed.error) {
-        // One that is mounted by itself, as development containers do, can't be renamed over: rename(2), EBUSY.
+        // A file that is a mount, as in development containers, can't be replaced by a rename: rename(2), EBUSY.
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => fs::write(&file, content),
         persisted => persisted.map(drop),
     }
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_and_its_folder_are_its_users_alone() {
+    fn a_new_file_and_its_folder_are_private_to_the_user() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(".docker/config.json");
         replace(&file, b"{}").unwrap();
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_replaced_stays_and_nothing_is_left_beside_it() {
+    fn a_failed_replacement_changes_nothing_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("taken");
         fs::create_dir_all(taken.join("inner")).unwrap();

@@ -1,4 +1,4 @@
-//! What a CI job needs to use a registry, as variables in the form that it reads. Pure.
+//! The variables that a CI job needs to use a registry, in the formats that CI systems read. Pure.
 
 use std::str::FromStr;
 
@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 use crate::credentials::RegistryCredentials;
 use crate::spec::{Invalid, Registry};
 
-/// Where the variables go.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `export NAME='value'`, for `eval`.
     Shell,
     /// `NAME="value"`, as docker compose and most libraries read it.
     Dotenv,
-    /// One object.
+    /// One JSON object.
     Json,
     /// `NAME=value`, for `>>"$GITHUB_ENV"`:
     /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
@@ -32,25 +32,25 @@ pub struct Variable {
     value: SecretString,
 }
 
-/// What stands for a password that is not to be seen.
+/// The text that replaces a hidden password.
 pub const MASK: &str = "***";
 
-/// Whether passwords are in the clear.
+/// Whether passwords are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrets {
-    /// They are.
+    /// Passwords are shown.
     Shown,
-    /// [`MASK`] stands for them.
+    /// Passwords are replaced by [`MASK`].
     Masked,
 }
 
-/// What the names of variables begin with.
+/// The prefix of the variables' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
 
 impl FromStr for Prefix {
     type Err = Invalid;
-    /// A name as shells take it, since it goes unquoted into a text that they evaluate.
+    /// Accepts only names that are valid in a shell: the name goes unquoted into a text that a shell evaluates.
     fn from_str(value: &str) -> Result<Self, Invalid> {
         let first = |sign: char| sign.is_ascii_alphabetic() || sign == '_';
         let all = |sign: char| first(sign) || sign.is_ascii_digit();
@@ -58,29 +58,29 @@ impl FromStr for Prefix {
             return Ok(Self(value.to_owned()));
         }
         Err(Invalid {
-            what: "prefix of variables",
+            what: "prefix",
             value: value.to_owned(),
-            why: "letters, digits and underscores, no digit first, at most 200 characters"
+            why: "must be at most 200 letters, digits and underscores, without a digit first"
                 .to_owned(),
         })
     }
 }
 
 impl Prefix {
-    /// The same, for one registry of several.
+    /// Returns the prefix for one of several registries: this one and the registry's name.
     #[must_use]
     pub fn of(&self, registry: &Registry) -> Self {
         Self(format!("{}_{}", self.0, upper(registry.name.as_str())))
     }
 }
 
-/// The prefix of a registry's variables, where the user gave none: `KINDREG_REGISTRY` for `registry`.
+/// Returns the default prefix of a registry's variables: `KINDREG_REGISTRY` for `registry`.
 #[must_use]
 pub fn prefix(registry: &Registry) -> Prefix {
     Prefix("KINDREG".to_owned()).of(registry)
 }
 
-/// As a variable has it: `my-registry` is `MY_REGISTRY`.
+/// Returns a name as part of a variable's name: `my-registry` is `MY_REGISTRY`.
 fn upper(name: &str) -> String {
     let sign = |sign: char| match sign {
         'a'..='z' => sign.to_ascii_uppercase(),
@@ -90,7 +90,7 @@ fn upper(name: &str) -> String {
     name.chars().map(sign).collect()
 }
 
-/// The variables of one registry; user and password only where it asks for them.
+/// Returns the variables of one registry. User and password are among them only if `user` is given.
 #[must_use]
 pub fn variables(
     Prefix(prefix): &Prefix,
@@ -116,9 +116,9 @@ pub fn variables(
     all
 }
 
-/// As text, one line a variable.
+/// Returns the variables as text: one line each, or one object in JSON.
 #[must_use]
-pub fn written(variables: &[Variable], format: Format) -> SecretString {
+pub fn formatted(variables: &[Variable], format: Format) -> SecretString {
     if format == Format::Json {
         let value = |one: &Variable| Value::from(one.value.expose_secret());
         let pairs = variables.iter().map(|one| (one.name.clone(), value(one)));
@@ -139,7 +139,7 @@ pub fn written(variables: &[Variable], format: Format) -> SecretString {
     lines.join("\n").into()
 }
 
-/// Single quotes where they do, as nothing is expanded in them.
+/// Returns a value in quotes. Single quotes are preferred, as nothing is expanded in them.
 fn quoted(value: &str) -> String {
     if !value.contains('\'') {
         return format!("'{value}'");
@@ -167,11 +167,11 @@ mod tests {
         .unwrap();
         let user = RegistryCredentials::new("me", password.to_owned()).unwrap();
         let all = variables(&prefix(&registry), &registry, Some(&user), secrets);
-        written(&all, format).expose_secret().to_owned()
+        formatted(&all, format).expose_secret().to_owned()
     }
 
     #[test]
-    fn each_form_is_what_its_reader_reads() {
+    fn each_format_is_as_its_reader_expects() {
         let shown = |format| text("s3cret", format, Secrets::Shown);
         assert_eq!(
             shown(Format::Shell),

@@ -1,6 +1,6 @@
-//! The `auths` of a docker config: what kubelet, docker, crane, skopeo, oras and helm all read. Pure.
+//! The `auths` of a docker config, which kubelet, docker, crane, skopeo, oras and helm all read. Pure.
 //!
-//! kubelet matches the key by host *and* port, uses `auth` and no helper, and ignores keys that it doesn't know:
+//! kubelet matches the key by host *and* port, uses `auth` but no helper, and ignores unknown keys:
 //! <https://kubernetes.io/docs/concepts/containers/images/#config-json>.
 
 use secrecy::{ExposeSecret, SecretString};
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{CredentialsError, RegistryCredentials};
 
-/// Credentials by the domain that images name (`registry.test:5001`).
+/// Credentials with the domain that image references use (`registry.test:5001`).
 pub type Entries<'a> = Vec<(String, &'a RegistryCredentials)>;
 
-/// A config with these entries alone.
+/// Returns a config with these entries only.
 #[must_use]
 pub fn config(entries: &Entries<'_>) -> SecretString {
     let mut config = Map::new();
@@ -19,15 +19,21 @@ pub fn config(entries: &Entries<'_>) -> SecretString {
     Value::Object(config).to_string().into()
 }
 
-/// What a config holds, with these entries added or replaced. All else stays as it is, in its order.
+/// Returns a config with these entries added or replaced, and everything else unchanged and in its order.
+///
+/// # Errors
+/// `present` is not a docker config.
 pub fn merged(present: &[u8], entries: &Entries<'_>) -> Result<SecretString, CredentialsError> {
     let mut config = read(present)?;
     put(&mut config, entries);
     Ok(write(present, &config))
 }
 
-/// What a config holds, without the entries of these domains, or with those that an earlier config had for them;
-/// `None` where nothing is left.
+/// Returns a config in which the entries of these domains are those of an earlier config, or are removed if that had
+/// none; `None` if nothing is left.
+///
+/// # Errors
+/// `present` is not a docker config.
 pub fn restored(
     present: &[u8],
     domains: &[String],
@@ -49,26 +55,26 @@ pub fn restored(
     Ok((!config.is_empty()).then(|| write(present, &config)))
 }
 
-/// The `auth` that a config has for a domain.
+/// Returns the `auth` of a domain.
 fn auth(config: &[u8], domain: &str) -> Option<String> {
     let config = read(config).ok()?;
     let entry = config.get("auths")?.get(domain)?;
     entry.get("auth")?.as_str().map(str::to_owned)
 }
 
-/// Whether a config has exactly these credentials for a domain.
+/// Returns whether a config has exactly these credentials for a domain.
 #[must_use]
 pub fn holds(config: &[u8], domain: &str, credentials: &RegistryCredentials) -> bool {
     auth(config, domain).is_some_and(|auth| auth == credentials.basic().expose_secret())
 }
 
-/// The credentials that a config has for a domain.
+/// Returns the credentials that a config has for a domain.
 #[must_use]
 pub fn user(config: &[u8], domain: &str) -> Option<RegistryCredentials> {
     RegistryCredentials::from_basic(&auth(config, domain)?)
 }
 
-/// Whether a config has any credentials for a domain.
+/// Returns whether a config has any entry for a domain.
 #[must_use]
 pub fn names(config: &[u8], domain: &str) -> bool {
     let config = read(config).unwrap_or_default();
@@ -77,15 +83,18 @@ pub fn names(config: &[u8], domain: &str) -> bool {
         .is_some_and(|auths| auths.get(domain).is_some())
 }
 
-/// A config as it is written; one that is empty or absent is an empty object.
+/// Parses a config. An empty text is an empty config.
+///
+/// # Errors
+/// It is not JSON, or not a docker config. The error never quotes the text, which may contain passwords.
 pub fn read(config: &[u8]) -> Result<Map<String, Value>, CredentialsError> {
     if config.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
-    // Where it breaks, and not what stands there.
+    // The place only, without serde's message, which may quote a password.
     let place = |error: serde_json::Error| {
-        CredentialsError::NoConfig(format!(
-            "it is not JSON at line {}, column {}",
+        CredentialsError::InvalidConfig(format!(
+            "not valid JSON at line {}, column {}",
             error.line(),
             error.column()
         ))
@@ -93,8 +102,8 @@ pub fn read(config: &[u8]) -> Result<Map<String, Value>, CredentialsError> {
     let config: Value = serde_json::from_slice(config).map_err(place)?;
     match config {
         Value::Object(config) if config.get("auths").is_none_or(Value::is_object) => Ok(config),
-        _ => Err(CredentialsError::NoConfig(
-            "it has no object auths".to_owned(),
+        _ => Err(CredentialsError::InvalidConfig(
+            "must be an object, and `auths` in it too".to_owned(),
         )),
     }
 }
@@ -106,7 +115,7 @@ fn put(config: &mut Map<String, Value>, entries: &Entries<'_>) {
     }
 }
 
-/// As text, indented as it was: docker does it by tabs, people by spaces.
+/// Returns a config as text, with the indentation of `present`: docker uses tabs, and people may use spaces.
 #[must_use]
 pub fn write(present: &[u8], config: &Map<String, Value>) -> SecretString {
     let indent: Vec<u8> = present
@@ -126,7 +135,7 @@ pub fn write(present: &[u8], config: &Map<String, Value>) -> SecretString {
     let mut text = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
     let mut writer = serde_json::Serializer::with_formatter(&mut text, formatter);
-    // Writing a map of JSON to memory can't fail.
+    // Serializing a JSON map to memory does not fail.
     if serde::Serialize::serialize(config, &mut writer).is_err() {
         return Value::Object(config.clone()).to_string().into();
     }
@@ -147,7 +156,7 @@ mod tests {
     const THEIRS: &[u8] = b"{\n\t\"zeta\": 1,\n\t\"auths\": {\n\t\t\"ghcr.io\": {\n\t\t\t\"auth\": \"eDp5\"\n\t\t}\n\t},\n\t\"alpha\": {}\n}";
 
     #[test]
-    fn what_others_wrote_stays_to_the_letter() {
+    fn entries_of_others_stay_unchanged() {
         let me = me();
         let domain = "registry.test:5001".to_owned();
         let with = merged(THEIRS, &vec![(domain.clone(), &me)]).unwrap();
@@ -160,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_was_there_before_comes_back() {
+    fn a_replaced_entry_is_restored() {
         let me = me();
         let mine = vec![("ghcr.io".to_owned(), &me)];
         let with = merged(THEIRS, &mine).unwrap();
@@ -171,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_alone_made_leaves_nothing() {
+    fn a_config_with_only_kindregs_entries_is_removed() {
         let me = me();
         let entries = vec![
             ("a.test:1".to_owned(), &me),

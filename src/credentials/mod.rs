@@ -1,6 +1,6 @@
-//! Who may use a registry: users and passwords, in a type that can't be printed.
+//! Users and passwords of registries, in a type that can't be printed.
 //!
-//! Pure but for the random numbers. A password leaves this folder as a base64 `auth`, as a bcrypt hash, or on the
+//! Pure except for random numbers. A password leaves this folder as a base64 `auth`, as a bcrypt hash, or on the
 //! standard input of a program; never in an argument, a label, a log, an event or an error.
 
 use std::fmt::Write;
@@ -14,50 +14,54 @@ mod stored;
 
 pub use stored::Stored;
 
-/// The user whom `up` makes.
+/// The user that `up` creates.
 pub const USER_A: &str = "kindreg-a";
-/// The user whom the first rotation makes; the next one makes [`USER_A`] again.
+/// The user that the first rotation creates; the next one creates [`USER_A`] again.
 pub const USER_B: &str = "kindreg-b";
 
-/// Length of a generated password: 62 signs to choose from make it 238 bits.
+/// Length of a generated password in characters. With 62 characters to choose from, it has 238 bits.
 const LENGTH: usize = 40;
-/// Tokens of cloud registries have some 2500 signs, and nothing that people use has more than this.
+/// The most bytes of a user name or password of another registry. Tokens of cloud registries have about 2500.
 const LONGEST_GIVEN: usize = 16 * 1024;
-/// bcrypt reads no more bytes of a password than these, so that longer ones would be alike.
+/// The most bytes of a registry's password: bcrypt ignores all further ones.
 const LONGEST: usize = 72;
-/// The plain password lies beside the hash, for the nodes: a costlier one (10 takes 60 ms a request) guards nothing.
+/// bcrypt's cost. The plain password is beside the hash, for the nodes, so a higher cost (10 takes 60 ms a request)
+/// protects nothing.
 const COST: u32 = 4;
 
-/// Why credentials could not be made or read. Never says what the password is.
+/// Why credentials can't be created or read. It never contains the password.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// Basic authentication ends the user at the first colon.
-    #[error("a user name has one to 64 letters, digits and . _ - @ +")]
+    /// An invalid user name. Basic authentication allows no colon in it.
+    #[error("invalid user name: must be 1 to 64 letters, digits, '.', '_', '-', '@' or '+'")]
     BadUser,
-    /// bcrypt has its limit; the client of the engine's API encodes the rest in a way that the engine refuses:
-    /// bollard 0.21 takes plain base64 where URL-safe base64 is asked for.
-    #[error("a password has one to {LONGEST} printable ASCII signs, none of them > ? or ~")]
-    BadPassword,
-    /// `config.json` of kubelet and variables of CI jobs have room for nothing else.
+    /// An invalid password. bcrypt limits its length. The engine refuses `>`, `?` and `~`, as bollard 0.21 encodes
+    /// credentials in plain base64 instead of URL-safe base64.
     #[error(
-        "a user name is no longer than {LONGEST_GIVEN} bytes and has no colon, and neither it nor a password is empty or has control characters"
+        "invalid password: must be 1 to {LONGEST} printable ASCII characters other than '>', '?' and '~'"
+    )]
+    BadPassword,
+    /// Credentials of another registry that `config.json` of kubelet or variables of CI jobs can't hold.
+    #[error(
+        "invalid credentials: user name and password must be 1 to {LONGEST_GIVEN} bytes without control characters, \
+         and the user name must not contain ':'"
     )]
     BadGiven,
-    /// A file of credentials can't be read.
-    #[error("{0} is not what kindreg wrote")]
+    /// A file of credentials that kindreg wrote can't be read.
+    #[error("can't read {0}: it is damaged, or another program changed it")]
     Damaged(&'static str),
-    /// A docker config can't be read.
-    #[error("it is no docker config: {0}")]
-    NoConfig(String),
+    /// Not a docker config.
+    #[error("invalid docker config: {0}")]
+    InvalidConfig(String),
     /// The system has no random numbers.
-    #[error("no random numbers are to be had: {0}")]
+    #[error("can't get random numbers: {0}")]
     Random(#[from] getrandom::Error),
     /// The password could not be hashed.
-    #[error("the password could not be hashed: {0}")]
+    #[error("can't hash the password: {0}")]
     Hash(#[from] bcrypt::BcryptError),
 }
 
-/// A user of a registry and their password. Its `Debug` form shows the user alone.
+/// A user name and password for a registry. Its `Debug` form shows the user name only.
 #[derive(Debug, Clone)]
 pub struct RegistryCredentials {
     user: String,
@@ -65,7 +69,10 @@ pub struct RegistryCredentials {
 }
 
 impl RegistryCredentials {
-    /// Credentials of one's own.
+    /// Returns credentials for a registry that kindreg runs.
+    ///
+    /// # Errors
+    /// The user name or the password is invalid.
     pub fn new(
         user: impl Into<String>,
         password: impl Into<SecretString>,
@@ -83,7 +90,10 @@ impl RegistryCredentials {
         Ok(Self { user, password })
     }
 
-    /// Credentials that another registry made: as it likes them, so long as kubelet and CI can hold them.
+    /// Returns credentials for a registry that somebody else runs, which may have other rules for them.
+    ///
+    /// # Errors
+    /// kubelet's config or variables of CI jobs can't hold them.
     pub fn given(
         user: impl Into<String>,
         password: impl Into<SecretString>,
@@ -99,23 +109,26 @@ impl RegistryCredentials {
         }
     }
 
-    /// What stands in HTTP's and docker's `auth`; `None` where that is none.
+    /// Decodes the `auth` of HTTP and of docker's config; `None` if it is invalid.
     #[must_use]
     pub fn from_basic(auth: &str) -> Option<Self> {
         let plain = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
-        // docker itself ended it with NUL, once upon a time.
+        // Old versions of docker add a NUL at the end.
         let (user, password) = plain.trim_end_matches('\0').split_once(':')?;
         Self::given(user, password.to_owned()).ok()
     }
 
-    /// A user with a random password, of letters and digits alone: it needs no quoting anywhere.
+    /// Returns a user with a random password. It has letters and digits only, so it needs no quoting anywhere.
+    ///
+    /// # Errors
+    /// The user name is invalid, or the system has no random numbers.
     pub fn generate(user: &str) -> Result<Self, CredentialsError> {
         const SIGNS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let mut password = String::with_capacity(LENGTH);
         while password.len() < LENGTH {
             let mut bytes = [0; 64];
             getrandom::fill(&mut bytes)?;
-            // 248 is the largest multiple of 62 in a byte: beyond it the first signs would be likelier.
+            // 248 is the largest multiple of 62 in a byte. Larger bytes would make the first characters more likely.
             let signs = bytes.iter().filter(|byte| **byte < 248);
             let signs = signs.map(|byte| char::from(SIGNS[usize::from(byte % 62)]));
             password.extend(signs.take(LENGTH - password.len()));
@@ -123,26 +136,26 @@ impl RegistryCredentials {
         Self::new(user, password)
     }
 
-    /// The user's name; no secret.
+    /// Returns the user name, which is not a secret.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The password.
+    /// Returns the password.
     #[must_use]
     pub const fn password(&self) -> &SecretString {
         &self.password
     }
 
-    /// `user:password` in base64, as HTTP and docker's config have it. As secret as the password.
+    /// Returns `user:password` in base64, as HTTP and docker's config write it. It is as secret as the password.
     #[must_use]
     pub fn basic(&self) -> SecretString {
         let plain = format!("{}:{}", self.user, self.password.expose_secret());
         STANDARD.encode(plain).into()
     }
 
-    /// Options for curl, for its standard input (`-K -`).
+    /// Returns curl's option for these credentials, for its standard input (`-K -`).
     #[must_use]
     pub fn curl(&self) -> SecretString {
         let mut quoted = String::new();
@@ -155,7 +168,7 @@ impl RegistryCredentials {
         format!("user = \"{}:{quoted}\"\n", self.user).into()
     }
 
-    /// A line of an htpasswd file.
+    /// Returns a line of an htpasswd file.
     fn htpasswd(&self) -> Result<String, CredentialsError> {
         let hash = bcrypt::hash_with_result(self.password.expose_secret(), COST)?;
         let mut line = String::new();
@@ -174,7 +187,7 @@ impl PartialEq for RegistryCredentials {
 
 impl Eq for RegistryCredentials {}
 
-/// Whether an htpasswd file lets this user in with this password.
+/// Returns whether an htpasswd file accepts this user with this password.
 #[must_use]
 pub fn admits(htpasswd: &str, credentials: &RegistryCredentials) -> bool {
     let mut lines = htpasswd.lines().filter_map(|line| line.split_once(':'));
@@ -189,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generated_passwords_are_long_plain_and_never_alike() {
+    fn generated_passwords_are_long_plain_and_different() {
         let one = RegistryCredentials::generate(USER_A).unwrap();
         let other = RegistryCredentials::generate(USER_A).unwrap();
         assert_ne!(one, other);
@@ -210,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_basic_htpasswd_or_bcrypt_can_not_hold_is_refused() {
+    fn credentials_that_basic_htpasswd_or_bcrypt_can_not_hold_are_refused() {
         let new = |user: &str, password: &str| RegistryCredentials::new(user, password.to_owned());
         assert!(new("a:b", "x").is_err() && new("", "x").is_err() && new("a", "").is_err());
         assert!(new("a", "two\nlines").is_err() && new("a", "a~").is_err());
@@ -219,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_registries_made_is_taken_as_it_is() {
+    fn credentials_of_other_registries_are_kept_unchanged() {
         for (user, password) in [
             ("robot$team+ci", "pass~?>"),
             ("AWS", &*"x".repeat(2500)),

@@ -1,4 +1,4 @@
-//! What a registry's secret volume keeps of its users: the one in use, and one that is being replaced.
+//! The users in a registry's secret volume: the current one, and one that a rotation is replacing.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use super::{CredentialsError, RegistryCredentials, USER_A, USER_B, admits};
 use crate::nonce::nonce;
 
-/// The users of a registry, as `credentials.json` of its secret volume has them.
+/// The users of a registry, as stored in `credentials.json` of its secret volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Tells these credentials from earlier ones, and is no secret.
+    /// Identifies these credentials, so that they can be told from earlier ones. It is not a secret.
     pub serial: String,
-    /// Handed to nodes, host and secrets.
+    /// The user for nodes, the host and Secrets.
     pub current: RegistryCredentials,
-    /// Still let in, until a rotation has come to its end.
+    /// The previous user, accepted until the rotation is finished.
     pub retiring: Option<RegistryCredentials>,
 }
 
 impl Stored {
-    /// A first user.
+    /// Returns a registry's first user.
     pub fn new(current: RegistryCredentials) -> Result<Self, CredentialsError> {
         Ok(Self {
             serial: nonce()?,
@@ -27,7 +27,7 @@ impl Stored {
         })
     }
 
-    /// A new user beside this one, who is let in for as long as others still have it.
+    /// Begins a rotation: returns a new current user, with the previous one as retiring.
     pub fn rotated(self) -> Result<Self, CredentialsError> {
         let user = if self.current.user() == USER_A {
             USER_B
@@ -39,7 +39,7 @@ impl Stored {
         Ok(next)
     }
 
-    /// The end of a rotation.
+    /// Finishes a rotation: returns the users without the retiring one.
     #[must_use]
     pub fn retired(self) -> Self {
         Self {
@@ -52,19 +52,19 @@ impl Stored {
         std::iter::once(&self.current).chain(&self.retiring)
     }
 
-    /// The htpasswd file for them.
+    /// Returns the htpasswd file for these users.
     pub fn htpasswd(&self) -> Result<String, CredentialsError> {
         self.users().map(RegistryCredentials::htpasswd).collect()
     }
 
-    /// Whether an htpasswd file lets them in, and nobody else.
+    /// Returns whether an htpasswd file accepts exactly these users.
     #[must_use]
     pub fn is_in(&self, htpasswd: &str) -> bool {
         let lines = htpasswd.lines().filter(|line| !line.trim().is_empty());
         lines.count() == self.users().count() && self.users().all(|user| admits(htpasswd, user))
     }
 
-    /// As `credentials.json`.
+    /// Returns the text of `credentials.json`.
     #[must_use]
     pub fn to_json(&self) -> SecretString {
         let one = |one: &RegistryCredentials| json!({"user": one.user(), "password": one.password().expose_secret()});
@@ -77,9 +77,12 @@ impl Stored {
         .into()
     }
 
-    /// From `credentials.json`.
+    /// Parses `credentials.json`.
+    ///
+    /// # Errors
+    /// It is damaged. The error never quotes the text.
     pub fn from_json(text: &[u8]) -> Result<Self, CredentialsError> {
-        // serde's own words would quote what it read.
+        // serde's message may quote a password.
         let damaged = || CredentialsError::Damaged("credentials.json");
         let value: Value = serde_json::from_slice(text).map_err(|_| damaged())?;
         let one = |value: &Value| match (value["user"].as_str(), value["password"].as_str()) {
@@ -100,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rotation_lets_both_in_and_then_the_new_one_alone() {
+    fn a_rotation_accepts_both_users_and_then_only_the_new_one() {
         let first = Stored::new(RegistryCredentials::generate(USER_A).unwrap()).unwrap();
         let htpasswd = first.htpasswd().unwrap();
         assert!(
             htpasswd.starts_with("kindreg-a:$2y$04$"),
-            "the form that every reader of htpasswd knows"
+            "every reader of htpasswd knows this form"
         );
         assert!(first.is_in(&htpasswd));
         let both = first.clone().rotated().unwrap();
@@ -114,13 +117,13 @@ mod tests {
         let htpasswd = both.htpasswd().unwrap();
         assert!(both.is_in(&htpasswd) && admits(&htpasswd, &first.current));
         let second = both.clone().retired();
-        assert!(!second.is_in(&htpasswd), "the old one is still let in");
+        assert!(!second.is_in(&htpasswd), "the old user is still accepted");
         assert_eq!(second.serial, both.serial);
         assert_eq!(second.rotated().unwrap().current.user(), USER_A);
     }
 
     #[test]
-    fn it_reads_back_and_never_quotes_what_it_can_not_read() {
+    fn json_round_trips_and_errors_never_quote_it() {
         let both = Stored::new(RegistryCredentials::generate(USER_A).unwrap())
             .unwrap()
             .rotated()

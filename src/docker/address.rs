@@ -1,6 +1,6 @@
-//! Where the Docker engine is: the same answer as the docker program's, in the same order.
+//! Finds the address of the Docker engine as the docker program does.
 //!
-//! Reads files and a given environment, never the process's own; opens no connection. The order is that of
+//! It reads files and a given environment, never that of the process, and opens no connection. The order is that of
 //! <https://github.com/docker/cli/blob/master/cli/command/cli.go> (`resolveContextName`): an explicit host, then
 //! `DOCKER_HOST`, then `DOCKER_CONTEXT`, then the `currentContext` of docker's configuration, then the default socket.
 
@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// Address of a Docker engine, and how it was found.
+/// Address of a Docker engine, and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineAddress {
     /// `unix://PATH` or `tcp://HOST:PORT`.
     pub host: String,
-    /// Certificates for TLS; `None` is a plain connection. Never with a socket.
+    /// Certificates for TLS; `None` for a socket or an unencrypted connection.
     pub tls: Option<TlsFiles>,
-    /// What named it.
+    /// Where the address was set.
     pub origin: Origin,
 }
 
@@ -33,26 +33,26 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// The CA that signed the engine's certificate.
+    /// Returns the file of the CA that signed the engine's certificate.
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// The client's certificate; may be absent.
+    /// Returns the file of the client's certificate, which may be absent.
     #[must_use]
     pub fn cert(&self) -> PathBuf {
         self.folder.join("cert.pem")
     }
 
-    /// The client's private key; may be absent.
+    /// Returns the file of the client's private key, which may be absent.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.folder.join("key.pem")
     }
 }
 
-/// What named the engine's address.
+/// Where the engine's address was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// `--docker-host`.
@@ -61,7 +61,7 @@ pub enum Origin {
     Variable,
     /// This docker context.
     Context(String),
-    /// Nobody: docker's default.
+    /// Nowhere: it is docker's default.
     Default,
 }
 
@@ -71,52 +71,49 @@ impl fmt::Display for Origin {
             Self::Flag => f.write_str("--docker-host"),
             Self::Variable => f.write_str("DOCKER_HOST"),
             Self::Context(name) => write!(f, "docker context {name}"),
-            Self::Default => f.write_str("docker's default"),
+            Self::Default => f.write_str("default"),
         }
     }
 }
 
-/// Why there is no address.
+/// Why the engine's address can't be found or used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// An engine behind ssh.
-    #[error(
-        "{host} ({origin}) is reached by ssh, which kindreg does not speak; forward its socket \
-         (ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock {destination}) and use --docker-host unix:///tmp/docker.sock"
-    )]
+    /// The engine is reached by ssh.
+    #[error("unsupported Docker host {host} ({origin}): kindreg can't connect by ssh")]
     Ssh {
-        /// What was asked for.
+        /// The address as it was set.
         host: String,
-        /// What ssh takes for it.
+        /// The destination for ssh.
         destination: String,
-        /// What named it.
+        /// Where the address was set.
         origin: Origin,
     },
     /// Neither a socket nor TCP.
-    #[error("{host} ({origin}) is no address of a Docker engine: unix://PATH or tcp://HOST:PORT")]
+    #[error("invalid Docker host {host} ({origin}): must be unix://PATH or tcp://HOST:PORT")]
     Unsupported {
-        /// What was asked for.
+        /// The address as it was set.
         host: String,
-        /// What named it.
+        /// Where the address was set.
         origin: Origin,
     },
-    /// The context is not there.
-    #[error("there is no docker context {name} (docker context ls lists them)")]
+    /// The docker context does not exist.
+    #[error("docker context {name} does not exist")]
     NoContext {
         /// Its name.
         name: String,
     },
-    /// A file of docker's can't be read or understood.
+    /// A file of docker can't be read or parsed.
     #[error("can't read {}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }
 
-/// Docker's configuration folder: `$DOCKER_CONFIG`, or `.docker` in the home folder.
+/// Returns docker's configuration folder: `$DOCKER_CONFIG`, or `.docker` in the home folder.
 #[must_use]
 pub fn docker_config(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     set(env, "DOCKER_CONFIG").map_or_else(
@@ -125,10 +122,14 @@ pub fn docker_config(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     )
 }
 
-/// Finds the engine that the docker program would use with this `--docker-host`, environment and configuration folder.
+/// Finds the engine that the docker program would use with this `--docker-host` (`flag`), environment and configuration
+/// folder.
 ///
-/// An empty variable counts as unset, as it does for docker. TLS is always verified, even where `DOCKER_TLS` alone or
-/// the context (`SkipTLSVerify`) would do without.
+/// An empty variable counts as unset, as in docker. TLS is always verified, even with `DOCKER_TLS` alone or
+/// `SkipTLSVerify` in the context.
+///
+/// # Errors
+/// The address is unsupported, the context does not exist, or a file of docker can't be read.
 pub fn resolve(
     flag: Option<&str>,
     env: &dyn Fn(&str) -> Option<String>,
@@ -159,10 +160,10 @@ pub fn resolve(
 }
 
 impl EngineAddress {
-    /// The variables under which the docker program, and kind with it, uses this engine.
+    /// Returns the variables with which the docker program, and so kind, uses this engine.
     ///
-    /// All of them must be set on the child, the empty ones too: docker takes an empty variable for an unset one, so
-    /// they cancel what the child would inherit. `DOCKER_HOST` also beats a `currentContext`.
+    /// All of them must be set for the child process, the empty ones too: docker treats an empty variable as unset, so
+    /// they override what the child would inherit. `DOCKER_HOST` also overrides a `currentContext`.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let (verify, folder) = match &self.tls {
@@ -181,12 +182,12 @@ impl EngineAddress {
     }
 }
 
-/// A variable that is set and not empty.
+/// Returns a variable that is set and not empty.
 fn set(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 
-/// Brings a host as people write it into one form; without a scheme it is TCP, as docker has it.
+/// Normalizes an address as users write it. Without a scheme it is TCP, as in docker.
 fn address(
     host: &str,
     tls: Option<TlsFiles>,
@@ -226,7 +227,7 @@ fn address(
     }
 }
 
-/// Whether `HOST:PORT` has its port; the colons of `[::1]` are none.
+/// Returns whether an authority has a port. Colons within brackets (`[::1]`) don't count.
 fn has_port(authority: &str) -> bool {
     authority
         .rsplit_once(':')
@@ -263,7 +264,7 @@ fn current_context(docker_config: &Path) -> Result<Option<String>, AddressError>
         .filter(|name| !name.is_empty()))
 }
 
-/// Contexts lie under the hash of their name:
+/// Returns the address in a docker context. Contexts are stored under the hash of their name:
 /// <https://github.com/docker/cli/blob/master/cli/context/store/metadatastore.go> (`contextdirOf`).
 fn from_context(name: &str, docker_config: &Path) -> Result<EngineAddress, AddressError> {
     let contexts = docker_config.join("contexts");
@@ -281,7 +282,7 @@ fn from_context(name: &str, docker_config: &Path) -> Result<EngineAddress, Addre
     address(host, tls, Origin::Context(name.to_owned()))
 }
 
-/// A JSON file, or `None` where it is absent.
+/// Reads a JSON file; `None` if it is absent.
 fn json<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, AddressError> {
     let text = match fs::read(&path) {
         Ok(text) => text,

@@ -1,7 +1,7 @@
-//! The Docker engine in our words: the port, and the plain types that cross it.
+//! The port to the Docker engine: the trait [`Docker`] and its plain types.
 //!
-//! Nothing here may name bollard. Removing what is absent, and connecting what is connected, is `Ok` inside the
-//! adapter: a 404 or 409 leaves it only where a caller decides on it.
+//! Nothing here uses bollard. Removing an absent object and connecting a connected container are `Ok`: an adapter
+//! returns a 404 or 409 only if its caller has to decide.
 
 use std::collections::BTreeMap;
 
@@ -15,98 +15,98 @@ pub mod address;
 pub mod bollard;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
-pub mod round;
+pub mod read_cache;
 pub mod traced;
 
-/// What a call on the engine came to, where it failed.
+/// Why a call to the engine failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DockerError {
-    /// Nothing answers at the engine's address.
+    /// No engine answers at its address.
     #[error("no Docker engine answers at {address}: {cause}")]
     Unreachable {
-        /// Where we asked, as docker writes it (`unix:///var/run/docker.sock`).
+        /// The engine's address, as docker writes it (`unix:///var/run/docker.sock`).
         address: String,
-        /// What the transport said.
+        /// The transport's error.
         cause: String,
     },
-    /// The engine is there, and this user may not talk to it.
+    /// This user may not use the engine.
     #[error("permission denied at {address}")]
     Denied {
-        /// Where we asked.
+        /// The engine's address.
         address: String,
     },
-    /// The name is taken: another container, network or volume has it.
-    #[error("the name {name} is taken")]
+    /// Another container, network or volume has the name.
+    #[error("the name {name} is already in use")]
     NameTaken {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
     },
-    /// The host port is taken by another container or process.
+    /// Another container or process uses the host port.
     #[error("{cause}")]
     PortTaken {
-        /// What the engine said.
+        /// The engine's message.
         cause: String,
     },
     /// The engine's disk is full.
     #[error("{doing}: {cause}")]
     NoSpace {
-        /// What was being done.
+        /// The call, as a phrase ("start container x").
         doing: String,
-        /// What the engine said.
+        /// The engine's message.
         cause: String,
     },
-    /// The object is not there (any more).
-    #[error("{what} is not there")]
-    Gone {
-        /// The container, image, network or volume that was asked for.
+    /// The object does not exist, or no longer.
+    #[error("{what} does not exist")]
+    Missing {
+        /// The container, image, network or volume, as a phrase ("container x").
         what: String,
     },
-    /// The image can't be had from its registry.
-    #[error("can't pull {image}: {cause}")]
+    /// The image can't be pulled from its registry.
+    #[error("can't pull image {image}: {cause}")]
     Pull {
-        /// The reference that was asked for.
+        /// The image reference.
         image: String,
-        /// What the engine said.
+        /// The engine's message.
         cause: String,
     },
-    /// Anything else that the engine refused.
+    /// Any other failure.
     #[error("{doing}: {cause}")]
     Other {
-        /// What was being done, as a phrase ("start container x").
+        /// The call, as a phrase ("start container x").
         doing: String,
-        /// What the engine or the transport said.
+        /// The message of the engine or the transport.
         cause: String,
     },
 }
 
-/// Result of a call on the engine.
+/// Result of a call to the engine.
 pub type Result<T> = std::result::Result<T, DockerError>;
 
-/// What the engine says of itself.
+/// The engine's version and its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// Version of the engine, such as `29.9.3`.
     pub version: String,
-    /// Version of the API in use with it.
+    /// Version of the API that is in use.
     pub api: String,
     /// Name of the engine's host.
     pub host: String,
-    /// Operating system as the engine names it (`Docker Desktop` tells Desktop apart).
+    /// Operating system, as the engine names it; `Docker Desktop` in Docker Desktop.
     pub operating_system: String,
-    /// Processor as images name it: `amd64`, `arm64`, …
+    /// Architecture, as images name it: `amd64`, `arm64`, …
     pub architecture: String,
-    /// Which product answers.
+    /// The product.
     pub product: Product,
-    /// Folder of the engine's data on its host.
+    /// The engine's data folder on its host.
     pub root: String,
 }
 
-/// Which product answers the Docker API, and whose rights it has.
+/// The product that implements the Docker API, and whether it runs as root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
-    /// Docker with root's rights.
+    /// Docker that runs as root.
     Docker,
-    /// Docker without root's rights.
+    /// Docker in rootless mode.
     RootlessDocker,
     /// Podman's compatible API.
     Podman,
@@ -115,11 +115,11 @@ pub enum Product {
 /// State of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
-    /// Made, never started.
+    /// Created, never started.
     Created,
-    /// Its process runs.
+    /// Its process is running.
     Running,
-    /// Its process ended.
+    /// Its process has exited.
     Exited {
         /// Exit code of the process.
         code: i64,
@@ -146,48 +146,48 @@ pub struct Container {
     pub id: String,
     /// Name without the leading slash.
     pub name: String,
-    /// Image reference it was made from.
+    /// Reference of its image.
     pub image: String,
-    /// All labels, the image's included.
+    /// All labels, those of the image included.
     pub labels: BTreeMap<String, String>,
-    /// State now.
+    /// Current state.
     pub state: ContainerState,
-    /// The network that it was made for, whether it is on it or not: a name, or `none`, `host`, `default`.
-    pub made_for: String,
-    /// Networks it is on: name to aliases.
+    /// The network that it was created with, even if it has left it: a name, or `none`, `host`, `default`.
+    pub network_mode: String,
+    /// The networks that it is connected to, with its aliases there.
     pub networks: BTreeMap<String, Vec<String>>,
-    /// Published ports; empty while it does not run.
+    /// Published ports; empty unless it is running.
     pub ports: Vec<PublishedPort>,
 }
 
-/// What a new container is to be.
+/// The settings of a new container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ContainerSpec {
     /// Name.
     pub name: String,
-    /// Image reference or id; must be present.
+    /// Reference or id of an image that is present.
     pub image: String,
-    /// Replaces the image's entrypoint where not empty.
+    /// Replaces the image's entrypoint, unless it is empty.
     pub entrypoint: Vec<String>,
-    /// Replaces the image's command where not empty.
+    /// Replaces the image's command, unless it is empty.
     pub command: Vec<String>,
-    /// Environment. Never a secret.
+    /// Environment variables. They never contain a secret.
     pub environment: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Mounts.
     pub mounts: Vec<Mount>,
-    /// The one network it starts on.
+    /// The only network that it starts on.
     pub network: NetworkMode,
     /// Ports published on the engine's host.
     pub ports: Vec<PublishedPort>,
-    /// What the engine does when the process ends.
+    /// What the engine does when the process exits.
     pub restart: Restart,
     /// Linux capabilities.
     pub capabilities: Capabilities,
     /// How standard input behaves.
     pub input: Input,
-    /// What happens to the container once its process ended.
+    /// What happens to the container after its process has exited.
     pub afterwards: Afterwards,
 }
 
@@ -200,21 +200,21 @@ pub struct Mount {
     pub target: String,
 }
 
-/// What a mount shows.
+/// The source of a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum MountSource {
     /// A named volume.
     Volume(String),
-    /// A folder of the engine's host, which must exist (mounts API, so that colons are no separators).
+    /// A folder of the engine's host, which must exist. It may contain colons.
     Host(String),
 }
 
 /// Network of a new container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum NetworkMode {
-    /// None at all.
+    /// No network.
     None,
-    /// A user-defined network, with names that answer on it.
+    /// A user-defined network.
     Named {
         /// The network's name.
         name: String,
@@ -228,7 +228,7 @@ pub enum NetworkMode {
 pub enum Restart {
     /// Never.
     No,
-    /// Always, but not after an explicit stop.
+    /// Always, except after an explicit stop.
     UnlessStopped,
 }
 
@@ -237,23 +237,23 @@ pub enum Restart {
 pub enum Capabilities {
     /// The engine's default set.
     Default,
-    /// These and no others (names without `CAP_`).
+    /// Only these (names without `CAP_`).
     Only(Vec<String>),
 }
 
 /// Standard input of a new container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Input {
-    /// Nothing is attached.
+    /// Closed from the start.
     Closed,
-    /// Open until the first client that attached goes away (`OpenStdin`, `StdinOnce`).
+    /// Open until the first attached client disconnects (`OpenStdin`, `StdinOnce`).
     UntilClientLeaves,
 }
 
-/// What becomes of a container once its process ended.
+/// What happens to a container after its process has exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Afterwards {
-    /// It stays.
+    /// It is kept.
     Keep,
     /// The engine removes it (`AutoRemove`).
     Remove,
@@ -272,7 +272,7 @@ pub struct Network {
     pub gateways: Vec<String>,
 }
 
-/// What a new bridge network is to be.
+/// The settings of a new bridge network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     /// Name.
@@ -281,7 +281,7 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
     /// Driver options.
     pub options: BTreeMap<String, String>,
-    /// An IPv6 subnet in CIDR form, or IPv4 only.
+    /// An IPv6 subnet in CIDR notation; `None` for IPv4 only.
     pub ipv6_subnet: Option<String>,
 }
 
@@ -294,7 +294,7 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
 }
 
-/// What a command in a container came to.
+/// The result of a command in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
     /// Exit code.
@@ -305,79 +305,84 @@ pub struct ExecOutput {
     pub stderr: Vec<u8>,
 }
 
-/// Ports of the engine's host that containers publish, each once, sorted.
+/// Returns the ports of the engine's host that containers publish, sorted and without duplicates.
 fn host_ports(containers: impl Iterator<Item = Container>) -> Vec<u16> {
     let published = containers.flat_map(|container| container.ports);
     let ports: std::collections::BTreeSet<u16> = published.map(|port| port.host).collect();
     ports.into_iter().collect()
 }
 
-/// Keeps a container's standard input open for as long as it lives.
+/// Keeps a container's standard input open until it is dropped.
 pub trait Attached: Send + Sync + std::fmt::Debug {}
 
 /// A Docker engine.
 ///
-/// Containers are named by name or id. All sizes are in bytes.
+/// A container is identified by name or id. All sizes are in bytes. Every call may fail with any [`DockerError`]; the
+/// methods' docs list those that callers may want to handle.
 #[async_trait]
 pub trait Docker: Send + Sync + std::fmt::Debug {
-    /// What the engine says of itself.
+    /// Returns the engine's version and its host.
     async fn info(&self) -> Result<EngineInfo>;
 
-    /// The id of an image that is present, or `None`.
+    /// Returns the id of an image, or `None` if it is not present.
     async fn image(&self, reference: &str) -> Result<Option<String>>;
-    /// Pulls an image. [`DockerError::Pull`] where it can't be had.
+    /// Pulls an image. Fails with [`DockerError::Pull`] if the registry does not provide it.
     async fn pull(&self, reference: &str) -> Result<()>;
-    /// Loads a docker archive (`manifest.json` at its top).
+    /// Loads a docker archive (with `manifest.json` at its top).
     async fn load(&self, archive: Bytes) -> Result<()>;
-    /// Pushes a present image to the registry that its reference names, with these credentials or none.
+    /// Pushes an image that is present to the registry in its reference, with or without credentials.
     async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()>;
-    /// Removes a reference, and the image if it was the last one. Absent is `Ok`.
+    /// Removes an image reference, and the image if that was its last one. An absent one is `Ok`.
     async fn remove_image(&self, reference: &str) -> Result<()>;
 
-    /// A container by name or id, or `None`.
+    /// Returns a container by name or id, or `None`.
     async fn container(&self, name: &str) -> Result<Option<Container>>;
-    /// Containers in any state that carry the label `key=value` (`networks` and `ports` may be incomplete).
+    /// Returns the containers in any state with the label `key=value`. Their `networks` and `ports` may be incomplete.
     async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>>;
-    /// Ports of the engine's host that any running container publishes, each once, sorted.
+    /// Returns the ports of the engine's host that running containers publish, sorted and without duplicates.
     async fn published_ports(&self) -> Result<Vec<u16>>;
-    /// Makes a container, without starting it; its id. [`DockerError::NameTaken`] where the name is.
+    /// Creates a container without starting it, and returns its id. Fails with [`DockerError::NameTaken`] if its name
+    /// is in use.
     async fn create(&self, spec: &ContainerSpec) -> Result<String>;
-    /// Starts a container; one that runs is `Ok`. [`DockerError::PortTaken`] where a port is.
+    /// Starts a container; one that is running is `Ok`. Fails with [`DockerError::PortTaken`] if a port is in use.
     async fn start(&self, name: &str) -> Result<()>;
-    /// Stops a container, killing it after `grace` seconds; absent or stopped is `Ok`.
+    /// Stops a container, and kills it after `grace` seconds. An absent or stopped one is `Ok`.
     async fn stop(&self, name: &str, grace: u32) -> Result<()>;
-    /// Waits until a container's process ends; its exit code.
+    /// Waits until a container's process exits, and returns its exit code.
     async fn wait(&self, name: &str) -> Result<i64>;
-    /// Removes a container, killing it first, with its anonymous volumes. Absent is `Ok`, once it is really gone.
+    /// Kills a container, and removes it with its anonymous volumes. An absent one is `Ok`. Returns after it is
+    /// removed.
     async fn remove(&self, name: &str) -> Result<()>;
-    /// The container's output so far, standard output and error together, the last `lines` lines.
+    /// Returns the last `lines` lines of a container's output, standard output and standard error together.
     async fn logs(&self, name: &str, lines: u32) -> Result<String>;
-    /// Attaches to a container's standard input; it counts as left once the value is dropped.
+    /// Attaches to a container's standard input until the returned value is dropped.
     async fn attach(&self, name: &str) -> Result<Box<dyn Attached>>;
-    /// Runs a command in a running container, feeding it `input`. [`DockerError::Gone`] where it is absent or stopped.
+    /// Runs a command in a running container with `input` as its standard input. Fails with [`DockerError::Missing`] if
+    /// the container is absent or stopped.
     async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput>;
-    /// Unpacks a tar archive at an existing folder of a container in any state, mounts included.
+    /// Unpacks a tar archive in an existing folder of a container in any state, mounts included.
     async fn upload(&self, name: &str, folder: &str, archive: Bytes) -> Result<()>;
-    /// A path of a container in any state as a tar archive, or `None` where path or container are absent.
+    /// Returns a path of a container in any state as a tar archive, or `None` if the path or the container is absent.
     async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>>;
 
-    /// A network by its exact name, or `None`.
+    /// Returns a network by its exact name, or `None`.
     async fn network(&self, name: &str) -> Result<Option<Network>>;
-    /// Networks that carry the label `key=value`.
+    /// Returns the networks with the label `key=value`.
     async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>>;
-    /// Makes a bridge network. [`DockerError::NameTaken`] where the name is.
+    /// Creates a bridge network. Fails with [`DockerError::NameTaken`] if its name is in use.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()>;
-    /// Removes a network. Absent is `Ok`.
+    /// Removes a network. An absent one is `Ok`.
     async fn remove_network(&self, name: &str) -> Result<()>;
-    /// Puts a container on a network with aliases. Connected already is `Ok`.
+    /// Connects a container to a network with aliases. A connected one is `Ok`.
     async fn connect(&self, network: &str, container: &str, aliases: &[String]) -> Result<()>;
 
-    /// A volume, or `None`.
+    /// Returns a volume, or `None`.
     async fn volume(&self, name: &str) -> Result<Option<Volume>>;
-    /// Volumes that carry the label `key=value`.
+    /// Returns the volumes with the label `key=value`.
     async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>>;
-    /// Makes a volume of the default driver. One of that name with other labels is [`DockerError::NameTaken`].
+    /// Creates a volume with the default driver. Fails with [`DockerError::NameTaken`] if one of that name has other
+    /// labels.
     async fn create_volume(&self, volume: &Volume) -> Result<()>;
-    /// Removes a volume. Absent is `Ok`.
+    /// Removes a volume. An absent one is `Ok`.
     async fn remove_volume(&self, name: &str) -> Result<()>;
 }

@@ -1,6 +1,6 @@
-//! An engine whose every call is told: for `-v`.
+//! An engine that traces every call, for `-v`.
 //!
-//! Nothing here may tell what goes in or comes out: no standard input, no content of an archive, no log, no password.
+//! The trace never has data that goes in or out: no standard input, content of an archive, log or password.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::archive;
 use crate::credentials::RegistryCredentials;
 use crate::trace::{Detail, Trace, indented};
 
-/// An engine that tells of every call.
+/// An engine that traces every call.
 #[derive(Debug)]
 pub struct Traced {
     engine: Arc<dyn Docker>,
@@ -24,7 +24,7 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// The engine, told of where somebody listens.
+    /// Returns the engine with tracing, or the engine itself if the trace is off.
     pub fn over(engine: Arc<dyn Docker>, trace: &Trace) -> Arc<dyn Docker> {
         if trace.is_off() {
             return engine;
@@ -33,7 +33,7 @@ impl Traced {
         Arc::new(Self { engine, trace })
     }
 
-    async fn told<T>(
+    async fn traced<T>(
         &self,
         verb: &str,
         object: &str,
@@ -44,9 +44,9 @@ impl Traced {
             .await
     }
 
-    /// A command as far as it is to be told: its program, or all arguments, each in one line.
+    /// Returns a command as the trace shows it: its program, or all arguments, each shortened to its first line.
     fn command(&self, command: &[&str]) -> String {
-        if !self.trace.tells(Detail::Commands) {
+        if !self.trace.includes(Detail::Commands) {
             return command.first().copied().unwrap_or_default().to_owned();
         }
         let word = |word: &&str| match word.split_once('\n') {
@@ -57,7 +57,7 @@ impl Traced {
         command.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
-    /// How a command ended. One that was given something may say it again, so its output is kept to ourselves.
+    /// Returns the outcome of a command. A command with input may print it, so its output is never shown.
     fn ending(&self, result: &Result<ExecOutput>, input: &[u8]) -> String {
         match result {
             Err(error) => self.trace.failure(error),
@@ -65,7 +65,7 @@ impl Traced {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let code = format!(": exit code {}", output.code);
-                if self.trace.tells(Detail::Outputs) && input.is_empty() && !said.is_empty() {
+                if self.trace.includes(Detail::Outputs) && input.is_empty() && !said.is_empty() {
                     format!("{code}\n      {}", indented(&said))
                 } else {
                     code
@@ -74,10 +74,10 @@ impl Traced {
         }
     }
 
-    /// An archive as far as it is to be told: its size, and the path and size of each of its files.
+    /// Returns an archive as the trace shows it: its size, and perhaps path and size of each file.
     fn archive(&self, archive: &[u8]) -> String {
         let mut text = format!(": {} bytes", archive.len());
-        if self.trace.tells(Detail::Commands) {
+        if self.trace.includes(Detail::Commands) {
             for (path, file) in archive::files(archive).unwrap_or_default() {
                 let _ = write!(text, "\n      {path}, {} bytes", file.content.len());
             }
@@ -89,65 +89,67 @@ impl Traced {
 #[async_trait]
 impl Docker for Traced {
     async fn info(&self) -> Result<EngineInfo> {
-        self.told("ask", "what it is", self.engine.info()).await
+        self.traced("get", "info", self.engine.info()).await
     }
     async fn image(&self, reference: &str) -> Result<Option<String>> {
         let call = self.engine.image(reference);
-        self.told("inspect image", reference, call).await
+        self.traced("inspect image", reference, call).await
     }
     async fn pull(&self, reference: &str) -> Result<()> {
-        self.told("pull", reference, self.engine.pull(reference))
+        self.traced("pull", reference, self.engine.pull(reference))
             .await
     }
     async fn load(&self, archive: Bytes) -> Result<()> {
         let size = format!("of {} bytes", archive.len());
-        self.told("load an image", &size, self.engine.load(archive))
+        self.traced("load an image", &size, self.engine.load(archive))
             .await
     }
     async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()> {
         let call = self.engine.push(reference, credentials);
-        self.told("push", reference, call).await
+        self.traced("push", reference, call).await
     }
     async fn remove_image(&self, reference: &str) -> Result<()> {
         let call = self.engine.remove_image(reference);
-        self.told("remove image", reference, call).await
+        self.traced("remove image", reference, call).await
     }
     async fn container(&self, name: &str) -> Result<Option<Container>> {
         let call = self.engine.container(name);
-        self.told("inspect container", name, call).await
+        self.traced("inspect container", name, call).await
     }
     async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
         let call = self.engine.containers(key, value);
         let label = format!("{key}={value}");
-        self.told("list containers with", &label, call).await
+        self.traced("list containers with", &label, call).await
     }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         let call = self.engine.published_ports();
-        self.told("list", "published ports", call).await
+        self.traced("list", "published ports", call).await
     }
     async fn create(&self, spec: &ContainerSpec) -> Result<String> {
         let call = self.engine.create(spec);
-        self.told("create container", &spec.name, call).await
+        self.traced("create container", &spec.name, call).await
     }
     async fn start(&self, name: &str) -> Result<()> {
-        self.told("start", name, self.engine.start(name)).await
+        self.traced("start", name, self.engine.start(name)).await
     }
     async fn stop(&self, name: &str, grace: u32) -> Result<()> {
-        self.told("stop", name, self.engine.stop(name, grace)).await
+        self.traced("stop", name, self.engine.stop(name, grace))
+            .await
     }
     async fn wait(&self, name: &str) -> Result<i64> {
-        self.told("wait for", name, self.engine.wait(name)).await
+        self.traced("wait for", name, self.engine.wait(name)).await
     }
     async fn remove(&self, name: &str) -> Result<()> {
         let call = self.engine.remove(name);
-        self.told("remove container", name, call).await
+        self.traced("remove container", name, call).await
     }
     async fn logs(&self, name: &str, lines: u32) -> Result<String> {
         let call = self.engine.logs(name, lines);
-        self.told("read log of", name, call).await
+        self.traced("read log of", name, call).await
     }
     async fn attach(&self, name: &str) -> Result<Box<dyn Attached>> {
-        self.told("attach to", name, self.engine.attach(name)).await
+        self.traced("attach to", name, self.engine.attach(name))
+            .await
     }
     async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput> {
         let what = || format!("engine: exec in {name}: {}", self.command(command));
@@ -177,41 +179,41 @@ impl Docker for Traced {
     }
     async fn network(&self, name: &str) -> Result<Option<Network>> {
         let call = self.engine.network(name);
-        self.told("inspect network", name, call).await
+        self.traced("inspect network", name, call).await
     }
     async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
         let call = self.engine.networks(key, value);
         let label = format!("{key}={value}");
-        self.told("list networks with", &label, call).await
+        self.traced("list networks with", &label, call).await
     }
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
         let call = self.engine.create_network(spec);
-        self.told("create network", &spec.name, call).await
+        self.traced("create network", &spec.name, call).await
     }
     async fn remove_network(&self, name: &str) -> Result<()> {
         let call = self.engine.remove_network(name);
-        self.told("remove network", name, call).await
+        self.traced("remove network", name, call).await
     }
     async fn connect(&self, network: &str, container: &str, aliases: &[String]) -> Result<()> {
         let call = self.engine.connect(network, container, aliases);
         let what = format!("{container} to network {network}");
-        self.told("connect", &what, call).await
+        self.traced("connect", &what, call).await
     }
     async fn volume(&self, name: &str) -> Result<Option<Volume>> {
         let call = self.engine.volume(name);
-        self.told("inspect volume", name, call).await
+        self.traced("inspect volume", name, call).await
     }
     async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
         let call = self.engine.volumes(key, value);
         let label = format!("{key}={value}");
-        self.told("list volumes with", &label, call).await
+        self.traced("list volumes with", &label, call).await
     }
     async fn create_volume(&self, volume: &Volume) -> Result<()> {
         let call = self.engine.create_volume(volume);
-        self.told("create volume", &volume.name, call).await
+        self.traced("create volume", &volume.name, call).await
     }
     async fn remove_volume(&self, name: &str) -> Result<()> {
         let call = self.engine.remove_volume(name);
-        self.told("remove volume", name, call).await
+        self.traced("remove volume", name, call).await
     }
 }

@@ -1,7 +1,7 @@
-//! [`KindCli`]: the kind program, run as a child.
+//! [`KindCli`]: runs the kind program as a child process.
 //!
-//! Nothing here may know what is in a cluster's configuration, nor print: what kind says goes into a nameless file,
-//! and its last lines into the error. (A pipe would kill an orphaned kind at its next line, by SIGPIPE.)
+//! Nothing here knows a cluster's configuration, or prints: kind's output goes into a nameless file, and its last lines
+//! into the error. (With a pipe, SIGPIPE would kill kind at its next line after kindreg has exited.)
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -28,34 +28,37 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
-/// Clusters whose creation this process has at work.
-type Ours = Arc<Mutex<BTreeSet<String>>>;
+/// The clusters that this process is creating.
+type Creating = Arc<Mutex<BTreeSet<String>>>;
 
-/// How long kind, which has no handler for SIGTERM, and then what it left running may take to end.
+/// How long kind, which does not handle SIGTERM, may take to exit, and after that its children.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a killed process may take to be gone. (A zombie is not, and some init processes reap slowly.)
+/// How long a killed process may take to disappear: some init processes reap zombies slowly.
 const KILLED: Duration = Duration::from_millis(300);
 
-/// How much of what kind said goes into an error.
+/// The most lines of kind's output in an error.
 const LAST_LINES: usize = 40;
 
-/// The kind program on PATH.
+/// The kind program in PATH.
 #[derive(Debug, Clone)]
 pub struct KindCli {
     program: PathBuf,
     environment: Vec<(OsString, OsString)>,
     state: PathBuf,
-    ours: Ours,
-    /// [`GRACE`], but for tests.
+    creating: Creating,
+    /// [`GRACE`], except in tests.
     grace: Duration,
 }
 
 impl KindCli {
-    /// Looks for `kind`, and the `docker` that it calls, on a PATH.
+    /// Looks for `kind`, and for `docker`, which kind runs, in `path`, the value of `PATH`.
     ///
-    /// `environment` is added to what kind inherits (`DOCKER_HOST`, …). `state` is a folder of this user's own for
-    /// the lock files; it is made if need be.
+    /// `environment` is added to what kind inherits (`DOCKER_HOST`, …). `state` is this user's folder for lock files,
+    /// which is created if it is missing.
+    ///
+    /// # Errors
+    /// A program is not in `path`, or the folder can't be created.
     pub fn find(
         environment: Vec<(String, String)>,
         path: Option<&OsStr>,
@@ -69,12 +72,12 @@ impl KindCli {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
         let searched = path.map(|path| ("PATH".into(), path.to_owned()));
-        let (environment, ours) = (given.chain(searched).collect(), Ours::default());
+        let (environment, creating) = (given.chain(searched).collect(), Creating::default());
         Ok(Self {
             program,
             environment,
             state,
-            ours,
+            creating,
             grace: GRACE,
         })
     }
@@ -83,7 +86,7 @@ impl KindCli {
         self.state.join(format!("{cluster}.kind.yaml"))
     }
 
-    /// kind in a process group of its own, so that a Ctrl-C on the terminal reaches it through us alone.
+    /// Returns a command in its own process group, so that Ctrl-C on the terminal does not reach kind directly.
     fn command(&self, arguments: &[&str], output: &File) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         command
@@ -97,7 +100,7 @@ impl KindCli {
         Ok(command)
     }
 
-    /// Runs a short command to its end; what it said. It goes on where nobody waits for it any more.
+    /// Runs a short command, and returns its output. Dropping the future does not stop the command.
     async fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let io = |cause| failed_io(name, cause);
         let mut output = tempfile::tempfile_in(&self.state).map_err(io)?;
@@ -106,10 +109,10 @@ impl KindCli {
             .and_then(|mut command| command.spawn())
             .map_err(io)?;
         let status = child.wait().await.map_err(io)?;
-        judge(name, status, &mut output)
+        outcome(name, status, &mut output)
     }
 
-    /// Takes the lock; someone who only looks whether it is held has it for a moment.
+    /// Takes the lock. It tries several times, as a process that checks the lock holds it for a moment.
     async fn lock(&self, cluster: &str) -> io::Result<Lock> {
         for _ in 0..10 {
             if let Some(lock) = Lock::take(self.lock_path(cluster))? {
@@ -119,7 +122,7 @@ impl KindCli {
         }
         Err(io::Error::new(
             io::ErrorKind::WouldBlock,
-            "one that an earlier kindreg started is still at work",
+            "a `kind create` left running by an earlier run still holds the lock",
         ))
     }
 
@@ -132,16 +135,16 @@ impl KindCli {
             .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", network)
             .stdin(lock.filled(config)?);
         let child = command.spawn()?;
-        lock_set(&self.ours).insert(cluster.to_owned());
+        lock_set(&self.creating).insert(cluster.to_owned());
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let (cluster, ours) = (cluster.to_owned(), Arc::clone(&self.ours));
+        let (cluster, creating) = (cluster.to_owned(), Arc::clone(&self.creating));
         Ok(CreationCli {
             cluster,
             child,
             group,
             output,
             lock: Some(lock),
-            ours,
+            creating,
             grace: self.grace,
         })
     }
@@ -163,18 +166,18 @@ impl Kind for KindCli {
     }
 
     async fn orphan(&self, cluster: &str) -> Result<Orphan> {
-        if lock_set(&self.ours).contains(cluster) {
+        if lock_set(&self.creating).contains(cluster) {
             return Ok(Orphan::None);
         }
         let held =
             Lock::is_held(&self.lock_path(cluster)).map_err(|cause| failed_io(CREATE, cause))?;
-        Ok(if held { Orphan::AtWork } else { Orphan::None })
+        Ok(if held { Orphan::Running } else { Orphan::None })
     }
 
     async fn delete(&self, cluster: &str) -> Result<()> {
         self.run("delete cluster", &["delete", "cluster", "--name", cluster])
             .await?;
-        // What a killed kindreg left, unless its kind is still at work.
+        // A kindreg that was killed left the file, unless its kind is still running.
         if let Ok(Some(lock)) = Lock::take_existing(self.lock_path(cluster)) {
             lock.remove();
         }
@@ -184,37 +187,37 @@ impl Kind for KindCli {
 
 const CREATE: &str = "create cluster";
 
-/// A `kind create cluster` of ours. Dropped while at work, its whole process group is killed, and the engine may
-/// still make a container: [`Creation::abort`] waits for that.
+/// A `kind create cluster` of this process. Dropping it kills its whole process group, but the engine may still create
+/// a container; [`Creation::abort`] waits for that.
 #[derive(Debug)]
 struct CreationCli {
     cluster: String,
     child: Child,
-    /// Its process group, which it leads; until nobody is left in it.
+    /// Its process group; `None` after all processes in it have exited.
     group: Option<Pid>,
     output: File,
-    /// Held by us too, so that the file can be removed before anyone else locks it.
+    /// kindreg holds the lock too, so that it can remove the file before another process locks it.
     lock: Option<Lock>,
-    ours: Ours,
+    creating: Creating,
     grace: Duration,
 }
 
 impl CreationCli {
-    /// kind was reaped, and did not succeed: waits for what it left running, and kills what goes on and on.
+    /// After kind has failed: waits for its children, and then kills those that are still running.
     ///
-    /// A `docker run` must be waited for: the engine makes the container even when its client is gone, so that one
-    /// would appear after everything was cleaned up. Other children end by themselves, as kind no longer reads.
+    /// It must wait for `docker run`: the engine creates the container even after its client was killed, so it would
+    /// appear after the clean-up. Other children exit by themselves, as kind no longer reads their output.
     async fn drain(&mut self) {
         let Some(group) = self.group else { return };
         if emptied(group, self.grace).await {
-            // The number may be given away again.
+            // The system may now reuse the number.
             self.group = None;
         }
         self.settle();
         emptied(group, KILLED).await;
     }
 
-    /// Kills what is left, and gives up the lock.
+    /// Kills the remaining processes, and releases the lock.
     fn settle(&mut self) {
         if let Some(group) = self.group.take() {
             kill_process_group(group, Signal::KILL).ok();
@@ -222,7 +225,7 @@ impl CreationCli {
         if let Some(lock) = self.lock.take() {
             lock.remove();
         }
-        lock_set(&self.ours).remove(&self.cluster);
+        lock_set(&self.creating).remove(&self.cluster);
     }
 }
 
@@ -234,16 +237,16 @@ impl Creation for CreationCli {
             .wait()
             .await
             .map_err(|cause| failed_io(CREATE, cause))?;
-        // One that succeeds has waited for its children.
+        // A kind that succeeds has waited for its children.
         if status.success() {
             self.settle();
         }
         self.drain().await;
-        judge(CREATE, status, &mut self.output).map(drop)
+        outcome(CREATE, status, &mut self.output).map(drop)
     }
 
     fn ended(&mut self) -> bool {
-        // It stays a zombie, so that the number of its group stays its own until we settle.
+        // kind stays a zombie, so that the number of its group is not reused before `settle`.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.group
             .is_none_or(|leader| !matches!(waitid(WaitId::Pid(leader), look), Ok(None)))
@@ -251,7 +254,7 @@ impl Creation for CreationCli {
 
     async fn abort(&mut self) {
         let Some(leader) = self.group else { return };
-        // kind alone, so that it starts nothing new, while what is at work on the engine gets its answer.
+        // Only kind gets the signal: it starts nothing new, and its `docker run` still gets the engine's answer.
         if !self.ended() {
             kill_process(leader, Signal::TERM).ok();
         }
@@ -269,7 +272,7 @@ impl Drop for CreationCli {
     }
 }
 
-/// Whether nobody is left in a process group, in time.
+/// Waits for at most `limit` until a process group is empty, and returns whether it is.
 async fn emptied(group: Pid, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     while test_kill_process_group(group).is_ok() {
@@ -281,8 +284,8 @@ async fn emptied(group: Pid, limit: Duration) -> bool {
     true
 }
 
-fn lock_set(ours: &Ours) -> MutexGuard<'_, BTreeSet<String>> {
-    ours.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_set(creating: &Creating) -> MutexGuard<'_, BTreeSet<String>> {
+    creating.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed_io(command: &str, cause: io::Error) -> KindError {
@@ -292,8 +295,8 @@ fn failed_io(command: &str, cause: io::Error) -> KindError {
     }
 }
 
-/// What a command that ended said, or its failure.
-fn judge(command: &str, status: ExitStatus, output: &mut File) -> Result<String> {
+/// Returns the output of a command that has exited, or its failure.
+fn outcome(command: &str, status: ExitStatus, output: &mut File) -> Result<String> {
     let mut said = Vec::new();
     let read = output.rewind().and_then(|()| output.read_to_end(&mut said));
     read.map_err(|cause| failed_io(command, cause))?;
@@ -314,7 +317,7 @@ fn judge(command: &str, status: ExitStatus, output: &mut File) -> Result<String>
     })
 }
 
-/// Text without the control sequences of a terminal (ECMA-48, CSI), and without carriage returns.
+/// Returns text without the control sequences of a terminal (ECMA-48, CSI) and without carriage returns.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -333,7 +336,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// An executable file of that name in an absolute folder of PATH, as kind itself (Go) will look for docker.
+/// Returns the executable of that name in an absolute folder of PATH, as kind itself (Go) looks for docker.
 fn on_path(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     let executable = |file: &PathBuf| {
         file.metadata()

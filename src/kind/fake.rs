@@ -1,6 +1,6 @@
-//! [`FakeKind`]: makes node containers in the fake engine as kind does.
+//! [`FakeKind`]: creates node containers in the fake engine as kind does.
 //!
-//! Its calls are counted, and fail, with the engine's; its effects are in the engine's journal.
+//! Its calls are counted with those of the engine, and fail with them; its effects are in the engine's journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ pub struct FakeKind {
 }
 
 impl FakeKind {
-    /// A kind that makes its nodes in that engine.
+    /// Returns a kind that creates its nodes in that engine.
     #[must_use]
     pub fn new(docker: Arc<FakeDocker>) -> Self {
         Self {
@@ -46,26 +46,26 @@ impl FakeKind {
         }
     }
 
-    /// The next creation makes its nodes, says this, fails, and removes them, as kind does.
+    /// Makes the next creation fail with this output after it created its nodes, and remove them, as kind does.
     pub fn fail_next(&self, text: &str) {
         *lock(&self.next) = Next::Fails(text.to_owned());
     }
 
-    /// The next creation makes its nodes and then never ends by itself.
+    /// Makes the next creation create its nodes and then hang.
     pub fn hang_next(&self) {
         *lock(&self.next) = Next::Hangs;
     }
 
-    /// A creation by an earlier kindreg is still at work, or no longer.
+    /// Sets whether a creation by an earlier run is still running.
     pub fn set_orphan(&self, cluster: &str, orphan: Orphan) {
         match orphan {
-            Orphan::AtWork => drop(lock(&self.orphans).insert(cluster.to_owned())),
+            Orphan::Running => drop(lock(&self.orphans).insert(cluster.to_owned())),
             Orphan::None => drop(lock(&self.orphans).remove(cluster)),
         }
     }
 }
 
-/// What of kind's configuration decides on containers.
+/// The part of kind's configuration that determines the containers.
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -105,7 +105,7 @@ impl Kind for FakeKind {
         let call = self.docker.enter(format!("kind orphan {cluster}"))?;
         let at_work = lock(&self.orphans).contains(cluster);
         call.settle(Ok(if at_work {
-            Orphan::AtWork
+            Orphan::Running
         } else {
             Orphan::None
         }))
@@ -165,7 +165,7 @@ impl FakeKind {
         Ok(())
     }
 
-    /// A node's container, with the image's configuration of containerd and these patches.
+    /// Creates a node's container, with the image's containerd configuration and these patches.
     fn run(&self, spec: &ContainerSpec, patches: &[String]) -> Result<()> {
         let failed = |output: String| KindError::Failed {
             command: "create cluster".into(),
@@ -179,7 +179,7 @@ impl FakeKind {
         written.map_err(|error| failed(error.to_string()))
     }
 
-    /// A worker that somebody joins to a cluster by hand, from the bare image. It is no effect of ours.
+    /// Adds a worker that somebody joined to a cluster by hand, from the bare image. It is not in the journal.
     pub fn join(&self, cluster: &str, name: &str, image: &str, network: &str) -> Result<()> {
         let (name, role, image) = (name.to_owned(), "worker".to_owned(), image.to_owned());
         self.run(&node(name, cluster, role, image, network), &[])
@@ -217,7 +217,7 @@ fn node(name: String, cluster: &str, role: String, image: String, network: &str)
     }
 }
 
-/// Removes a cluster's nodes; whether there were any.
+/// Removes a cluster's nodes, and returns whether there were any.
 fn remove_nodes(docker: &FakeDocker, cluster: &str) -> bool {
     let nodes = docker.peek_labelled(CLUSTER, cluster);
     for node in &nodes {
@@ -267,7 +267,7 @@ impl From<Lost> for KindError {
     }
 }
 
-/// kind says what its docker said.
+/// kind's errors contain those of the docker program.
 impl From<DockerError> for KindError {
     fn from(error: DockerError) -> Self {
         Self::Failed {

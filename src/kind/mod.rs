@@ -1,6 +1,4 @@
-//! The kind program in our words.
-//!
-//! Nothing here may know how kind is called; `cli.rs` does.
+//! The port to the kind program. `cli.rs` runs it.
 
 use async_trait::async_trait;
 
@@ -9,29 +7,29 @@ pub mod cli;
 pub mod fake;
 pub mod traced;
 
-/// What a call of kind came to, where it failed.
+/// Why a call of kind failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KindError {
-    /// The program is not on PATH.
-    #[error("{program} is not on PATH")]
+    /// A program is not in PATH.
+    #[error("{program} is not in PATH")]
     Missing {
-        /// `kind`, or the `docker` that kind calls.
+        /// `kind`, or `docker`, which kind runs.
         program: &'static str,
     },
-    /// It ran and failed.
+    /// kind failed.
     #[error("kind {command} failed: {output}")]
     Failed {
-        /// The sub-command.
+        /// The subcommand.
         command: String,
-        /// The last lines of what it said.
+        /// The last lines of its output.
         output: String,
     },
-    /// It could not be run or watched.
-    #[error("kind {command}: {cause}")]
+    /// kind could not be run.
+    #[error("can't run kind {command}: {cause}")]
     Io {
-        /// The sub-command.
+        /// The subcommand.
         command: String,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
 }
@@ -39,34 +37,34 @@ pub enum KindError {
 /// Result of a call of kind.
 pub type Result<T> = std::result::Result<T, KindError>;
 
-/// Whether a `kind create` that an earlier kindreg started is still at work.
+/// Whether a `kind create` that an earlier run of kindreg started is still running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Orphan {
-    /// None is.
+    /// None is running.
     None,
-    /// One is, and goes on without us.
-    AtWork,
+    /// One is running.
+    Running,
 }
 
-/// A `kind create cluster` at work.
+/// A running `kind create cluster`.
 #[async_trait]
 pub trait Creation: Send + Sync + std::fmt::Debug {
-    /// Waits until it ends; its failure as [`KindError::Failed`]. May be called again after it was cancelled.
+    /// Waits until it exits; fails with [`KindError::Failed`] if it fails. A cancelled call may be repeated.
     async fn finished(&mut self) -> Result<()>;
-    /// Whether it ended already, without waiting.
+    /// Returns whether it has exited, without waiting.
     fn ended(&mut self) -> bool;
-    /// Ends the whole process group and waits until it is gone.
+    /// Ends its whole process group, and waits until that has ended.
     async fn abort(&mut self);
 }
 
 /// The kind program.
 #[async_trait]
 pub trait Kind: Send + Sync + std::fmt::Debug {
-    /// Starts `kind create cluster` with a rendered configuration, on a network that exists.
+    /// Starts `kind create cluster` with a rendered configuration on an existing network.
     async fn create(&self, cluster: &str, network: &str, config: &str)
     -> Result<Box<dyn Creation>>;
-    /// Whether an orphaned creation of that cluster is still at work on this machine.
+    /// Returns whether a `kind create` of this cluster that an earlier run started is still running on this machine.
     async fn orphan(&self, cluster: &str) -> Result<Orphan>;
-    /// Deletes the cluster's containers and its kubeconfig entries. Absent is `Ok`.
+    /// Deletes the cluster's containers and its kubeconfig entries. An absent cluster is `Ok`.
     async fn delete(&self, cluster: &str) -> Result<()>;
 }

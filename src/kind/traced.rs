@@ -1,4 +1,4 @@
-//! A kind program whose every call is told: for `-v`.
+//! A kind program that traces every call, for `-v`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Creation, Kind, Orphan, Result};
 use crate::trace::Trace;
 
-/// A kind program that tells of every call.
+/// A kind program that traces every call.
 #[derive(Debug)]
 pub struct Traced {
     kind: Arc<dyn Kind>,
@@ -15,7 +15,7 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// The program, told of where somebody listens.
+    /// Returns the program with tracing, or the program itself if the trace is off.
     pub fn over(kind: Arc<dyn Kind>, trace: &Trace) -> Arc<dyn Kind> {
         if trace.is_off() {
             return kind;
@@ -33,7 +33,7 @@ impl Kind for Traced {
         network: &str,
         config: &str,
     ) -> Result<Box<dyn Creation>> {
-        let what = || format!("kind: create cluster {cluster} on network {network}, begun");
+        let what = || format!("kind: start creating cluster {cluster} on network {network}");
         let call = self.kind.create(cluster, network, config);
         let creation = self.trace.call(what, call).await?;
         let (cluster, trace) = (cluster.to_owned(), self.trace.clone());
@@ -44,7 +44,7 @@ impl Kind for Traced {
         }))
     }
     async fn orphan(&self, cluster: &str) -> Result<Orphan> {
-        let what = || format!("kind: look for an earlier creation of {cluster}");
+        let what = || format!("kind: look for a running creation of cluster {cluster}");
         self.trace.call(what, self.kind.orphan(cluster)).await
     }
     async fn delete(&self, cluster: &str) -> Result<()> {
@@ -53,7 +53,7 @@ impl Kind for Traced {
     }
 }
 
-/// A creation that tells of its end.
+/// A creation that traces its end.
 #[derive(Debug)]
 struct TracedCreation {
     cluster: String,
@@ -71,7 +71,7 @@ impl Creation for TracedCreation {
         self.creation.ended()
     }
     async fn abort(&mut self) {
-        let what = || format!("kind: end the creation of {}", self.cluster);
+        let what = || format!("kind: abort the creation of cluster {}", self.cluster);
         let work = self.creation.abort();
         self.trace.watch(what, work, |()| String::new()).await;
     }

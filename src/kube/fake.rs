@@ -1,7 +1,7 @@
-//! [`FakeKube`]: the Kubernetes API of a cluster that [`FakeKind`](crate::kind::fake::FakeKind) made.
+//! [`FakeKube`]: the Kubernetes API of a cluster that [`FakeKind`](crate::kind::fake::FakeKind) created.
 //!
-//! Its calls are counted, and fail, with the engine's; its effects are in the engine's journal. No controller runs:
-//! what is put stays as it is, but for pods, which end at once.
+//! Its calls are counted with those of the engine, and fail with them; its effects are in the engine's journal. No
+//! controller runs: objects stay as they were put, except pods, which finish at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub struct FakeKube {
     cluster: Mutex<Cluster>,
 }
 
-/// What etcd holds, by path. It goes with its control plane's container.
+/// The objects in etcd, by path. They are lost with the control plane's container.
 #[derive(Debug, Default)]
 struct Cluster {
     container: String,
@@ -32,7 +32,7 @@ struct Cluster {
 }
 
 impl FakeKube {
-    /// The API of the cluster with that control-plane container.
+    /// Returns the API of the cluster with that control-plane container.
     #[must_use]
     pub fn new(docker: Arc<FakeDocker>, control_plane: impl Into<String>) -> Self {
         Self {
@@ -42,18 +42,18 @@ impl FakeKube {
         }
     }
 
-    /// Pods made from now on can't run on that node, for a reason such as `ErrImagePull`.
+    /// Makes new pods fail on that node, for a reason such as `ErrImagePull`.
     pub fn pod_fails(&self, node: &str, reason: &str, message: &str) {
         let why = (reason.to_owned(), message.to_owned());
         self.cluster().failing.insert(node.to_owned(), why);
     }
 
-    /// Pods made from now on run on that node again.
+    /// Makes new pods succeed on that node again.
     pub fn pod_succeeds(&self, node: &str) {
         self.cluster().failing.remove(node);
     }
 
-    /// Puts an object, or removes it, as someone else would: neither a call nor in the journal.
+    /// Puts or removes an object as another client would. It is not a call, and not in the journal.
     pub fn set(&self, path: &str, object: Option<Value>) {
         if let Ok(container) = self.container() {
             let mut cluster = self.of(&container);
@@ -75,7 +75,7 @@ impl FakeKube {
             .ok_or_else(|| KubeError::Unreachable(format!("{} is not running", self.control_plane)))
     }
 
-    /// What the cluster of that control plane holds; at first what any has.
+    /// Returns the cluster's objects, which are at first those of a new cluster.
     fn of(&self, control_plane: &Container) -> std::sync::MutexGuard<'_, Cluster> {
         let mut cluster = self.cluster();
         if cluster.container != control_plane.id {
@@ -121,7 +121,7 @@ impl FakeKube {
         if !is_collection(path) {
             return Ok(cluster.objects.get(path).cloned());
         }
-        // `/api/v1/secrets` are those of all namespaces.
+        // `/api/v1/secrets` has the Secrets of all namespaces.
         let inside = |at: &str| {
             let collection = at.rsplit_once('/').map(|(collection, _)| collection);
             let everywhere = || {
@@ -173,7 +173,7 @@ impl FakeKube {
                     message,
                 });
             }
-            // The API server does not write what is as it was.
+            // The API server does not write an unchanged object.
             made["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"].clone();
             made["status"] = present["status"].clone();
             if made["status"].is_null() {
@@ -225,7 +225,7 @@ fn list(items: &[Value]) -> Value {
     json!({ "kind": "List", "apiVersion": "v1", "items": items })
 }
 
-/// Whether a path names a collection: after the group's version come pairs of resource and name.
+/// Returns whether a path is that of a collection: after the group's version come pairs of resource and name.
 fn is_collection(path: &str) -> bool {
     let prefix = if path.starts_with("/apis/") { 3 } else { 2 };
     path.trim_matches('/')
@@ -236,7 +236,7 @@ fn is_collection(path: &str) -> bool {
         == 1
 }
 
-/// Whether an object has the labels of a `labelSelector=key=value,…`.
+/// Returns whether an object has the labels of a `labelSelector=key=value,…`.
 fn selected(object: &Value, query: &str) -> bool {
     let selector = query
         .split('&')
@@ -265,7 +265,7 @@ fn node(container: &Container) -> Value {
     })
 }
 
-/// What the kubelet says of a pod: all its containers ran, or none could.
+/// Returns a pod's status: all its containers have run, or none could.
 fn pod_status(pod: &Value, failing: &BTreeMap<String, (String, String)>) -> Value {
     let failure = pod["spec"]["nodeName"]
         .as_str()

@@ -1,4 +1,4 @@
-//! Names of Kubernetes objects that a user types. Each refuses what would not be one segment of an API path.
+//! Names of Kubernetes objects that a user types. Each type accepts only what is safe as one segment of an API path.
 //!
 //! The rules: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>.
 
@@ -12,15 +12,15 @@ use crate::spec::{Invalid, checked_string, invalid, label};
 pub struct Namespace(String);
 checked_string!(Namespace, |value| label("namespace", value, 63));
 
-/// Name of a Secret or a service account: DNS labels with dots between, at most 253 characters.
+/// Name of a Secret or a service account: DNS labels separated by dots, at most 253 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName(String);
 checked_string!(ObjectName, |value| {
-    let what = "name of a Kubernetes object";
+    let what = "Kubernetes name";
     if value.len() <= 253 && value.split('.').all(|part| label(what, part, 253).is_ok()) {
         return Ok(());
     }
-    let rule = "lower-case letters, digits, inner hyphens and dots, at most 253 characters";
+    let rule = "must be at most 253 lower-case letters, digits, inner hyphens and dots";
     Err(invalid(what, value, rule))
 });
 

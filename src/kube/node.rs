@@ -1,8 +1,8 @@
 //! [`NodeKube`]: the Kubernetes API of a kind cluster, reached through its control-plane container.
 //!
-//! By HTTPS at the published port with the administrator's certificate (21 ms a call), or, where that port is someone
-//! else's (the engine is on another machine, or we are in a container), by the kubectl inside the node (120–210 ms).
-//! Nothing here may read the user's kubeconfig, or need a kubectl of theirs.
+//! It uses HTTPS to the published port with the administrator's certificate (21 ms a call). If that port can't be
+//! reached (the engine is on another machine, or kindreg is in a container), it runs the node's kubectl (120–210 ms).
+//! Nothing here reads the user's kubeconfig or needs the user's kubectl.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ mod tests;
 /// The administrator's kubeconfig, as kubeadm writes it.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
-/// The API of the cluster that a control-plane container is of.
+/// The Kubernetes API of the cluster of a control-plane container.
 #[derive(Debug)]
 pub struct NodeKube {
     docker: Arc<dyn Docker>,
@@ -34,14 +34,14 @@ pub struct NodeKube {
 /// How the API server is reached.
 #[derive(Debug, Clone)]
 enum Way {
-    /// Not tried yet, or no longer as it was.
+    /// Not tried yet, or to be tried again.
     Unknown,
     Https(Https),
-    /// For the rest of our life.
+    /// kubectl in the node, until kindreg exits.
     Exec,
 }
 
-/// A request, as both ways send it.
+/// A request, for both ways.
 #[derive(Debug, Clone, Copy)]
 struct Request<'a> {
     method: Method,
@@ -71,14 +71,14 @@ impl Method {
 /// What the API server answered.
 #[derive(Debug, PartialEq)]
 enum Answer {
-    /// With this body.
+    /// Success, with this body.
     Done(Vec<u8>),
-    /// With a Status that is a failure: its reason and message.
+    /// A failure Status: its reason and message.
     Refused { reason: String, message: String },
 }
 
 impl NodeKube {
-    /// The API behind the control-plane container of that name. Nothing is asked yet.
+    /// Returns the API behind the control-plane container of that name, without connecting yet.
     #[must_use]
     pub fn new(docker: Arc<dyn Docker>, control_plane: String) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl NodeKube {
         }
     }
 
-    /// Sets HTTPS up from what the control plane says now. `None` where it publishes no port.
+    /// Sets up HTTPS from the control plane's current port and certificates. Returns `None` if it publishes no port.
     async fn connect(&self) -> Result<Option<Https>> {
         let name = &self.control_plane;
         let (container, admin) = tokio::join!(
@@ -98,7 +98,7 @@ impl NodeKube {
         let unreachable = |why: String| KubeError::Unreachable(why);
         let container = container.map_err(|error| unreachable(error.to_string()))?;
         let container =
-            container.ok_or_else(|| unreachable(format!("there is no container {name}")))?;
+            container.ok_or_else(|| unreachable(format!("container {name} does not exist")))?;
         if container.state != ContainerState::Running {
             return Err(unreachable(format!("container {name} is not running")));
         }
@@ -114,7 +114,7 @@ impl NodeKube {
             .map_err(|error| unreachable(format!("{ADMIN_CONF} of {name}: {error:#}")))
     }
 
-    /// The way to ask; set up at the first call.
+    /// Returns the way to the API, which the first call sets up.
     async fn way(&self) -> Result<Way> {
         let mut way = self.way.lock().await;
         if matches!(*way, Way::Unknown) {
@@ -133,7 +133,7 @@ impl NodeKube {
             Way::Exec | Way::Unknown => self.exec(request).await?,
         };
         match answer {
-            // It is not set up yet, or has too much to do: asking again helps, as where nothing answers.
+            // The API server is not set up yet or overloaded: a retry helps, as if it did not answer.
             Answer::Refused { reason, message } if goes_away(method, &reason, &message) => {
                 Err(KubeError::Unreachable(format!("{reason}: {message}")))
             }
@@ -141,13 +141,14 @@ impl NodeKube {
         }
     }
 
-    /// HTTPS failed: the node was restarted, or is not up yet, or that port on this machine is not this cluster's.
+    /// Sends a request through kubectl after HTTPS failed: the node has restarted or is starting, or the published port
+    /// is not on this machine.
     async fn ask_otherwise(&self, request: Request<'_>, failure: String) -> Result<Answer> {
         *self.way.lock().await = Way::Unknown;
         let Ok(answer) = self.exec(request).await else {
             return Err(KubeError::Unreachable(failure));
         };
-        // The API server is there. Can it really not be had from here?
+        // The API server is running. If HTTPS still fails, it can't be reached from here.
         let version = Request {
             method: Method::Get,
             path: "/version",
@@ -166,8 +167,8 @@ impl NodeKube {
     }
 }
 
-/// Whether a refusal goes away by itself. An administrator may do everything, once kubeadm has bound the role and an API
-/// server that has just begun has read that.
+/// Returns whether a refusal is temporary. The administrator may do everything, but only after kubeadm has bound the
+/// role and a new API server has read that.
 fn goes_away(method: Method, reason: &str, message: &str) -> bool {
     match reason {
         "ServiceUnavailable" | "TooManyRequests" | "ServerTimeout" | "Timeout" => true,
@@ -197,7 +198,7 @@ impl Kube for NodeKube {
             "{collection}/{}",
             object["metadata"]["name"].as_str().unwrap_or_default()
         );
-        // Someone else may make, change or delete it between our calls.
+        // Another client may create, change or delete the object between these calls.
         for _ in 0..3 {
             match self
                 .ask(Method::Post, collection, object.to_string().as_bytes())
@@ -217,7 +218,7 @@ impl Kube for NodeKube {
                 Answer::Refused { reason, .. } if reason == "Conflict" || reason == "NotFound" => {}
                 answer => return answer.done(Method::Put, &path),
             }
-            // An object to be made must not have one.
+            // A new object must not have a resource version.
             if let Some(metadata) = object["metadata"].as_object_mut() {
                 metadata.remove("resourceVersion");
             }
@@ -225,7 +226,7 @@ impl Kube for NodeKube {
         Err(refused(
             Method::Put,
             &path,
-            "Conflict: it changes all the time".into(),
+            "Conflict: another client keeps changing it".into(),
         ))
     }
 
@@ -239,7 +240,7 @@ impl Kube for NodeKube {
 }
 
 impl Answer {
-    /// Nothing, or the refusal.
+    /// Returns `Ok`, or the refusal as an error.
     fn done(self, method: Method, path: &str) -> Result<()> {
         match self {
             Self::Done(_) => Ok(()),

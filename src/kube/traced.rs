@@ -1,4 +1,4 @@
-//! A Kubernetes API whose every call is told: for `-v`. Never what is sent or answered.
+//! A Kubernetes API that traces every call, for `-v`, without bodies.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Kube, Result};
 use crate::trace::Trace;
 
-/// A Kubernetes API that tells of every call.
+/// A Kubernetes API that traces every call.
 #[derive(Debug)]
 pub struct Traced {
     kube: Arc<dyn Kube>,
@@ -16,7 +16,7 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// The API, told of where somebody listens.
+    /// Returns the API with tracing, or the API itself if the trace is off.
     pub fn over(kube: Arc<dyn Kube>, trace: &Trace) -> Arc<dyn Kube> {
         if trace.is_off() {
             return kube;

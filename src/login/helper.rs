@@ -1,6 +1,5 @@
-//! Docker's credential helpers: programs that keep passwords in a keychain, and talk over standard input and output.
-//!
-//! The protocol: <https://github.com/docker/docker-credential-helpers#development>.
+//! Docker's credential helpers: programs that keep passwords in a keychain. The protocol over standard input and
+//! output: <https://github.com/docker/docker-credential-helpers#development>.
 
 use std::ffi::{OsStr, OsString};
 use std::process::Stdio;
@@ -14,14 +13,14 @@ use tokio::process::Command;
 use super::LoginError;
 use crate::symptoms::{Meaning, shows};
 
-/// A keychain may ask its user.
+/// How long a helper may take: a keychain may prompt its user.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A helper by the name that docker's config gives it (`desktop`, `osxkeychain`, `pass`).
+/// A credential helper, by its name in docker's config (`desktop`, `osxkeychain`, `pass`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Helper {
     pub(super) name: String,
-    /// Where programs are looked for, as `PATH` has it.
+    /// The value of `PATH`, in which the program is looked up.
     pub(super) path: Option<OsString>,
 }
 
@@ -30,14 +29,14 @@ impl Helper {
         format!("docker-credential-{}", self.name)
     }
 
-    /// The user and the secret for a server, or `None` where it has none.
+    /// Returns the user and the secret for a server, or `None` if it has none.
     pub(super) async fn get(
         &self,
         server: &str,
     ) -> Result<Option<(String, SecretString)>, LoginError> {
         let (ok, said) = self.call("get", server.to_owned().into()).await?;
         if !ok {
-            // Each helper has its own exit code for it.
+            // The exit code for this differs between helpers, so the text decides.
             let absent = shows(said.expose_secret(), Meaning::NothingStored);
             return if absent {
                 Ok(None)
@@ -74,7 +73,7 @@ impl Helper {
         }
     }
 
-    /// Whether it ended well, and what it said.
+    /// Runs the helper, and returns whether it succeeded and its output.
     async fn call(
         &self,
         verb: &str,
@@ -100,21 +99,21 @@ impl Helper {
             .spawn()
             .map_err(io)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // One that reads nothing closes the pipe; what it says tells why.
+            // A helper that does not read its input closes the pipe; its output says why.
             let _ = stdin.write_all(input.expose_secret().as_bytes()).await;
         }
         let ended = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
         let output = ended
             .map_err(|_| LoginError::Helper {
                 program: program.clone(),
-                said: "it did not end in time".to_owned(),
+                said: format!("no answer within {} seconds", LIMIT.as_secs()),
             })?
             .map_err(io)?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Ok((output.status.success(), said.into()))
     }
 
-    /// What it said when it failed is no secret: it was given one, and gives none back.
+    /// Returns the error of a helper that failed. Its output then contains no secret.
     fn failed(&self, said: &SecretString) -> LoginError {
         LoginError::Helper {
             program: self.program(),

@@ -1,7 +1,7 @@
-//! The user's docker config: where `docker login` keeps what docker, crane, skopeo, oras and helm read.
+//! The user's docker config, which docker, crane, skopeo, oras and helm read.
 //!
-//! A helper named there gets the password; else it stands in the file, as docker does it. All else in the file stays
-//! as it is.
+//! As `docker login` does, a credential helper that the file names gets the password; without one it goes into the
+//! file. Everything else in the file stays as it is.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,51 +21,51 @@ mod tests;
 
 pub use sources::{CredentialSources, missing};
 
-/// Why the user could not be logged in or out.
+/// Why docker's config can't be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// Docker's config names a helper that is not installed.
     #[error("docker's config names the credential helper {0}, which is not in PATH")]
     NoHelper(String),
-    /// The helper refused.
+    /// The helper failed.
     #[error("{program}: {said}")]
     Helper {
         /// The helper's program.
         program: String,
-        /// What it said.
+        /// Its output.
         said: String,
     },
-    /// The config can't be read as one.
-    #[error("{}: {cause}", file.display())]
+    /// The file is not a docker config.
+    #[error("can't read {}: {cause}", file.display())]
     Config {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         cause: CredentialsError,
     },
-    /// The config can't be read or written.
-    #[error("{}: {cause}", file.display())]
+    /// The file can't be read or written.
+    #[error("can't read or write {}: {cause}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         cause: std::io::Error,
     },
 }
 
-/// User of an identity token, in docker's config and in its helpers' answers:
+/// The user name that docker's config and its helpers give to an identity token:
 /// <https://github.com/docker/docker-credential-helpers#development>.
 pub const TOKEN: &str = "<token>";
 
-/// Result of a change of docker's config.
+/// Result of reading or changing docker's config.
 pub type Result<T> = std::result::Result<T, LoginError>;
 
-/// Where a password went.
+/// Where a password is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Into the config itself.
+    /// In docker's config itself.
     File(PathBuf),
-    /// To a helper, by its program's name.
+    /// In a credential helper, by its program's name.
     Helper(String),
 }
 
@@ -86,14 +86,18 @@ pub struct DockerConfig {
 }
 
 impl DockerConfig {
-    /// The config in a folder (`~/.docker`), with helpers from a `PATH`.
+    /// Returns the config in `folder` (`~/.docker`). `path` is the value of `PATH`, in which helpers are looked up.
     #[must_use]
     pub fn of(folder: &Path, path: Option<OsString>) -> Self {
         let file = folder.join("config.json");
         Self { file, path }
     }
 
-    /// What it has for a domain: a user and a secret. The user [`TOKEN`] has an identity token for a secret.
+    /// Returns the user and the secret for a domain, or `None`. If the user is [`TOKEN`], the secret is an identity
+    /// token.
+    ///
+    /// # Errors
+    /// The file can't be read, or the helper fails or is missing.
     pub async fn get(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
         let config = self.parsed(&self.read()?)?;
         match self.helper(&config, domain) {
@@ -102,14 +106,17 @@ impl DockerConfig {
         }
     }
 
-    /// What stands in the file itself for a domain; `None` where a helper is to be asked.
+    /// Returns the user and the secret in the file itself; `None` if there are none or a helper has them.
+    ///
+    /// # Errors
+    /// The file can't be read.
     pub fn without_helper(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
         let config = self.parsed(&self.read()?)?;
         let helper = self.helper(&config, domain);
         Ok(helper.map_or_else(|| plain(&config, domain), |_| None))
     }
 
-    /// Whether it has exactly these credentials for a domain.
+    /// Returns whether it has exactly these credentials for a domain.
     pub async fn has(&self, domain: &str, credentials: &RegistryCredentials) -> Result<bool> {
         let found = self.get(domain).await?;
         Ok(found.is_some_and(|(user, secret)| {
@@ -118,7 +125,7 @@ impl DockerConfig {
         }))
     }
 
-    /// Keeps credentials for a domain, as `docker login` does.
+    /// Stores credentials for a domain, as `docker login` does, and returns where.
     pub async fn store(&self, domain: &str, credentials: &RegistryCredentials) -> Result<Place> {
         let text = self.read()?;
         let mut config = self.parsed(&text)?;
@@ -126,7 +133,7 @@ impl DockerConfig {
             helper
                 .store(domain, credentials.user(), credentials.password())
                 .await?;
-            // docker leaves this mark, by which `docker logout` knows of the login.
+            // docker adds this empty entry, by which `docker logout` knows of the login.
             (Place::Helper(helper.program()), json!({}))
         } else {
             let entry = json!({"auth": credentials.basic().expose_secret()});
@@ -140,7 +147,7 @@ impl DockerConfig {
         Ok(place)
     }
 
-    /// Forgets a domain, as `docker logout` does. A config that holds nothing any more goes.
+    /// Removes the credentials for a domain, as `docker logout` does, and removes a file that is then empty.
     pub async fn erase(&self, domain: &str) -> Result<()> {
         let text = self.read()?;
         let mut config = self.parsed(&text)?;
@@ -155,7 +162,7 @@ impl DockerConfig {
         if auths.is_empty() && config.len() == 1 {
             fs::remove_file(&self.file).map_err(|cause| self.io(cause))?;
             if let Some(folder) = self.file.parent() {
-                // Only where nothing else is in it.
+                // Fails if anything else is in the folder.
                 let _ = fs::remove_dir(folder);
             }
             return Ok(());
@@ -163,7 +170,7 @@ impl DockerConfig {
         self.write(&text, &config)
     }
 
-    /// Forgets a domain if what is kept for it is one of these; whether it was.
+    /// Removes the credentials for a domain if they are among `ours`, and returns whether they were.
     pub async fn erase_ours(&self, domain: &str, ours: &[RegistryCredentials]) -> Result<bool> {
         for credentials in ours {
             if self.has(domain, credentials).await? {
@@ -174,7 +181,7 @@ impl DockerConfig {
         Ok(false)
     }
 
-    /// docker's own order: a helper for that domain, then the one for all, then the file.
+    /// Returns the helper for a domain, in docker's order: the domain's own helper, then the one for all domains.
     fn helper(&self, config: &Map<String, Value>, domain: &str) -> Option<Helper> {
         let special = config.get("credHelpers").and_then(|all| all.get(domain));
         let name = special.or_else(|| config.get("credsStore"))?.as_str()?;
@@ -208,7 +215,7 @@ impl DockerConfig {
     }
 }
 
-/// User and secret of a domain that needs no helper.
+/// Returns the user and the secret for a domain from the file itself.
 fn plain(config: &Map<String, Value>, domain: &str) -> Option<(String, SecretString)> {
     let entry = config.get("auths")?.get(domain)?;
     let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());

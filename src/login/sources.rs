@@ -1,5 +1,5 @@
-//! The user's credentials for registries that kindreg does not run: from variables that `kindreg.toml` names, else (but
-//! for those that a cache stands before) from docker's config and its helpers. Asks nobody at a terminal.
+//! The user's credentials for registries that kindreg does not run: from variables that `kindreg.toml` names, or else
+//! from docker's config and its helpers. Upstream registries of caches use variables only. Nothing here prompts.
 
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,9 +9,9 @@ use crate::credentials::RegistryCredentials;
 use crate::problem::Problem;
 use crate::spec::{Authentication, Cache, External, ExternalLogin, Registry, Variables};
 
-/// Where a user keeps credentials.
+/// The sources of the user's credentials.
 pub struct CredentialSources<'a> {
-    /// A variable of the environment; an empty one counts as unset.
+    /// Returns an environment variable; an empty one counts as unset.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// Docker's config.
     pub config: DockerConfig,
@@ -26,20 +26,20 @@ impl std::fmt::Debug for CredentialSources<'_> {
 }
 
 impl CredentialSources<'_> {
-    /// What can be had without a helper, which may ask its user: variables, and what stands in docker's config itself.
+    /// Returns credentials from variables or docker's config itself, without a helper, which may prompt its user.
     ///
     /// # Errors
-    /// One of both variables is not set, docker's config can't be read, or no node could hold what is there.
+    /// Only one of two variables is set, docker's config can't be read, or the credentials can't be stored on a node.
     pub fn at_hand(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
         if let Authentication::Variables(names) = registry.authentication() {
-            let login = format!("or none and log in: docker login {}", registry.domain());
+            let login = format!("or unset both and run: docker login {}", registry.domain());
             if let Some(found) = self.variables(names, &registry.domain(), &login)? {
                 return taken(found, registry).map(Some);
             }
         }
         for key in keys(registry) {
             match self.config.without_helper(&key)? {
-                // Told of where it is needed, and only there: nodes may have got others.
+                // `fetch` reports it if it is needed: nodes may have other credentials already.
                 Some((user, _)) if user == TOKEN => return Ok(None),
                 Some(found) => return taken(found, registry).map(Some),
                 None => {}
@@ -48,10 +48,10 @@ impl CredentialSources<'_> {
         Ok(None)
     }
 
-    /// What can be had by all means but a question; `None` where there is nothing.
+    /// Returns credentials from variables, docker's config or its helpers; `None` if there are none.
     ///
     /// # Errors
-    /// The same, a helper that fails, or an identity token, which kubelet can't use.
+    /// As for [`Self::at_hand`]; also if a helper fails, or docker has an identity token, which kubelet can't use.
     pub async fn fetch(&self, registry: &Registry) -> Result<Option<RegistryCredentials>> {
         if let Some(found) = self.at_hand(registry)? {
             return Ok(Some(found));
@@ -66,10 +66,11 @@ impl CredentialSources<'_> {
         Ok(None)
     }
 
-    /// What variables hold for the registry that a cache stands before; `None` where they are not set, or none is named.
+    /// Returns the credentials for the upstream registry of a cache from its variables; `None` if it has none, or they
+    /// are not set.
     ///
     /// # Errors
-    /// One of both is not set, or they can't be used as credentials.
+    /// Only one of the two variables is set, or their values are invalid.
     pub fn upstream(&self, cache: &Cache) -> Result<Option<RegistryCredentials>> {
         let Cache {
             upstream,
@@ -79,20 +80,24 @@ impl CredentialSources<'_> {
         else {
             return Ok(None);
         };
-        let kept = "or none where the cache has them already";
+        let kept = "or unset both if the cache has the credentials already";
         let found = self.variables(names, &upstream.to_string(), kept)?;
         let given = found.map(|(user, secret)| {
             RegistryCredentials::given(user, secret).with_context(|| {
                 Problem::usage(
-                    format!("the variables for {upstream} can't be used as credentials"),
-                    format!("set others: {} and {}", names.username, names.password),
+                    format!("can't use the variables as credentials for {upstream}"),
+                    format!(
+                        "set {} and {} to other values",
+                        names.username, names.password
+                    ),
                 )
             })
         });
         given.transpose()
     }
 
-    /// What two variables hold for the registry of this name; `None` where neither is set.
+    /// Returns the values of two variables; `None` if neither is set. `domain` and `otherwise` are for the error and
+    /// its hint.
     fn variables(
         &self,
         Variables { username, password }: &Variables,
@@ -106,7 +111,7 @@ impl CredentialSources<'_> {
             (found, _) => {
                 let unset = if found.is_some() { password } else { username };
                 Err(Problem::usage(
-                    format!("{unset} is not set, by which {domain} gets its credentials"),
+                    format!("no credentials for {domain}: {unset} is not set"),
                     format!("set both {username} and {password}, {otherwise}"),
                 )
                 .into())
@@ -115,8 +120,8 @@ impl CredentialSources<'_> {
     }
 }
 
-/// The key under which docker's config has a registry: its own name and no further one, which a cloned repository's
-/// settings may choose. `docker login` without an address means Docker Hub, and has a key of its own.
+/// Returns the keys of a registry in docker's config: its canonical name only, as a cloned repository's settings may
+/// choose the further names. Docker Hub also has the key that `docker login` without an address uses.
 fn keys(registry: &Registry) -> Vec<String> {
     let domain = registry.domain();
     if domain == "docker.io" {
@@ -136,25 +141,26 @@ fn taken(
                 "the credentials of {} can't be stored on a node",
                 registry.domain()
             ),
-            format!("log in with others: docker login {}", registry.domain()),
+            format!("run: docker login {}", registry.domain()),
         )
     })
 }
 
-/// kubelet reads `auth` and nothing else: <https://kubernetes.io/docs/concepts/containers/images/#config-json>.
+/// Returns the error for an identity token. kubelet reads `auth` only:
+/// <https://kubernetes.io/docs/concepts/containers/images/#config-json>.
 fn refuse_token(registry: &Registry) -> anyhow::Error {
     let domain = registry.domain();
     Problem::new(
         format!("docker has an identity token for {domain}, which kubelet can't use"),
         format!(
-            "give a user and a password or an access token: docker logout {domain} && docker login -u USER {domain}, or \
-             username_env and password_env in kindreg.toml"
+            "run: docker logout {domain} && docker login -u USER {domain}, or set username_env and password_env in \
+             kindreg.toml"
         ),
     )
     .into()
 }
 
-/// Returns the problem that there are no credentials for an external registry that asks for them.
+/// Returns the problem of an external registry that needs credentials and has none.
 #[must_use]
 pub fn missing(registry: &Registry, external: &External) -> Problem {
     let domain = registry.domain();
@@ -163,13 +169,11 @@ pub fn missing(registry: &Registry, external: &External) -> Problem {
             format!("set {} and {}", names.username, names.password)
         }
         ExternalLogin::Docker | ExternalLogin::Anonymous => {
-            "name variables with username_env and password_env in kindreg.toml".to_owned()
+            "set username_env and password_env in kindreg.toml".to_owned()
         }
     };
     Problem::usage(
-        format!("no credentials for {domain}, which is external and asks for them"),
-        format!(
-            "log in first: docker login {domain}; or {set}; or say auth = false if it asks for none"
-        ),
+        format!("no credentials for external registry {domain}"),
+        format!("run: docker login {domain}, or {set}, or set auth = false if it needs none"),
     )
 }

@@ -1,4 +1,4 @@
-//! Against real files and a helper that is a shell script.
+//! Tests with real files and a shell script as the helper.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -36,7 +36,7 @@ impl Home {
         fs::metadata(self.file()).unwrap().permissions().mode() & 0o777
     }
 
-    /// A helper that keeps one entry in a file, and its arguments in another.
+    /// Creates a helper that stores one entry in a file, and its arguments in another.
     fn helper(&self, name: &str) {
         let program = self.0.path().join(format!("docker-credential-{name}"));
         let script = r#"#!/bin/sh
@@ -57,7 +57,7 @@ fn user() -> RegistryCredentials {
 }
 
 #[tokio::test]
-async fn without_a_config_one_is_made_for_the_user_alone_and_goes_again() {
+async fn a_new_config_is_private_to_the_user_and_is_removed_when_empty() {
     let home = Home::new();
     let (config, user) = (home.config(), user());
     assert!(config.get(DOMAIN).await.unwrap().is_none());
@@ -77,7 +77,7 @@ async fn without_a_config_one_is_made_for_the_user_alone_and_goes_again() {
 }
 
 #[tokio::test]
-async fn all_else_in_a_config_stays_to_the_letter_with_mode_and_link() {
+async fn the_rest_of_a_config_its_mode_and_its_link_stay_unchanged() {
     let home = Home::new();
     let text = "{\n  \"psFormat\": \"x\",\n  \"auths\": {\n    \"ghcr.io\": {\n      \"auth\": \"eDp5\"\n    }\n  },\n  \"aliases\": {}\n}\n";
     let real = home.0.path().join("dotfile");
@@ -95,7 +95,7 @@ async fn all_else_in_a_config_stays_to_the_letter_with_mode_and_link() {
 }
 
 #[tokio::test]
-async fn a_helper_gets_the_password_and_the_file_only_a_mark() {
+async fn a_helper_gets_the_password_and_the_file_only_an_empty_entry() {
     for config in [
         "{\"credsStore\": \"mine\"}".to_owned(),
         format!("{{\"credsStore\": \"absent\", \"credHelpers\": {{\"{DOMAIN}\": \"mine\"}}}}"),
@@ -118,7 +118,7 @@ async fn a_helper_gets_the_password_and_the_file_only_a_mark() {
 }
 
 #[tokio::test]
-async fn what_the_user_put_there_meanwhile_stays() {
+async fn credentials_that_the_user_changed_are_kept() {
     let home = Home::new();
     let (config, ours, theirs) = (home.config(), user(), user());
     config.store(DOMAIN, &theirs).await.unwrap();
@@ -127,7 +127,7 @@ async fn what_the_user_put_there_meanwhile_stays() {
 }
 
 #[tokio::test]
-async fn a_helper_that_is_not_there_is_named() {
+async fn a_missing_helper_is_named() {
     let home = Home::new();
     home.write("{\"credsStore\": \"desktop\"}");
     let error = home.config().store(DOMAIN, &user()).await.unwrap_err();

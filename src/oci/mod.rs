@@ -1,5 +1,5 @@
-//! Images, in the words of the Open Container Initiative (OCI).
+//! Images in the formats of the Open Container Initiative (OCI).
 //!
-//! Nothing here may know Docker's API or Kubernetes.
+//! Nothing here knows Docker's API or Kubernetes.
 
 pub mod proof;

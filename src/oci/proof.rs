@@ -1,7 +1,7 @@
-//! The image that proves trust: the smallest that runs, and new each time.
+//! Creates the proof image: the smallest image that runs, different each time.
 //!
-//! Pure: it is made from its arguments alone, byte for byte. A node that runs it has pulled a layer that no cache on
-//! earth holds, so it spoke to the registry and believed it.
+//! Pure: the same arguments give the same bytes. No cache can have its layer, so a node that runs it has pulled it from
+//! the registry and trusted the registry's certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,16 +16,16 @@ use crate::archive::{Archive, ArchiveError};
 /// What the program prints before it exits with 0.
 pub const GREETING: &str = "kindreg: pulled and running\n";
 
-/// Where the program lies in the image.
+/// Path of the program in the image.
 const PROGRAM: &str = "proof";
 
-/// Where the bytes lie that make the layer unlike any other.
+/// Path of the random bytes that make the layer unique.
 const NONCE: &str = "nonce";
 
-/// `nobody`: a cluster that enforces the *restricted* Pod Security Standard runs numbered users other than 0 only.
+/// The user `nobody`: the *restricted* Pod Security Standard allows only numeric users other than 0.
 const USER: &str = "65534:65534";
 
-/// A processor that the image can be made for.
+/// An architecture for which the image can be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     /// 64-bit x86.
@@ -34,15 +34,15 @@ pub enum Architecture {
     Arm64,
 }
 
-/// Names a processor that no proof image can be made for.
+/// An architecture for which no proof image can be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no proof image for the architecture {0:?}: only for amd64 (x86_64) and arm64 (aarch64)")]
+#[error("unsupported architecture {0:?}: must be amd64 (x86_64) or arm64 (aarch64)")]
 pub struct UnknownArchitecture(pub String);
 
 impl FromStr for Architecture {
     type Err = UnknownArchitecture;
 
-    /// From OCI's names (of images) or the kernel's (Docker's `/info`).
+    /// Parses OCI's name (used by images) or the kernel's (used by Docker's `/info`).
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
             "amd64" | "x86_64" => Ok(Self::Amd64),
@@ -53,7 +53,7 @@ impl FromStr for Architecture {
 }
 
 impl fmt::Display for Architecture {
-    /// OCI's name.
+    /// Writes OCI's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Amd64 => "amd64",
@@ -62,31 +62,31 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// An image as `docker load` takes it.
+/// An image as `docker load` reads it.
 #[derive(Debug, Clone)]
 pub struct ProofImage {
     /// The archive: `manifest.json`, the image's configuration, one uncompressed layer.
     pub archive: Bytes,
-    /// Digest of the layer (`sha256:…`), which differs with every nonce.
+    /// Digest of the layer (`sha256:…`), different for each nonce.
     pub diff_id: String,
-    /// Digest of the configuration (`sha256:…`): the image's id in an engine with the classic store. One with
-    /// containerd's store names images by the digest of a manifest that it makes itself.
+    /// Digest of the configuration (`sha256:…`): the image's id in an engine with the classic image store. An engine
+    /// with containerd's store uses the digest of a manifest that it creates itself.
     pub config_digest: String,
     config: Bytes,
     layer: Bytes,
 }
 
-/// An image as registries keep it.
+/// An image as registries store it.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// What its digest is the digest of.
+    /// The manifest, whose digest is the image's.
     pub manifest: Bytes,
     /// Configuration and layer.
     pub blobs: [Bytes; 2],
 }
 
 impl ProofImage {
-    /// The image as a registry keeps it: <https://github.com/opencontainers/image-spec/blob/main/manifest.md>.
+    /// Returns the image as a registry stores it: <https://github.com/opencontainers/image-spec/blob/main/manifest.md>.
     #[must_use]
     pub fn stored(self) -> Stored {
         let descriptor = |kind: &str, digest: &str, blob: &Bytes| json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": digest, "size": blob.len()});
@@ -103,13 +103,16 @@ impl ProofImage {
     }
 }
 
-/// Makes the image for a processor, to be loaded as `reference`, with a layer that only `nonce` determines.
+/// Creates the image for an architecture. `docker load` names it `reference`; `nonce` makes its layer unique.
+///
+/// # Errors
+/// The archive can't be written.
 pub fn proof_image(
     architecture: Architecture,
     reference: &str,
     nonce: &[u8],
 ) -> Result<ProofImage, ArchiveError> {
-    // The epoch, so that the same input is the same image.
+    // The time is fixed, so that the same arguments give the same image.
     let archive = || Archive::dated(OffsetDateTime::UNIX_EPOCH);
     let layer = archive()
         .file(PROGRAM, 0o555, program(architecture))
@@ -130,7 +133,7 @@ pub fn proof_image(
     let config_digest = hex::encode(Sha256::digest(&config));
 
     // https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format:
-    // the one form that both Docker 20.10 and the engines with containerd's store load.
+    // the only format that both Docker 20.10 and engines with containerd's store can load.
     let config_name = format!("{config_digest}.json");
     let layer_name = format!("{diff_id}.tar");
     let manifest = json!([{
@@ -152,17 +155,17 @@ pub fn proof_image(
     })
 }
 
-/// Size of an ELF header and of one program header for 64 bits, in bytes.
+/// Sizes of an ELF header and of a program header for 64 bits, in bytes.
 const ELF_HEADER: u16 = 64;
 const PROGRAM_HEADER: u16 = 56;
 
-/// Where the code begins, in the file and, from [`BASE`], in memory.
+/// Offset of the code, in the file and, from [`BASE`], in memory.
 const CODE: u64 = ELF_HEADER as u64 + PROGRAM_HEADER as u64;
 
-/// Where the file is mapped. A multiple of every page size (arm64 kernels have 4, 16 or 64 KiB).
+/// The address at which the file is mapped: a multiple of every page size (arm64 kernels use 4, 16 or 64 KiB).
 const BASE: u64 = 0x40_0000;
 
-/// The program: headers, code, then the greeting. Nothing is linked, so it needs no other file.
+/// Returns the program: headers, code, greeting. It is static, so it needs no other file.
 ///
 /// The fields are those of elf(5), <https://man7.org/linux/man-pages/man5/elf.5.html>.
 fn program(architecture: Architecture) -> Vec<u8> {
@@ -202,7 +205,7 @@ fn program(architecture: Architecture) -> Vec<u8> {
     elf
 }
 
-/// The greeting's length: it has to fit the byte, and the 16 bits, that the instructions below give it.
+/// Length of the greeting in bytes. The instructions below have a byte and 16 bits for it.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "checked when it is compiled"

@@ -76,7 +76,7 @@ fn still_there(cluster: &ClusterName, remaining: &[Object]) -> Error {
 
 fn both(first: Option<Error>, second: Error) -> Error {
     let failures = first.into_iter().chain([second]).collect();
-    problem::together(failures).unwrap_or_else(|| Error::msg("nothing failed"))
+    problem::combine(failures).unwrap_or_else(|| Error::msg("nothing failed"))
 }
 
 /// Returns the Spec that has to be undone, and earlier ones; `None` where nothing is ours.

@@ -7,7 +7,7 @@ use super::credentials::at_hand;
 use super::{Client, existing};
 use crate::observe::credentials_of;
 use crate::spec::ClusterName;
-use crate::variables::{Format, Prefix, Secrets, prefix, variables, written};
+use crate::variables::{Format, Prefix, Secrets, formatted, prefix, variables};
 
 /// How the variables are written.
 #[derive(Debug, Clone)]
@@ -50,6 +50,6 @@ pub async fn env(client: &Client, cluster: &ClusterName, options: &EnvOptions) -
             Secrets::Masked => {}
         }
     }
-    let text = written(&all, options.format);
+    let text = formatted(&all, options.format);
     Ok(Written { text, shown })
 }

@@ -93,7 +93,7 @@ fn worst(parts: &[Part]) -> Condition {
 async fn registry_report(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<RegistryReport> {
     let last = match registry.trust() {
         Trust::Public => None,
-        Trust::Given(ca) => Authorities::first_to_end(ca),
+        Trust::Given(ca) => Authorities::first_to_expire(ca),
         Trust::Stored => {
             let identity = identity(&*ctx.docker, &spec.cluster, registry).await?;
             identity.and_then(|identity| pki::inspect(&identity.leaf_pem).ok())

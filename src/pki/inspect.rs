@@ -1,4 +1,4 @@
-//! Reading a certificate: what it says of itself, whether or not it is true.
+//! Reads the fields of a certificate, without verifying it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,46 +9,49 @@ use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificat
 
 use super::{Names, PkiError};
 
-/// What a certificate may be used as.
+/// What a certificate may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It may sign others: basic constraints say CA.
+    /// Signing other certificates: its basic constraints say CA.
     Authority,
-    /// It may not.
+    /// Anything but signing other certificates.
     EndEntity,
 }
 
-/// The names that a CA may, and may not, speak for, as in `registry.test` and `127.0.0.1/32`.
+/// The names for which a CA may and may not issue certificates, such as `registry.test` and `127.0.0.1/32`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Constraints {
-    /// If one of a kind is here, no other of that kind is allowed.
+    /// Permitted names. If there is one of a kind (host name, IPv4, IPv6), no other of that kind is allowed.
     pub permitted: Vec<String>,
-    /// These are not, permitted or not. The empty name stands for all names.
+    /// Excluded names, even if they are permitted. The empty name excludes all host names.
     pub excluded: Vec<String>,
 }
 
-/// What a certificate says.
+/// The fields of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// Its subject, as in `CN=kindreg demo registry`.
+    /// Its subject, such as `CN=kindreg demo registry`.
     pub subject: String,
     /// Its subject alternative names: hosts and addresses; other kinds are left out.
     pub names: Names,
-    /// When it begins to be valid.
+    /// The first moment at which it is valid.
     pub not_before: OffsetDateTime,
-    /// When it ends.
+    /// The last moment at which it is valid.
     pub not_after: OffsetDateTime,
     /// SHA-256 over its DER, in lower-case hex.
     pub fingerprint: String,
-    /// Whether it may sign others.
+    /// Whether it may sign other certificates.
     pub role: Role,
-    /// What it may speak for, if that is constrained.
+    /// Its name constraints, if it has any.
     pub constraints: Option<Constraints>,
     /// The identifier of its key, in lower-case hex.
     pub key_id: Option<String>,
 }
 
 /// Reads the first certificate of a PEM text.
+///
+/// # Errors
+/// The text has no valid certificate.
 pub fn inspect(pem: &str) -> Result<Inspection, PkiError> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|cause| PkiError::NotCertificate(cause.to_string()))?;
@@ -117,7 +120,8 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4.or(v6).ok()
 }
 
-/// An address is followed by its mask there: 8 or 32 octets in all (RFC 5280, section 4.2.1.10).
+/// Returns a name of name constraints as text. An address there has its mask after it: 8 or 32 octets in all (RFC 5280,
+/// section 4.2.1.10).
 fn subtree_text(base: &GeneralName<'_>) -> String {
     match base {
         GeneralName::DNSName(dns) => (*dns).to_owned(),

@@ -1,4 +1,4 @@
-//! Making a registry's identity: a CA that can speak for nobody else, and one leaf.
+//! Creates a registry's identity: a CA that is limited to the registry's names, and one certificate that it signed.
 
 use std::net::IpAddr;
 
@@ -12,28 +12,31 @@ use time::OffsetDateTime;
 
 use super::{BACKDATED, LIFETIME, Names, PkiError};
 
-/// Upper bound of a common name, in characters: ub-common-name of RFC 5280, appendix A.1.
+/// The most characters of a common name: ub-common-name of RFC 5280, appendix A.1.
 const COMMON_NAME_MAX: usize = 64;
 
-/// How many bytes of its key's identifier tell an authority from others of the same name.
+/// The bytes of a CA's key identifier that make its name unique.
 const UNIQUE_BYTES: usize = 8;
 
-/// What a registry proves itself with. `Debug` does not show the key.
+/// A registry's certificates and key. Its `Debug` form does not show the key.
 #[derive(Debug)]
 pub struct Identity {
     /// The certificate that nodes and hosts trust.
     pub ca_pem: String,
-    /// The certificate that the registry shows. The CA's is not appended: who trusts it has it already.
+    /// The certificate that the registry presents, without the CA's: clients that trust the CA have it already.
     pub leaf_pem: String,
     /// The leaf's private key, PKCS#8.
     pub key: SecretString,
 }
 
-/// Makes a CA for exactly these names, and a leaf that it signed. `authority_name` says whose it is where people look
-/// at certificates (`kindreg demo registry`).
+/// Creates a CA for exactly these names, and a leaf certificate that it signed. `authority_name` is for people who look
+/// at the certificates (`kindreg demo registry`). Both certificates begin [`BACKDATED`] before `now`.
 ///
-/// The CA's private key lives in this function only: it is made here, signs once, and is dropped (and wiped by
-/// aws-lc) on return. It is in no return value, so no caller can store it.
+/// The CA's private key exists in this function only: it signs once, and is dropped (and wiped by aws-lc) on return. It
+/// is not in the return value, so no caller can store it.
+///
+/// # Errors
+/// There are no names, a name is not a host name, or `now` is out of range.
 pub fn issue(
     authority_name: &str,
     names: &Names,
@@ -48,7 +51,7 @@ pub fn issue(
     })
 }
 
-/// The CA: its certificate, and the key that may still sign.
+/// Creates the CA: its certificate, and an issuer that can sign with its key.
 fn authority(
     name: &str,
     names: &Names,
@@ -56,7 +59,7 @@ fn authority(
 ) -> Result<(Certificate, Issuer<'static, KeyPair>), PkiError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = lasting_from(now)?;
-    // Verifiers look issuers up by subject: two CAs of one name and different keys hide one another in a trust store.
+    // Verifiers look up issuers by subject: in a trust store, two CAs with the same name would hide each other.
     let unique = hex::encode(&params.key_identifier(&key)[..UNIQUE_BYTES]);
     params.distinguished_name = common_name(name, &format!(" CA {unique}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -66,7 +69,7 @@ fn authority(
     Ok((certificate, Issuer::new(params, key)))
 }
 
-/// A server's certificate for these names, whether or not the CA may speak for them.
+/// Creates a server certificate for these names, even if the CA's constraints do not permit them.
 fn leaf(
     name: &str,
     names: &Names,
@@ -89,7 +92,7 @@ fn leaf(
     Ok((params.signed_by(&key, authority)?, key))
 }
 
-/// rcgen's own default would be a certificate from 1975 to 4096.
+/// Returns parameters with kindreg's validity: rcgen's default is 1975 to 4096.
 fn lasting_from(now: OffsetDateTime) -> Result<CertificateParams, PkiError> {
     let mut params = CertificateParams::default();
     let begin = now.checked_sub(BACKDATED).ok_or(PkiError::BadTime)?;
@@ -98,7 +101,7 @@ fn lasting_from(now: OffsetDateTime) -> Result<CertificateParams, PkiError> {
     Ok(params)
 }
 
-/// `name` and `suffix`; the name is cut where both are too long, as the suffix tells certificates apart.
+/// Returns `name` and `suffix` as a common name. If it is too long, the name is cut, as the suffix makes it unique.
 fn common_name(name: &str, suffix: &str) -> DistinguishedName {
     let room = COMMON_NAME_MAX.saturating_sub(suffix.len());
     let name: String = name.chars().take(room).collect();
@@ -107,11 +110,11 @@ fn common_name(name: &str, suffix: &str) -> DistinguishedName {
     subject
 }
 
-/// What the CA may speak for (RFC 5280, section 4.2.1.10).
+/// Returns the name constraints of the CA (RFC 5280, section 4.2.1.10).
 ///
-/// A kind of name that no subtree mentions is free, so each of DNS, IPv4 and IPv6 is either permitted one by one or
-/// excluded as a whole. Addresses are exact. A host name permits names below it too: the RFC has no form for "this
-/// host only", and the leading dot that would exclude them is read differently by different verifiers
+/// A kind of name without a constraint is unlimited, so each of DNS, IPv4 and IPv6 is either permitted name by name or
+/// excluded as a whole. Addresses are exact. A host name permits its subdomains too: the RFC has no form for "this
+/// host only", and verifiers differ in how they read a leading dot
 /// (<https://github.com/golang/go/issues/37535>).
 fn constraints(names: &Names) -> Result<NameConstraints, PkiError> {
     if names.dns.is_empty() && names.ips.is_empty() {
@@ -126,7 +129,7 @@ fn constraints(names: &Names) -> Result<NameConstraints, PkiError> {
         permitted_subtrees.push(GeneralSubtree::DnsName(name.clone()));
     }
     if names.dns.is_empty() {
-        // The empty name is above every name.
+        // The empty name is the parent of every name.
         excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
     }
     let exact = |ip: &IpAddr| {
@@ -148,8 +151,8 @@ fn constraints(names: &Names) -> Result<NameConstraints, PkiError> {
     })
 }
 
-/// Labels of letters, digits, hyphens and (container names have them) underscores; no wildcard, no final dot. Not an
-/// address either: verifiers take `10.0.0.5` for one, and would never compare it with a host name.
+/// Returns whether a name is a host name: labels of letters, digits, hyphens and underscores (which container names may
+/// contain), without a wildcard or a final dot. An IP address is none, as verifiers don't compare it with host names.
 fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -178,7 +181,7 @@ mod tests {
         Ok(Names::new(dns, ips?))
     }
 
-    /// What `openssl verify` says of a leaf for `asked`, signed with the key of a CA for `allowed`.
+    /// Returns the output of `openssl verify` for a leaf for `asked`, signed with the key of a CA for `allowed`.
     fn openssl_on(allowed: &Names, asked: &Names) -> Result<String> {
         let now = OffsetDateTime::now_utc();
         let (ca, authority) = authority("t", allowed, now)?;
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ca_speaks_for_its_names_and_no_other() -> Result<()> {
+    fn the_ca_is_limited_to_its_names() -> Result<()> {
         let ours = names(&NAMES, &IPS)?;
         accepted(&ours, &ours)?;
         accepted(&ours, &names(&["localhost"], &[])?)?;
@@ -227,7 +230,7 @@ mod tests {
             refused(&ours, &[], &[other])?;
             refused(&ours, &["registry.test"], &["127.0.0.1", other])?;
         }
-        // A sister and the parent of a host that is listed.
+        // A sibling and the parent of a listed host.
         let deep = names(&["registry.corp.test"], &["10.0.0.5"])?;
         refused(&deep, &["mail.corp.test"], &[])?;
         refused(&deep, &["corp.test"], &[])?;
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_for_one_kind_of_name_does_not_speak_for_the_other() -> Result<()> {
+    fn a_ca_for_one_kind_of_name_is_excluded_from_the_others() -> Result<()> {
         let hosts = names(&["registry.test"], &[])?;
         accepted(&hosts, &hosts)?;
         refused(&hosts, &[], &["8.8.8.8"])?;
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn webpki_agrees_on_who_the_ca_speaks_for() -> Result<()> {
+    fn webpki_enforces_the_same_limits() -> Result<()> {
         let now = OffsetDateTime::now_utc();
         let judged = |allowed: &Names, asked: &Names| -> Result<_> {
             let (ca, authority) = authority("t", allowed, now)?;
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn only_host_names_are_certified() {
+    fn only_host_names_are_valid_in_certificates() {
         for good in [
             "registry.test",
             "localhost",

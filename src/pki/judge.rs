@@ -1,6 +1,6 @@
-//! Judging whether what a registry has is still good, and if not, what is wrong with it.
+//! Judges whether a registry's certificates and key are valid, and if not, what is wrong.
 //!
-//! Chains are verified by webpki, the verifier that rustls uses: signatures, name constraints, usage, path length.
+//! webpki, the verifier that rustls uses, verifies chains: signatures, name constraints, usage, path length.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::inspect::read;
 use super::{Inspection, Names};
 
-/// A part of an identity.
+/// A part of a registry's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The certificate that nodes and hosts trust.
     Ca,
-    /// The certificate that the registry shows.
+    /// The certificate that the registry presents.
     Leaf,
     /// The leaf's private key.
     Key,
@@ -40,63 +40,66 @@ impl fmt::Display for Part {
 /// What is wrong with an identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// It is not PEM, or not what it should be.
-    #[error("the {part} can't be read: {cause}")]
+    /// A part is not valid PEM, or not a certificate or key.
+    #[error("can't read the {part}: {cause}")]
     Unreadable {
-        /// Which.
+        /// The part.
         part: Part,
-        /// What the reader said.
+        /// The parser's error.
         cause: String,
     },
-    /// What should be a CA may not sign.
-    #[error("the CA certificate is not one of an authority (basic constraints do not say CA)")]
+    /// The CA certificate may not sign other certificates.
+    #[error("the CA certificate is not a CA: its basic constraints do not allow it to sign")]
     NotAnAuthority,
-    /// No client that trusts the CA will accept the leaf.
+    /// Clients that trust the CA don't accept the leaf.
     #[error("the registry's certificate does not chain to the CA: {cause}")]
     DoesNotChain {
-        /// webpki's word for it: `UnknownIssuer`, `NameConstraintViolation`, …
+        /// webpki's error: `UnknownIssuer`, `NameConstraintViolation`, …
         cause: String,
     },
-    /// It begins later.
+    /// A certificate is not valid yet.
     #[error("the {part} is not valid before {not_before}")]
     NotYetValid {
-        /// Which.
+        /// The part.
         part: Part,
-        /// When it begins.
+        /// The first moment at which it is valid.
         not_before: OffsetDateTime,
     },
-    /// It has ended.
+    /// A certificate has expired.
     #[error("the {part} expired at {not_after}")]
     Expired {
-        /// Which.
+        /// The part.
         part: Part,
-        /// When it ended.
+        /// The moment at which it expired.
         not_after: OffsetDateTime,
     },
-    /// It will end before it would be looked at again.
+    /// A certificate expires so soon that it has to be renewed now.
     #[error("the {part} expires within {days} days")]
     ExpiresSoon {
-        /// Which.
+        /// The part.
         part: Part,
-        /// Days until then, a begun one counted.
+        /// Days until then, rounded up.
         days: i64,
     },
-    /// The registry answers to names that its certificate does not carry.
+    /// The certificate lacks names of the registry.
     #[error("the registry's certificate lacks {}", missing.join(", "))]
     NamesMissing {
-        /// Host names and addresses.
+        /// The missing host names and addresses.
         missing: Vec<String>,
     },
-    /// The key is another's.
+    /// The key does not belong to the certificate.
     #[error("the registry's key does not belong to its certificate")]
     KeyMismatch,
 }
 
-/// Whether a client that trusts `ca_pem` will, at `now` and for `renew_before` longer, accept `leaf_pem` for all of
-/// `names`; with a key, also whether it is the leaf's. The first flaw found is returned, the most telling first.
+/// Checks that a client that trusts `ca_pem` accepts `leaf_pem` for all of `names` at `now` and for at least
+/// `renew_before` after that; with a key, also that it belongs to the leaf.
 ///
-/// `ca_pem` may hold several CAs (old and new, while a CA is renewed): one that signed the leaf is enough. `leaf_pem`
-/// may hold the intermediate certificates after the leaf.
+/// `ca_pem` may contain several CAs (old and new, while a CA is renewed): one of them must have signed the leaf.
+/// `leaf_pem` may contain intermediate certificates after the leaf.
+///
+/// # Errors
+/// The first flaw found; the one that explains most comes first.
 pub fn judge(
     ca_pem: &str,
     leaf_pem: &str,
@@ -121,7 +124,10 @@ pub fn judge(
     key_pem.map_or(Ok(()), |key_pem| belongs(key_pem, &leaf))
 }
 
-/// What the certificates of a PEM text say, each of which has to be one of an authority.
+/// Reads the CA certificates of a PEM text.
+///
+/// # Errors
+/// The text has no certificate, or one that is not a CA's.
 pub fn authorities(pem: &str) -> Result<Vec<Inspection>, Flaw> {
     let found = certificates(Part::Ca, pem)?;
     let read = |der: &CertificateDer<'_>| {
@@ -134,13 +140,16 @@ pub fn authorities(pem: &str) -> Result<Vec<Inspection>, Flaw> {
     found.iter().map(read).collect()
 }
 
-/// The certificates of a PEM text, without anything that stands around them.
+/// Returns the certificates of a PEM text without any text around them.
+///
+/// # Errors
+/// The text has no valid certificate.
 pub fn certificates_alone(pem: &str) -> Result<String, Flaw> {
     let found = certificates(Part::Ca, pem)?;
     let mut text = String::new();
     for der in found {
         text.push_str("-----BEGIN CERTIFICATE-----\n");
-        // Lines of 64 signs: RFC 7468, section 2.
+        // RFC 7468, section 2: lines of 64 characters.
         let lines = STANDARD.encode(&der);
         for line in lines.as_bytes().chunks(64) {
             text.push_str(&String::from_utf8_lossy(line));
@@ -157,7 +166,7 @@ fn unreadable(part: Part, cause: &impl ToString) -> Flaw {
 }
 
 fn none(part: Part) -> Flaw {
-    unreadable(part, &"no certificate in it")
+    unreadable(part, &"contains no certificate")
 }
 
 fn certificates(part: Part, pem: &str) -> Result<Vec<CertificateDer<'static>>, Flaw> {
@@ -178,7 +187,7 @@ fn parsed<'a>(part: Part, der: &'a CertificateDer<'_>) -> Result<X509Certificate
         .map_err(|cause| unreadable(part, &cause))
 }
 
-/// Both ends of the validity are within it (RFC 5280, section 4.1.2.5).
+/// Checks the validity period, which includes both of its ends (RFC 5280, section 4.1.2.5).
 fn in_time(
     part: Part,
     certificate: &X509Certificate<'_>,
@@ -200,7 +209,7 @@ fn in_time(
     }
 }
 
-/// The authority that the leaf chains to.
+/// Returns the CA that the leaf chains to.
 fn signer<'a>(
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -227,7 +236,7 @@ fn signer<'a>(
     for authority in authorities {
         match chains_to(authority) {
             Ok(()) => return Ok(authority),
-            // With several CAs, being a stranger's is the least telling cause.
+            // With several CAs, an unknown issuer is the least useful cause to report.
             Err(webpki::Error::UnknownIssuer) => {}
             Err(other) => cause = other,
         }
@@ -236,7 +245,7 @@ fn signer<'a>(
     Err(Flaw::DoesNotChain { cause })
 }
 
-/// As a client would compare them, wildcards included.
+/// Checks that the certificate has all names, compared as a client does, wildcards included.
 fn carries(leaf: &CertificateDer<'_>, names: &Names) -> Result<(), Flaw> {
     let certificate =
         EndEntityCert::try_from(leaf).map_err(|cause| unreadable(Part::Leaf, &cause))?;
@@ -255,7 +264,7 @@ fn carries(leaf: &CertificateDer<'_>, names: &Names) -> Result<(), Flaw> {
 }
 
 fn belongs(key_pem: &SecretString, leaf: &X509Certificate<'_>) -> Result<(), Flaw> {
-    // By way of rustls-pki-types: rcgen's own reader fails on `openssl ecparam -genkey` files (parameters first).
+    // rustls-pki-types reads it, as rcgen's reader fails on files of `openssl ecparam -genkey` (parameters first).
     let key = PrivateKeyDer::from_pem_slice(key_pem.expose_secret().as_bytes())
         .map_err(|cause| unreadable(Part::Key, &cause))?;
     let key = KeyPair::try_from(&key).map_err(|cause| unreadable(Part::Key, &cause))?;

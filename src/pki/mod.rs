@@ -1,10 +1,10 @@
-//! Certificates of a registry: made, read and judged.
+//! Creates, reads and judges the certificates of a registry.
 //!
-//! Pure: PEM and the time in, PEM out. Nothing here reads a file, a clock or the network, and nothing but this module
-//! knows rcgen, webpki or x509-parser.
+//! Pure: callers pass in PEM and the time. Nothing here reads a file, the clock or the network, and no other module
+//! uses rcgen, webpki or x509-parser.
 //!
-//! Each registry gets a certificate authority (CA) of its own, which may speak for that registry's names only, signs
-//! one certificate (the leaf), and is then unable to sign another, as its key is gone.
+//! Each registry gets its own certificate authority (CA), which is limited to that registry's names. It signs one
+//! certificate (the leaf) and never another one, as its key is then destroyed.
 
 use std::net::IpAddr;
 
@@ -22,17 +22,17 @@ pub use issue::{Identity, issue};
 pub use judge::Part;
 pub use judge::{Flaw, authorities, certificates_alone, judge};
 
-/// How long before it ends a certificate is renewed.
+/// How long before its expiry a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);
 
-/// How long CA and leaf live, backdating included. Apple's systems refuse a TLS server certificate that lives longer
-/// than 825 days, whoever signed it: <https://support.apple.com/en-us/103769>.
+/// How long CA and leaf are valid, backdating included. Apple's systems refuse a TLS server certificate that is valid
+/// for more than 825 days: <https://support.apple.com/en-us/103769>.
 pub const LIFETIME: Duration = Duration::days(820);
 
-/// How long ago a new certificate began, for machines whose clock is behind (a virtual machine after sleep).
+/// How far a new certificate is backdated, for machines whose clock is behind (a virtual machine after sleep).
 pub const BACKDATED: Duration = Duration::hours(1);
 
-/// What a registry answers to.
+/// The host names and addresses of a registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     /// Host names, in lower case, without port; the canonical one first.
@@ -42,7 +42,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Names in lower case and each once, in the order given.
+    /// Returns names in lower case, without duplicates, in the given order.
     pub fn new<S: AsRef<str>>(
         dns: impl IntoIterator<Item = S>,
         ips: impl IntoIterator<Item = IpAddr>,
@@ -63,22 +63,22 @@ impl Names {
     }
 }
 
-/// Why a certificate could not be made or read.
+/// Why a certificate can't be created or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// There is nothing to make a certificate for.
+    /// There are no names.
     #[error("a certificate needs at least one name or address")]
     NoNames,
-    /// Not a host name that a certificate can carry and constrain.
-    #[error("{0:?} is not a host name for a certificate")]
+    /// Not a host name that a certificate and its name constraints can contain.
+    #[error("invalid host name {0:?} for a certificate")]
     BadName(String),
-    /// The time is outside what a certificate can say.
-    #[error("no certificate can begin or end at that time")]
+    /// The time is outside the range of certificates.
+    #[error("can't create a certificate for this time: it is out of range")]
     BadTime,
-    /// It could not be made.
-    #[error("could not make the certificate: {0}")]
+    /// It could not be created.
+    #[error("can't create the certificate: {0}")]
     Issue(#[from] rcgen::Error),
     /// It could not be read.
-    #[error("not a certificate in PEM: {0}")]
+    #[error("invalid certificate: {0}")]
     NotCertificate(String),
 }

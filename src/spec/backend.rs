@@ -1,4 +1,4 @@
-//! Who runs a registry, and what is known of it in each case. Pure.
+//! Who runs a registry, and its settings in each case. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::{
 pub enum Backend {
     /// kindreg: the CNCF registry, in a container.
     Distribution(Distribution),
-    /// Somebody else; only trust and credentials are ours.
+    /// Somebody else; kindreg sets up trust and credentials only.
     External(External),
 }
 
@@ -27,7 +27,7 @@ impl Backend {
         }
     }
 
-    /// Returns the name of the back end, as `kindreg.toml` and `--json` have it.
+    /// Returns the name of the back end, as `kindreg.toml` and `--json` write it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -49,40 +49,40 @@ pub struct Distribution {
     /// Where its certificate comes from.
     #[serde(default)]
     pub certificate: CertificateSource,
-    /// Which images it answers for.
+    /// The images that it serves.
     pub serves: Serves,
 }
 
-/// Which images a registry answers for.
+/// The images that a registry serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Serves {
-    /// Those that are pushed to it.
+    /// Images that are pushed to it.
     Pushed {
         /// Who may use it.
         #[serde(default)]
         auth: Auth,
     },
-    /// Those that are pushed to it; nodes ask it first for images of every registry that they have no settings for.
+    /// Images that are pushed to it. Nodes also ask it first for images of every registry that they have no settings
+    /// for.
     ///
-    /// It asks for no password: a node would send it the credentials of the registry that the image names
+    /// It can't ask for a password: a node would send it the credentials of the registry that the image names
     /// (<https://github.com/containerd/containerd/issues/10540>).
     Everything,
-    /// Those of another registry, which it caches. It takes no pushes, and asks for no password, as
-    /// [`Self::Everything`].
+    /// Images of another registry, which it caches. It accepts no pushes, and can't ask for a password either.
     Cache(Cache),
 }
 
-/// The registry on the far side of a pull-through cache.
+/// The upstream registry of a pull-through cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// Its name, as images have it.
+    /// Its name, as image references write it.
     pub upstream: Upstream,
-    /// Its CA; `None` where a public CA signed its certificate.
+    /// Its CA; `None` if a public CA signed its certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Authorities>,
-    /// The names of the variables that hold user and password for it; never their values.
+    /// The names of the variables that hold its user name and password; never their values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Variables>,
 }
@@ -91,16 +91,17 @@ pub struct Cache {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct External {
-    /// Where nodes find it; `None` where a name server tells them.
+    /// Its IP address; `None` if nodes can resolve its host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
-    /// Its CA; `None` where a public CA signed its certificate.
+    /// Its CA; `None` if a public CA signed its certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Authorities>,
     /// Where the user's credentials for it come from.
     #[serde(default)]
     pub login: ExternalLogin,
-    /// The image that nodes pull for the proof; without one, its answer to a pull of a missing image is the proof.
+    /// The image that nodes pull to prove trust. Without one, they ask for an image that does not exist, and the
+    /// registry's answer is the proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofImageRef>,
 }
@@ -109,9 +110,9 @@ pub struct External {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExternalLogin {
-    /// It asks for none.
+    /// It needs none.
     Anonymous,
-    /// The user's docker config with its helpers, or else a question on a terminal.
+    /// The user's docker config and its credential helpers, or else a prompt.
     #[default]
     Docker,
     /// Two environment variables.

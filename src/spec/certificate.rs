@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CertificateSource {
-    /// A CA of its own, limited to the registry's names and used once.
+    /// A CA that kindreg generates for this registry: it is limited to the registry's names and signs once.
     #[default]
     Generated,
 }

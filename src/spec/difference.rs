@@ -1,4 +1,4 @@
-//! What differs between two Specs of one cluster, in words; and what of it no `up` can change.
+//! The differences between two Specs of one cluster as text, and those of them that `up` can't apply.
 
 use std::collections::BTreeSet;
 
@@ -7,30 +7,31 @@ use serde_json::{Map, Value};
 use super::{OwnedCluster, RegistryName, Spec, Target};
 
 impl Spec {
-    /// Everything that `wanted` asks for otherwise, as `registry demo: port 5001 → 5002`.
+    /// Returns each difference from `wanted` as text: `registry demo: port 5001 → 5002`.
     #[must_use]
     pub fn differences(&self, wanted: &Self) -> Vec<String> {
-        // By their JSON, so that a new key can't be forgotten here.
+        // The Specs are compared as JSON, so that a new key can't be forgotten here.
         let (mut old, mut new) = (fields(self), fields(wanted));
         let (old_ones, new_ones) = (registries(&mut old), registries(&mut new));
-        let mut all = compared("", &old, &new);
+        let mut all = changes("", &old, &new);
         for (name, new) in &new_ones {
             match old_ones.iter().find(|(old, _)| old == name) {
-                Some((_, old)) => all.extend(compared(&format!("registry {name}: "), old, new)),
+                Some((_, old)) => all.extend(changes(&format!("registry {name}: "), old, new)),
                 None => all.push(format!("registry {name} is new")),
             }
         }
-        let gone = old_ones
+        let removed = old_ones
             .iter()
             .filter(|(name, _)| new_ones.iter().all(|(new, _)| new != name));
-        all.extend(gone.map(|(name, _)| format!("registry {name} is no longer asked for")));
+        all.extend(removed.map(|(name, _)| format!("registry {name} is no longer configured")));
         all
     }
 
-    /// What `up` can't change: kind can't remake its nodes, and a registry's images are not thrown away in passing.
-    /// `there` are the registries that came to be, which not all that were asked for need have done.
+    /// Returns why `up` can't change the cluster to `wanted`, as the rest of a sentence about the cluster; `None` if it
+    /// can. kind can't change existing nodes, and `up` never deletes a registry with its images. `present` names the
+    /// registries that exist: an `up` that failed may not have created all of them.
     #[must_use]
-    pub fn unchangeable(&self, wanted: &Self, there: &BTreeSet<RegistryName>) -> Option<String> {
+    pub fn unchangeable(&self, wanted: &Self, present: &BTreeSet<RegistryName>) -> Option<String> {
         let (Target::Owned(old), Target::Owned(new)) = (&self.target, &wanted.target);
         let nodes = |owned: &OwnedCluster| (owned.control_planes.number(), owned.workers.number());
         let ((planes, workers), (new_planes, new_workers)) = (nodes(old), nodes(new));
@@ -41,22 +42,22 @@ impl Spec {
             ))
         } else if old.node_image != new.node_image {
             let (old, new) = (&old.node_image, &new.node_image);
-            Some(format!("was made from {old}, not {new}"))
+            Some(format!("was created from {old}, not {new}"))
         } else if old.kind_config != new.kind_config {
-            Some("was made with another kind configuration".to_owned())
+            Some("was created with a different kind configuration".to_owned())
         } else {
-            let gone = self
+            let removed = self
                 .managed()
-                .find(|old| there.contains(&old.name) && !kept(&old.name))?;
+                .find(|old| present.contains(&old.name) && !kept(&old.name))?;
             Some(format!(
-                "has a registry {} that is no longer asked for",
-                gone.name
+                "has a registry {} that is no longer configured",
+                removed.name
             ))
         }
     }
 }
 
-/// What is longer says nothing to people.
+/// The longest value that is shown, in bytes. A longer one is a CA or a whole kind configuration.
 const LONGEST: usize = 80;
 
 type Fields = Map<String, Value>;
@@ -68,7 +69,7 @@ fn fields(spec: &Spec) -> Fields {
     }
 }
 
-/// Lifts the fields of nested objects to the top: people ask for `workers`, not for `target.owned.workers`.
+/// Returns the fields with those of nested objects at the top: users write `workers`, not `target.owned.workers`.
 fn flat(fields: &Fields) -> Fields {
     let mut all = Fields::new();
     for (key, value) in fields {
@@ -80,7 +81,7 @@ fn flat(fields: &Fields) -> Fields {
     all
 }
 
-/// Takes the registries out, each with its name.
+/// Removes the registries from the fields, and returns each with its name.
 fn registries(fields: &mut Fields) -> Vec<(String, Fields)> {
     let Some(Value::Array(all)) = fields.remove("registries") else {
         return Vec::new();
@@ -92,7 +93,7 @@ fn registries(fields: &mut Fields) -> Vec<(String, Fields)> {
     named.collect()
 }
 
-fn compared(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
+fn changes(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
     let (old, new) = (flat(old), flat(new));
     let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
     keys.sort();
@@ -103,10 +104,9 @@ fn compared(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
     let differing = values.filter(|(_, old, new)| old != new);
     differing
         .map(|(key, old, new)| {
-            let (old, new) = (word(old), word(new));
-            // A CA, or a whole kind configuration.
+            let (old, new) = (text(old), text(new));
             if old.len().max(new.len()) > LONGEST {
-                format!("{of}another {key}")
+                format!("{of}{key} changed")
             } else {
                 format!("{of}{key} {old} → {new}")
             }
@@ -114,7 +114,7 @@ fn compared(of: &str, old: &Fields, new: &Fields) -> Vec<String> {
         .collect()
 }
 
-fn word(value: Option<&Value>) -> String {
+fn text(value: Option<&Value>) -> String {
     match value {
         None => "none".to_owned(),
         Some(Value::String(text)) => text.clone(),

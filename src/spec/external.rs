@@ -1,4 +1,4 @@
-//! What settings say of registries that somebody else runs: addresses, CAs, names of variables, images.
+//! Values in the settings of registries that somebody else runs: addresses, CAs, variable names, images.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,17 +11,17 @@ use super::name::{checked_string, invalid};
 use super::{ImageRef, Invalid};
 use crate::pki::{self, Flaw, Inspection};
 
-/// Names of environment variables.
+/// The names of two environment variables that hold credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variables {
-    /// The one that holds the user.
+    /// The variable that holds the user name.
     pub username: VariableName,
-    /// The one that holds the password.
+    /// The variable that holds the password.
     pub password: VariableName,
 }
 
-/// Name of an environment variable: letters, digits and underscores, at most 100 of them (POSIX.1, section 8.1).
+/// Name of an environment variable: at most 100 letters, digits and underscores, no digit first (POSIX.1, section 8.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VariableName(String);
@@ -31,11 +31,12 @@ checked_string!(VariableName, |value| {
     if !value.is_empty() && value.len() <= 100 && !digit && value.chars().all(sign) {
         return Ok(());
     }
-    let why = "letters, digits and underscores, at most 100; it is the name, never the secret";
-    Err(invalid("name of a variable", value, why))
+    let why = "must be at most 100 letters, digits and underscores, without a digit first; give the variable's name, \
+               not the secret";
+    Err(invalid("variable name", value, why))
 });
 
-/// An address under which nodes can reach something.
+/// The IP address of a registry, as nodes reach it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address(IpAddr);
@@ -45,16 +46,16 @@ impl FromStr for Address {
     fn from_str(value: &str) -> Result<Self, Invalid> {
         let refuse = |why| Err(invalid("address", value, why));
         let Ok(address) = value.parse::<IpAddr>() else {
-            return refuse("an IP address such as 10.0.0.5; a name that nodes resolve needs none");
+            return refuse("must be an IP address such as 10.0.0.5");
         };
         let nowhere = match address {
             IpAddr::V4(v4) => v4.is_broadcast() || v4.octets()[0] == 0,
             IpAddr::V6(v6) => v6 == Ipv6Addr::UNSPECIFIED || v6.to_ipv4_mapped().is_some(),
         };
         if address.is_loopback() {
-            refuse("in a node that is the node itself; give one that nodes reach")
+            refuse("must be reachable from nodes, where a loopback address is the node itself")
         } else if nowhere || address.is_multicast() {
-            refuse("no single machine has it")
+            refuse("must be the address of one machine")
         } else {
             Ok(Self(address))
         }
@@ -80,38 +81,38 @@ impl fmt::Display for Address {
     }
 }
 
-/// An image within a registry, without its host: `team/base:1`.
+/// An image reference without the registry's host: `team/base:1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProofImageRef(String);
 checked_string!(ProofImageRef, |value| {
-    // Behind a host it is checked as what it will be.
+    // It is checked with a host before it, as it will be used.
     let whole = format!("registry.test:5001/{value}").parse::<ImageRef>();
     whole.map(drop).map_err(|error| {
         let why = format!(
-            "an image without its host, such as team/base:1; {}",
+            "must be an image reference without a host, such as team/base:1; {}",
             error.why
         );
-        invalid("image of the registry", value, why)
+        invalid("proof image", value, why)
     })
 });
 
-/// The certificates of one or several authorities, in PEM, and nothing else.
+/// The certificates of one or several certificate authorities (CAs) in PEM, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Authorities(String);
 
-/// More would not fit a label of the record; a company has a handful.
+/// The most bytes of PEM, as it has to fit a label of the record. A company has a handful of CAs.
 const LARGEST: usize = 64 * 1024;
 
 impl Authorities {
-    /// Reads a file of certificates, as of a time; what stands around them is left out.
+    /// Reads the text of a file of CA certificates, and leaves out all text around them. `now` is the current time.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the text is invalid: it has no CA certificate, an expired one, a private key, or more than 64 KiB.
     pub fn read(text: &str, now: OffsetDateTime) -> Result<Self, String> {
         if text.contains("PRIVATE KEY-----") {
-            return Err("it holds a private key, which belongs in no such file".to_owned());
+            return Err("contains a private key".to_owned());
         }
         let found = pki::authorities(text).map_err(|flaw| flaw.to_string())?;
         if let Some(ended) = found.iter().find(|one| one.not_after < now) {
@@ -120,22 +121,22 @@ impl Authorities {
         let pem = pki::certificates_alone(text).map_err(|flaw| flaw.to_string())?;
         if pem.len() > LARGEST {
             return Err(format!(
-                "its certificates have more than {} KiB",
+                "contains more than {} KiB of certificates",
                 LARGEST / 1024
             ));
         }
         Ok(Self(pem))
     }
 
-    /// The PEM text.
+    /// Returns the PEM text.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.0
     }
 
-    /// The certificate that ends first.
+    /// Returns the certificate that expires first.
     #[must_use]
-    pub fn first_to_end(&self) -> Option<Inspection> {
+    pub fn first_to_expire(&self) -> Option<Inspection> {
         let all = pki::authorities(&self.0).unwrap_or_default();
         all.into_iter().min_by_key(|one| one.not_after)
     }
@@ -143,7 +144,7 @@ impl Authorities {
 
 impl TryFrom<String> for Authorities {
     type Error = Flaw;
-    /// A record's: one that has expired since must not keep `down` from its work.
+    /// Reads the certificates of a record. Expired ones are valid here, as they must not make `down` fail.
     fn try_from(pem: String) -> Result<Self, Flaw> {
         pki::authorities(&pem)?;
         Ok(Self(pem))

@@ -1,4 +1,4 @@
-//! A request with what it leaves open taken from what is there: what a `status` compares with.
+//! Fills the values that a request leaves open from the recorded Spec, for `status` to compare with.
 
 use super::mistake::{Given, Source};
 use super::request::{
@@ -7,7 +7,7 @@ use super::request::{
 use super::{Auth, Backend, Distribution, MirrorOf, Registry, Serves, Spec, Target};
 
 impl Request {
-    /// What is given stays; the rest is as `current` has it.
+    /// Returns the request with every value that the user did not set taken from `current`.
     #[must_use]
     pub fn filled_from(mut self, current: &Spec) -> Self {
         let Target::Owned(owned) = &current.target;
@@ -19,7 +19,7 @@ impl Request {
             self.kind_config = owned.kind_config.as_ref().map(kept);
         }
         if self.registries.iter().any(|asked| asked.name.is_given()) {
-            // Named in the file, where also their other keys stand.
+            // The file names its registries, so it also has their other settings.
             for asked in &mut self.registries {
                 let same = |old: &&Registry| old.name == asked.name.value;
                 if let Some(old) = current.registries.iter().find(same) {
@@ -28,7 +28,7 @@ impl Request {
             }
         } else if let [asked] = self.registries.as_slice() {
             let olds = current.registries.iter();
-            self.registries = olds.map(|old| asked.clone().become_like(old)).collect();
+            self.registries = olds.map(|old| asked.clone().based_on(old)).collect();
         }
         self
     }
@@ -47,8 +47,8 @@ impl RegistryRequest {
         }
     }
 
-    /// The registry that flags are about, where no file names any.
-    fn become_like(mut self, old: &Registry) -> Self {
+    /// Returns the registry with what flags set, and everything else as `old` has it: for requests without a file.
+    fn based_on(mut self, old: &Registry) -> Self {
         self.fill(old);
         Self {
             name: kept(&old.name),
@@ -57,10 +57,10 @@ impl RegistryRequest {
             names: old.names.iter().map(kept).collect(),
             backend: match (self.backend, &old.backend) {
                 (BackendRequest::Distribution(asked), Backend::Distribution(old)) => {
-                    BackendRequest::Distribution(asked.become_like(old))
+                    BackendRequest::Distribution(asked.based_on(old))
                 }
                 (_, Backend::Distribution(old)) => {
-                    BackendRequest::Distribution(DistributionRequest::default().become_like(old))
+                    BackendRequest::Distribution(DistributionRequest::default().based_on(old))
                 }
                 (_, Backend::External(old)) => BackendRequest::External(old.clone()),
             },
@@ -69,8 +69,8 @@ impl RegistryRequest {
 }
 
 impl DistributionRequest {
-    fn become_like(self, old: &Distribution) -> Self {
-        // Field by field, so that a new one can't be forgotten here.
+    fn based_on(self, old: &Distribution) -> Self {
+        // All fields are listed, so that a new one can't be forgotten here.
         let Distribution {
             image: _,
             data,

@@ -1,5 +1,4 @@
-//! A reference to an image, by the grammar of
-//! <https://github.com/distribution/reference/blob/main/reference.go>.
+//! Image references, by the grammar of <https://github.com/distribution/reference/blob/main/reference.go>.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +15,13 @@ pub struct ImageRef(String);
 checked_string!(ImageRef, check);
 
 impl ImageRef {
-    /// The image of nodes where none is asked for: that of kind 0.30.
+    /// Returns the default node image: that of kind 0.30.
     #[must_use]
     pub fn node() -> Self {
         Self("kindest/node:v1.34.0".to_owned())
     }
 
-    /// The image of registries where none is asked for.
+    /// Returns the default image of registries.
     #[must_use]
     pub fn registry() -> Self {
         Self("registry:3".to_owned())
@@ -35,19 +34,21 @@ fn check(value: &str) -> Result<(), Invalid> {
         .split_once('@')
         .map_or((value, None), |(rest, digest)| (rest, Some(digest)));
     if digest.is_some_and(|digest| !is_digest(digest)) {
-        return refuse("its digest is not sha256: and 64 hexadecimal digits");
+        return refuse("the digest must be \"sha256:\" and 64 lower-case hexadecimal digits");
     }
     let (name, tag) = match rest.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (rest, None),
     };
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return refuse("its tag may hold letters, digits, '_', '.', '-', at most 128 of them");
+        return refuse(
+            "the tag must be at most 128 letters, digits, '_', '.' or '-', without '.' or '-' first",
+        );
     }
     if name.is_empty() || name.len() > 255 {
-        return refuse("its name has 1 to 255 characters");
+        return refuse("the name must be 1 to 255 characters");
     }
-    // What is no domain may still be a path, as in the grammar: `0.a_a/0`.
+    // A first part that is not a domain may still be part of the path, as in the grammar: `0.a_a/0`.
     let path = match name.split_once('/') {
         Some((first, path))
             if (first.contains(['.', ':']) || first == "localhost") && is_domain(first) =>
@@ -60,7 +61,7 @@ fn check(value: &str) -> Result<(), Invalid> {
         Ok(())
     } else {
         refuse(
-            "its path has parts of lower-case letters and digits, joined by '.', '_', '__' or '-'",
+            "each part of the path must be lower-case letters and digits, joined by '.', '_', '__' or '-'",
         )
     }
 }
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_apart() {
+    fn references_follow_the_grammar() {
         assert!("0.a_a/0".parse::<ImageRef>().is_ok());
         for default in [ImageRef::node(), ImageRef::registry()] {
             assert_eq!(default.as_str().parse(), Ok(default.clone()));

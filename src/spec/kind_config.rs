@@ -1,7 +1,6 @@
-//! A kind configuration of the user's own: YAML, v1alpha4, kept but for what would break the nodes' trust.
-//! <https://kind.sigs.k8s.io/docs/user/configuration/>
+//! The user's own kind configuration (YAML, v1alpha4): <https://kind.sigs.k8s.io/docs/user/configuration/>.
 //!
-//! Nothing here merges; `render` does.
+//! Only settings that would break the nodes' trust are refused. `render` merges it with kindreg's settings.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,32 +10,32 @@ use serde_yaml::{Mapping, Value};
 
 use super::{ControlPlanes, Invalid, Workers};
 
-/// containerd's folder of registries, which kindreg writes to.
+/// containerd's folder of registry settings, which kindreg writes to.
 const CERTS: &str = "/etc/containerd/certs.d";
-/// Folders of a node in which a mount would turn our writes into writes on somebody's disk.
-const OURS: [&str; 2] = [CERTS, "/var/lib/kindreg"];
-/// The CRI plug-in that knows registries, by its names in containerd 1 and 2.
+/// Folders of a node that can't be mounts: kindreg writes there, and would write to the mounted folder.
+const WRITTEN: [&str; 2] = [CERTS, "/var/lib/kindreg"];
+/// The CRI plug-in with the registry settings, by its names in containerd 1 and 2.
 pub(crate) const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
 
-/// A kind configuration that ours can be merged into.
+/// A valid kind configuration, which kindreg's settings can be merged into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KindConfig {
-    /// Written anew from the value, so that a changed comment is no other request.
+    /// The value as YAML, without comments: a changed comment must not look like a changed request.
     text: String,
     value: Mapping,
 }
 
 impl KindConfig {
-    /// Reads a configuration.
+    /// Reads a configuration from YAML.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Everything that is wrong with it, one text each.
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
         let value: Value =
-            serde_yaml::from_str(text).map_err(|error| vec![format!("no YAML: {error}")])?;
+            serde_yaml::from_str(text).map_err(|error| vec![format!("invalid YAML: {error}")])?;
         let Value::Mapping(value) = value else {
-            return Err(vec!["it is no YAML mapping of a kind cluster".to_owned()]);
+            return Err(vec!["must be a YAML mapping".to_owned()]);
         };
         let mut wrong = Vec::new();
         header(&value, &mut wrong);
@@ -50,25 +49,25 @@ impl KindConfig {
         }
     }
 
-    /// All of it.
+    /// Returns the whole configuration.
     #[must_use]
     pub const fn value(&self) -> &Mapping {
         &self.value
     }
 
-    /// The cluster's name, where it gives one.
+    /// Returns the cluster's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.value.get("name").and_then(Value::as_str)
     }
 
-    /// How many nodes it lists; `None` where it lists none, and leaves that to others.
+    /// Returns the numbers of nodes that it lists; `None` if it lists none.
     #[must_use]
     pub fn nodes(&self) -> Option<(ControlPlanes, Workers)> {
         count(list(&self.value, "nodes")).ok()?
     }
 
-    /// Ports of the engine's host that it publishes.
+    /// Returns the ports of the engine's host that it publishes.
     #[must_use]
     pub fn host_ports(&self) -> Vec<u16> {
         let nodes = list(&self.value, "nodes").iter();
@@ -78,7 +77,7 @@ impl KindConfig {
             .collect()
     }
 
-    /// Whether it sets containerd's `config_path`; if so, to the folder that kindreg writes to.
+    /// Returns whether it sets containerd's `config_path`. A valid one sets it to the folder that kindreg writes to.
     #[must_use]
     pub fn sets_config_path(&self) -> bool {
         list(&self.value, "containerdConfigPatches")
@@ -97,11 +96,11 @@ fn header(config: &Mapping, wrong: &mut Vec<String>) {
             .get(key)
             .is_some_and(|value| value.as_str() != Some(expected))
         {
-            wrong.push(format!("its `{key}` is not {expected:?}"));
+            wrong.push(format!("`{key}` must be {expected:?}"));
         }
     }
     if config.get("name").is_some_and(|name| !name.is_string()) {
-        wrong.push("its `name` is no string".to_owned());
+        wrong.push("`name` must be a string".to_owned());
     }
     for key in [
         "nodes",
@@ -112,7 +111,7 @@ fn header(config: &Mapping, wrong: &mut Vec<String>) {
             .get(key)
             .is_some_and(|value| !value.is_sequence() && !value.is_null())
         {
-            wrong.push(format!("its `{key}` is no list"));
+            wrong.push(format!("`{key}` must be a list"));
         }
     }
 }
@@ -124,32 +123,32 @@ fn nodes(config: &Mapping, wrong: &mut Vec<String>) {
     }
     for (number, node) in nodes.iter().enumerate() {
         if !node.is_mapping() {
-            wrong.push(format!("nodes[{number}] is no mapping"));
+            wrong.push(format!("nodes[{number}] must be a mapping"));
         }
         if let Some(image) = node.get("image")
             && image
                 .as_str()
                 .is_none_or(|image| image.parse::<super::ImageRef>().is_err())
         {
-            wrong.push(format!("nodes[{number}].image is no image reference"));
+            wrong.push(format!("nodes[{number}].image must be an image reference"));
         }
         for (mount_number, mount) in items(node, "extraMounts").iter().enumerate() {
             let path = mount
                 .get("containerPath")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            if !path.is_empty() && OURS.iter().any(|ours| touches(path, ours)) {
+            if !path.is_empty() && WRITTEN.iter().any(|written| overlaps(path, written)) {
                 wrong.push(format!(
-                    "nodes[{number}].extraMounts[{mount_number}] mounts {path}, where kindreg writes: \
-                     it would write to the mounted folder"
+                    "nodes[{number}].extraMounts[{mount_number}] can't mount {path}: kindreg writes there, and would \
+                     write to the mounted folder"
                 ));
             }
         }
     }
 }
 
-/// Whether one of two paths lies within the other.
-fn touches(path: &str, other: &str) -> bool {
+/// Returns whether one of two paths is the other or lies within it.
+fn overlaps(path: &str, other: &str) -> bool {
     let parts = |path: &str| -> Vec<String> {
         let mut parts: Vec<String> = Vec::new();
         for part in path.split('/') {
@@ -164,7 +163,7 @@ fn touches(path: &str, other: &str) -> bool {
     parts(path).iter().zip(&parts(other)).all(|(a, b)| a == b)
 }
 
-/// Control planes and workers of a list of nodes.
+/// Returns how many control planes and workers a list of nodes has.
 fn count(nodes: &[Value]) -> Result<Option<(ControlPlanes, Workers)>, String> {
     if nodes.is_empty() {
         return Ok(None);
@@ -175,17 +174,17 @@ fn count(nodes: &[Value]) -> Result<Option<(ControlPlanes, Workers)>, String> {
             .get("role")
             .map(|role| role.as_str().unwrap_or_default())
         {
-            // kind's own default.
+            // This is kind's own default.
             None | Some("control-plane") => control_planes = control_planes.saturating_add(1),
             Some("worker") => workers = workers.saturating_add(1),
             Some(_) => {
                 return Err(format!(
-                    "nodes[{number}].role is neither control-plane nor worker"
+                    "nodes[{number}].role must be control-plane or worker"
                 ));
             }
         }
     }
-    let refused = |invalid: Invalid| format!("its nodes: {invalid}");
+    let refused = |invalid: Invalid| format!("nodes: {invalid}");
     let control_planes = ControlPlanes::new(control_planes).map_err(refused)?;
     Ok(Some((
         control_planes,
@@ -197,12 +196,12 @@ fn patches(config: &Mapping, wrong: &mut Vec<String>) {
     for (number, patch) in list(config, "containerdConfigPatches").iter().enumerate() {
         let here = format!("containerdConfigPatches[{number}]");
         let Some(text) = patch.as_str() else {
-            wrong.push(format!("{here} is no string"));
+            wrong.push(format!("{here} must be a string"));
             continue;
         };
         match text.parse::<toml::Table>() {
             Ok(table) => toml_patch(&here, &table, wrong),
-            Err(error) => wrong.push(format!("{here} is no TOML: {}", error.message())),
+            Err(error) => wrong.push(format!("{here}: invalid TOML: {}", error.message())),
         }
     }
     for (number, patch) in list(config, "containerdConfigPatchesJSON6902")
@@ -214,11 +213,12 @@ fn patches(config: &Mapping, wrong: &mut Vec<String>) {
             .and_then(|text| serde_yaml::from_str(text).ok());
         let Some(operations) = operations else {
             wrong.push(format!(
-                "containerdConfigPatchesJSON6902[{number}] is no list of operations"
+                "containerdConfigPatchesJSON6902[{number}] must be a list of operations"
             ));
             continue;
         };
-        // The order in which kind applies both sorts makes the result hard to tell, so registries are ours alone.
+        // The order in which kind applies both sorts of patches makes the result hard to predict, so only kindreg
+        // changes registries.
         let registry = |operation: &Value| {
             ["path", "from"].iter().any(|key| {
                 let path = operation
@@ -230,7 +230,7 @@ fn patches(config: &Mapping, wrong: &mut Vec<String>) {
         };
         if operations.iter().any(registry) {
             wrong.push(format!(
-                "containerdConfigPatchesJSON6902[{number}] changes containerd's registries, which kindreg sets"
+                "containerdConfigPatchesJSON6902[{number}] can't change containerd's registries: kindreg sets them"
             ));
         }
     }
@@ -239,30 +239,30 @@ fn patches(config: &Mapping, wrong: &mut Vec<String>) {
 fn toml_patch(here: &str, patch: &toml::Table, wrong: &mut Vec<String>) {
     if let Some(version) = patch.get("version") {
         wrong.push(format!(
-            "{here} has version = {version}: kind skips a patch in silence where the node's containerd has another; \
-             leave the version out"
+            "{here} can't have version = {version}: kind silently skips the patch if the node's containerd has another \
+             version; remove that line"
         ));
     }
     for table in registry_tables(patch) {
         for key in ["mirrors", "configs"] {
             if table.contains_key(key) {
                 wrong.push(format!(
-                    "{here} sets registry.{key}: together with config_path containerd refuses to load CRI \
-                     (https://github.com/containerd/containerd/blob/main/docs/cri/registry.md); \
-                     say it as a [registry.NAME] of kindreg.toml, with mirror_of for a mirror"
+                    "{here} can't set registry.{key}: together with config_path, containerd does not load its CRI \
+                     plug-in (https://github.com/containerd/containerd/blob/main/docs/cri/registry.md); \
+                     use [registry.NAME] in kindreg.toml, with mirror_of for a mirror"
                 ));
             }
         }
         let config_path = table.get("config_path");
         if config_path.is_some_and(|path| path.as_str() != Some(CERTS)) {
             wrong.push(format!(
-                "{here} sets config_path to another folder than {CERTS}, which kindreg writes to"
+                "{here} can't set config_path to a folder other than {CERTS}, which kindreg writes to"
             ));
         }
     }
 }
 
-/// The `registry` tables of containerd's configuration, or of a patch of it.
+/// Returns the `registry` tables of a containerd configuration or of a patch of one.
 pub(crate) fn registry_tables(patch: &toml::Table) -> impl Iterator<Item = &toml::Table> {
     let plugins = patch.get("plugins").and_then(toml::Value::as_table);
     PLUGINS

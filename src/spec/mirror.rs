@@ -1,4 +1,4 @@
-//! Whose images a registry answers for besides its own.
+//! The `mirror_of` setting: the other registries whose images a registry serves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,24 +11,24 @@ use super::{Host, Invalid, Port, api_host, domain};
 /// The value of `mirror_of`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MirrorOf {
-    /// It is a pull-through cache of this one registry, and one cannot push to it.
+    /// It is a pull-through cache of this registry, and accepts no pushes.
     Registry(Upstream),
-    /// `*`: an ordinary registry, which nodes ask first for images of every registry that they know nothing of.
+    /// `*`: it accepts pushes, and nodes also ask it first for images of every registry that they have no settings for.
     Every,
 }
 
-/// A registry on the far side of a cache, as images name it.
+/// The upstream registry of a cache, as image references write it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Upstream {
     /// Its host name.
     pub host: Host,
-    /// Its port, where that is not 443.
+    /// Its port; `None` means 443.
     pub port: Option<Port>,
 }
 
 impl Upstream {
-    /// The URL of its API.
+    /// Returns the URL of its API.
     #[must_use]
     pub fn url(&self) -> String {
         match self.port {
@@ -58,12 +58,12 @@ impl FromStr for Upstream {
             host: host.parse()?,
             port: port.map(str::parse::<Port>).transpose()?,
         };
-        // Folders of certs.d are looked up by the very text of the reference.
+        // containerd looks up folders of certs.d by the text of the reference.
         if upstream.to_string() == value {
             Ok(upstream)
         } else {
-            let why = format!("images say {upstream}");
-            Err(invalid("registry to be a mirror of", value, why))
+            let why = format!("must be {upstream}, as image references write it");
+            Err(invalid("upstream registry", value, why))
         }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upstream_is_a_host_with_or_without_a_port_or_all_of_them() {
+    fn mirror_of_is_a_host_with_or_without_a_port_or_an_asterisk() {
         for (text, url) in [
             ("docker.io", "https://registry-1.docker.io"),
             ("quay.io", "https://quay.io"),

@@ -1,4 +1,4 @@
-//! Where a value came from, and what is wrong with it. Nothing here decides what is right.
+//! The source of each setting, and mistakes in settings. What is a mistake is decided elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,17 @@ use std::sync::Arc;
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, as its path is to be shown.
+    /// The file's path, as messages show it.
     pub file: Arc<str>,
-    /// Line, from 1.
+    /// Line number, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
 }
 
 impl Place {
-    /// The place of a byte of a text. An offset beyond its end, or within a character, is that of what precedes it.
+    /// Returns the place of a byte offset in a text. An offset within a character gives the place after that character,
+    /// and one beyond the end gives the end.
     #[must_use]
     pub fn of(file: &Arc<str>, text: &str, offset: usize) -> Self {
         let before = text.char_indices().take_while(|(at, _)| *at < offset);
@@ -44,12 +45,12 @@ impl fmt::Display for Place {
 /// Where a value came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Nobody gave it.
+    /// The built-in default: the user did not set it.
     #[default]
     Default,
-    /// A file.
+    /// A place in a file.
     File(Place),
-    /// A flag, or the environment variable that stands for it, by its name (`--port`, `KINDREG_PORT`).
+    /// A flag or its environment variable, by name (`--port`, `KINDREG_PORT`).
     Flag(String),
 }
 
@@ -63,41 +64,41 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value and where it came from.
+/// The value of a setting with its source, so that a mistake found later can point to the place where it was set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given<T> {
     /// The value.
     pub value: T,
-    /// Where it came from.
+    /// Its source; [`Source::Default`] if the user did not set it.
     pub from: Source,
 }
 
 impl<T> Given<T> {
-    /// A value from somewhere.
+    /// Returns a value from this source.
     pub const fn new(value: T, from: Source) -> Self {
         Self { value, from }
     }
 
-    /// Whether somebody gave it.
+    /// Returns whether the user set it.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.from != Source::Default
     }
 }
 
-/// Something wrong with what was asked.
+/// A mistake in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// Where.
+    /// The setting's source.
     pub at: Source,
-    /// What, with the rule that it breaks.
+    /// What is wrong, with the rule that it breaks.
     pub what: String,
-    /// What to write in its place.
+    /// How to fix it.
     pub advice: Option<String>,
 }
 
 impl Mistake {
-    /// A mistake whose remedy goes without saying.
+    /// Returns a mistake whose fix is obvious from `what`.
     pub fn new(at: &Source, what: impl Into<String>) -> Self {
         Self {
             at: at.clone(),
@@ -106,7 +107,7 @@ impl Mistake {
         }
     }
 
-    /// The same, with what to write in its place.
+    /// Adds how to fix it.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
@@ -124,10 +125,10 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The known word that a mistyped one was probably meant to be.
+/// Returns the known word that a mistyped one probably means; `None` if no known word is near.
 #[must_use]
 pub fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    // The distance takes time in the product of both lengths, and nothing long is near.
+    // Computing the distance takes time in the product of both lengths, and no known word is near a long one.
     if typed.len() > 40 {
         return None;
     }
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_is_told_from_another_word() {
+    fn nearest_finds_a_typing_error_but_no_unrelated_word() {
         let known = ["workers", "image", "name"];
         assert_eq!(nearest("worker", &known), Some("workers"));
         assert_eq!(nearest("Wrokers", &known), Some("workers"));

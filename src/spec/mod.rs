@@ -1,7 +1,7 @@
-//! What was asked: one cluster and its registries, valid by construction.
+//! The settings of one cluster and its registries, valid by construction.
 //!
-//! Newtypes are parsed at the edge, once; inside, an invalid name can't exist. Nothing here may read a file or the
-//! environment: `cli` hands over what was typed.
+//! Each value is parsed once, into a type that can't hold an invalid one. Nothing here reads a file or the environment:
+//! `cli` passes in the text of both.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,29 +34,29 @@ pub(crate) use name::{checked_string, invalid, label};
 pub use number::{ControlPlanes, Port, Workers};
 pub use target::{OwnedCluster, Target};
 
-/// A value that was refused, and why.
+/// An invalid value, and the rule that it breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no {what}: {why}")]
+#[error("invalid {what} {value:?}: {why}")]
 pub struct Invalid {
     /// The field in a user's words ("cluster name").
     pub what: &'static str,
-    /// What was given.
+    /// The value as it was written.
     pub value: String,
-    /// The rule that it breaks.
+    /// The rule that it breaks, as `must be between 1 and 65535`.
     pub why: String,
 }
 
-/// What is wanted: a kind cluster and the registries that every node of it trusts.
+/// The wanted state: a kind cluster and the registries that each of its nodes trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Name of the cluster.
     pub cluster: ClusterName,
-    /// The cluster.
+    /// The cluster's settings.
     pub target: Target,
-    /// The registries.
+    /// The registries, in the order of the file.
     pub registries: Vec<Registry>,
-    /// Whether the engine's host is to trust the registries too.
+    /// Whether the engine's host trusts the registries too.
     pub host_trust: HostTrust,
 }
 
@@ -64,11 +64,11 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
-    /// Name of it in our own names (`kindreg-<cluster>-<name>`).
+    /// Its name, which is part of the names of its objects (`kindreg-<cluster>-<name>`).
     pub name: RegistryName,
-    /// Canonical host name, as images have it.
+    /// Canonical host name, as image references write it.
     pub host: Host,
-    /// TCP port, the same inside and outside of the cluster's network.
+    /// TCP port, the same inside and outside the cluster's network.
     pub port: Port,
     /// Further host names that it answers to, on the same port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,10 +81,10 @@ pub struct Registry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// Whoever has its password.
+    /// Clients that have its password.
     #[default]
     Password,
-    /// Everybody.
+    /// All clients.
     Anonymous,
 }
 
@@ -95,7 +95,7 @@ pub enum Data {
     /// They are removed.
     #[default]
     Discard,
-    /// Their volume stays, and the next `up` takes it on.
+    /// Their volume stays, and the next `up` uses it again.
     Keep,
 }
 
@@ -103,21 +103,21 @@ pub enum Data {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostTrust {
-    /// It does, without sudo, through the engine.
+    /// Yes: they are written through the engine, without sudo.
     #[default]
     Install,
-    /// It stays as it is.
+    /// No: the folder stays as it is.
     Leave,
 }
 
-/// Whom clients of a registry have to trust.
+/// The CA that clients of a registry must trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust<'a> {
     /// The CA in the registry's secret volume.
     Stored,
-    /// This CA, which the user named.
+    /// A CA from a file that the user named.
     Given(&'a Authorities),
-    /// A public CA, which clients trust anyway.
+    /// A public CA, which clients trust by default.
     Public,
 }
 
@@ -126,20 +126,20 @@ pub enum Trust<'a> {
 pub enum Authentication<'a> {
     /// Not at all.
     Anonymous,
-    /// With the user in the registry's secret volume.
+    /// With the credentials in the registry's secret volume.
     Stored,
-    /// With what the user's docker config has for it, or with what the user types.
+    /// With the credentials in the user's docker config, or with those that the user types at a prompt.
     Docker,
     /// With the values of two environment variables.
     Variables(&'a Variables),
 }
 
-/// Whose images a registry answers for besides its own.
+/// The other registries whose images a registry serves besides its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mirrored<'a> {
-    /// Those of every registry that nodes have no settings for.
+    /// Every registry that nodes have no settings for.
     Everything,
-    /// Those of one registry, as a pull-through cache.
+    /// One registry, of which it is a pull-through cache.
     Upstream(&'a Cache),
 }
 
@@ -151,7 +151,7 @@ impl Registry {
     }
 
     /// Returns the domain by which the engine's host reaches it without a resolver entry (`localhost:port`); `None`
-    /// where somebody else runs it.
+    /// if somebody else runs it.
     #[must_use]
     pub fn local_domain(&self) -> Option<String> {
         match &self.backend {
@@ -160,13 +160,13 @@ impl Registry {
         }
     }
 
-    /// Returns the URL that nodes ask.
+    /// Returns the URL that nodes send their requests to.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", api_host(&self.host), self.port)
     }
 
-    /// Returns whom its clients have to trust.
+    /// Returns the CA that its clients must trust.
     #[must_use]
     pub const fn trust(&self) -> Trust<'_> {
         match &self.backend {
@@ -200,7 +200,7 @@ impl Registry {
         }
     }
 
-    /// Returns whose images it answers for besides its own; `None` where it has only its own.
+    /// Returns the other registries whose images it serves; `None` if it serves its own only.
     #[must_use]
     pub const fn mirrored(&self) -> Option<Mirrored<'_>> {
         match &self.backend {
@@ -213,8 +213,8 @@ impl Registry {
         }
     }
 
-    /// Returns the folders of containerd's certs.d that are about it: one for each of its names, and one for what it is
-    /// a mirror of.
+    /// Returns the names of its folders in containerd's certs.d: one for each of its domains, and one for what it
+    /// mirrors.
     #[must_use]
     pub fn node_folders(&self) -> Vec<String> {
         let mut all = self.domains();
@@ -222,8 +222,7 @@ impl Registry {
         all
     }
 
-    /// Returns every domain by which nodes must have pulled from it before it counts as proven: its own, and one of
-    /// those that it is a mirror of.
+    /// Returns every domain by which each node must pull from it to prove trust: its own, and one that it mirrors.
     #[must_use]
     pub fn proof_domains(&self) -> Vec<String> {
         let mut all = self.domains();
@@ -240,7 +239,8 @@ impl Registry {
         std::iter::once(&self.host).chain(&self.names)
     }
 
-    /// Returns every domain that an image may give it, the canonical one first, `localhost` last where kindreg runs it.
+    /// Returns every domain that image references may use for it: the canonical one first, `localhost` last if kindreg
+    /// runs it.
     #[must_use]
     pub fn domains(&self) -> Vec<String> {
         let mut all: Vec<String> = self
@@ -253,8 +253,8 @@ impl Registry {
 }
 
 impl Mirrored<'_> {
-    /// Returns the folder of containerd's certs.d in which the mirror stands before another registry. `_default` is for
-    /// those that have no folder: <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+    /// Returns the name of the folder in containerd's certs.d that makes nodes ask the mirror first. `_default` applies
+    /// to registries without a folder: <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
     #[must_use]
     pub fn folder(self) -> String {
         match self {
@@ -264,7 +264,7 @@ impl Mirrored<'_> {
     }
 }
 
-/// Docker Hub's API is not at the name that images give it:
+/// Returns the host of a registry's API. For Docker Hub it differs from the host in image references:
 /// <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
 fn api_host(host: &Host) -> &str {
     match host.as_str() {
@@ -273,8 +273,8 @@ fn api_host(host: &Host) -> &str {
     }
 }
 
-/// An image without a port means 443, and certs.d folders are looked up by the very text of the reference:
-/// <https://docs.docker.com/engine/security/certificates/>.
+/// Returns `host:port`, without `:443`: an image reference without a port means 443, and clients look up folders of
+/// certs.d by the text of the reference: <https://docs.docker.com/engine/security/certificates/>.
 fn domain(host: &str, port: Port) -> String {
     if port.number() == 443 {
         host.to_owned()
@@ -283,12 +283,12 @@ fn domain(host: &str, port: Port) -> String {
     }
 }
 
-/// Something in a valid Spec that often goes wrong later.
+/// A valid setting that often causes trouble later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// `.local` belongs to multicast DNS (RFC 6762).
+    /// A host name in `.local`, which is reserved for multicast DNS (RFC 6762).
     MulticastName(Host),
-    /// macOS answers on port 5000 itself (`AirPlay` Receiver).
+    /// Port 5000, on which macOS answers itself (`AirPlay` Receiver).
     AirPlayPort,
 }
 
@@ -297,18 +297,18 @@ impl std::fmt::Display for Warning {
         match self {
             Self::MulticastName(host) => write!(
                 f,
-                "{host} ends in .local, which multicast DNS owns (RFC 6762): look-ups on the host may be slow or fail; \
-                 .test or .internal do not have that problem"
+                "host name {host} ends in .local, which is reserved for multicast DNS (RFC 6762): lookups may be slow \
+                 or fail; use a name in .test or .internal"
             ),
             Self::AirPlayPort => f.write_str(
-                "port 5000 is taken by the AirPlay Receiver on macOS; 5001 is free everywhere",
+                "port 5000 is in use on macOS (AirPlay Receiver); use another one, such as 5001",
             ),
         }
     }
 }
 
 impl Spec {
-    /// Returns the registries that kindreg runs.
+    /// Returns the registries that kindreg runs itself.
     pub fn managed(&self) -> impl Iterator<Item = &Registry> {
         self.registries
             .iter()
@@ -345,18 +345,18 @@ impl Spec {
             })
     }
 
-    /// Returns the registries for which the engine's host gets a CA: a public one is there already.
+    /// Returns the registries whose CA the engine's host gets. It trusts public CAs already.
     pub fn host_trusted(&self) -> impl Iterator<Item = &Registry> {
         let install = self.host_trust == HostTrust::Install;
         let all = self.registries.iter();
         all.filter(move |registry| install && registry.trust() != Trust::Public)
     }
 
-    /// Returns what the user should know about settings that are valid.
+    /// Returns warnings about settings that are valid and often cause trouble.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut all = Vec::new();
-        // Other people's names are not ours to choose.
+        // The user can't choose the name and port of a registry that somebody else runs.
         for registry in self.managed() {
             if registry.host.as_str().rsplit('.').next() == Some("local") {
                 all.push(Warning::MulticastName(registry.host.clone()));
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn multicast_names_and_the_airplay_port_are_warned_of() {
+    fn multicast_names_and_the_airplay_port_give_warnings() {
         let spec = |host, port| Spec {
             cluster: "c".parse().unwrap(),
             target: Target::Owned(OwnedCluster {

@@ -1,4 +1,4 @@
-//! Names of a Spec. Each refuses what would not be safe as a path, a label, an argument or a line of YAML.
+//! The names in a Spec. Each type accepts only what is safe as a path, a label, an argument and a line of YAML.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
-/// Gives a checked string type its parsing, printing and (de)serialising.
+/// Implements parsing, printing, serialization and deserialization of a checked string type.
 macro_rules! checked_string {
     ($type:ident, $check:expr) => {
         impl FromStr for $type {
@@ -34,7 +34,7 @@ macro_rules! checked_string {
             }
         }
         impl $type {
-            /// The text itself.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -44,8 +44,8 @@ macro_rules! checked_string {
 }
 pub(crate) use checked_string;
 
-/// Name of a kind cluster: one DNS label of at most 40 characters, so that `<name>-control-plane` and our own names
-/// stay within the 63 of a host name (RFC 1123).
+/// Name of a kind cluster: one DNS label of at most 40 characters, so that `<name>-control-plane` and the names of
+/// kindreg's objects stay within the 63 of a host name (RFC 1123).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterName(String);
@@ -57,7 +57,7 @@ impl Default for ClusterName {
     }
 }
 
-/// Name of a registry within a cluster: one DNS label of at most 20 characters; `lock` and `host` are our own.
+/// Name of a registry within a cluster: one DNS label of at most 20 characters; `lock` and `host` are reserved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RegistryName(String);
@@ -66,7 +66,7 @@ checked_string!(RegistryName, |value| {
         return Err(invalid(
             "registry name",
             value,
-            "kindreg uses that name itself",
+            "must not be lock or host, which kindreg uses itself",
         ));
     }
     label("registry name", value, 20)
@@ -78,15 +78,15 @@ impl Default for RegistryName {
     }
 }
 
-/// Canonical host name of a registry: DNS labels in lower case (RFC 1123), no address, and not `localhost`, which
-/// every registry answers to anyway.
+/// Canonical host name of a registry: DNS labels in lower case (RFC 1123). IP addresses are invalid, and so is
+/// `localhost`, which every registry answers to anyway.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Host(String);
 checked_string!(Host, host);
 
 impl Host {
-    /// The host name of a registry that was given none: its own name in `.test`, which is nobody's (RFC 6761).
+    /// Returns the default host name of a registry: its name in `.test`, where nobody can own a domain (RFC 6761).
     #[must_use]
     pub fn of(name: &RegistryName) -> Self {
         Self(format!("{name}.test"))
@@ -101,7 +101,7 @@ pub(crate) fn invalid(what: &'static str, value: &str, why: impl Into<String>) -
     }
 }
 
-/// Refuses what is no DNS label (RFC 1123) of at most so many characters.
+/// Checks that a value is a DNS label (RFC 1123) of at most `limit` characters. `what` names it in the error.
 pub(crate) fn label(what: &'static str, value: &str, limit: usize) -> Result<(), Invalid> {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = value.starts_with(edge)
@@ -111,8 +111,7 @@ pub(crate) fn label(what: &'static str, value: &str, limit: usize) -> Result<(),
     if fits {
         Ok(())
     } else {
-        let rule =
-            format!("lower-case letters, digits and inner hyphens, at most {limit} characters");
+        let rule = format!("must be at most {limit} lower-case letters, digits and inner hyphens");
         Err(invalid(what, value, rule))
     }
 }
@@ -123,35 +122,35 @@ fn host(value: &str) -> Result<(), Invalid> {
         return Err(invalid(
             what,
             value,
-            "an address, and a name is needed, such as registry.test",
+            "must be a name such as registry.test, not an IP address",
         ));
     }
     if value == "localhost" {
         return Err(invalid(
             what,
             value,
-            "every registry answers to localhost anyway; give it a name of its own",
+            "must not be localhost, which every registry answers to anyway",
         ));
     }
     if value.len() > 253 {
-        return Err(invalid(what, value, "at most 253 characters"));
+        return Err(invalid(what, value, "must be at most 253 characters"));
     }
     value.split('.').try_for_each(|part| {
         label(what, part, 63).map_err(|_| {
             invalid(
                 what,
                 value,
-                "dot-separated labels of lower-case letters, digits and inner hyphens",
+                "must be lower-case letters, digits and inner hyphens, in parts separated by dots",
             )
         })
     })?;
-    // RFC 3696, section 2: a last label of digits alone would read as an address.
+    // RFC 3696, section 2: a host name whose last label is a number looks like an IP address.
     if value
         .rsplit('.')
         .next()
         .is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()))
     {
-        return Err(invalid(what, value, "its last label can't be a number"));
+        return Err(invalid(what, value, "the last part must not be a number"));
     }
     Ok(())
 }
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_what_would_be_taken_if_typed() {
+    fn default_names_are_valid() {
         let name = RegistryName::default();
         assert_eq!(name.as_str().parse(), Ok(name.clone()));
         let cluster = ClusterName::default();
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_are_taken_as_they_are() {
+    fn ordinary_names_are_valid_and_unchanged() {
         for good in [
             "registry.test",
             "nexus.local",
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_of_the_engine_is_checked_like_anything_typed() {
+    fn values_from_a_record_are_validated_too() {
         assert!(serde_json::from_str::<Host>("\"../daemon.json\"").is_err());
         assert!(serde_json::from_str::<Port>("0").is_err());
         assert!(serde_json::from_str::<Workers>("1000").is_err());

@@ -1,4 +1,4 @@
-//! Numbers of a Spec: ports and counts of nodes, each within what makes sense.
+//! The numbers in a Spec: ports and node counts, each within its valid range.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::Invalid;
 use super::name::invalid;
 
-/// A TCP port that can be published.
+const PORT_RANGE: &str = "must be between 1 and 65535";
+const WORKERS_RANGE: &str = "must be between 0 and 50";
+const CONTROL_PLANE_COUNTS: &str = "must be 1, 3 or 5";
+
+/// A TCP port, from 1 to 65535.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Port(u16);
@@ -17,16 +21,19 @@ impl Port {
     /// The port of HTTPS, which image references leave out.
     pub const HTTPS: Self = Self(443);
 
-    /// A port from its number; 0 is refused.
+    /// Returns a port from its number.
+    ///
+    /// # Errors
+    /// 0 is invalid.
     pub fn new(number: u16) -> Result<Self, Invalid> {
         if number == 0 {
-            Err(invalid("port", "0", "ports go from 1 to 65535"))
+            Err(invalid("port", "0", PORT_RANGE))
         } else {
             Ok(Self(number))
         }
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
@@ -34,7 +41,7 @@ impl Port {
 }
 
 impl Default for Port {
-    /// Free everywhere, where 5000 is not: macOS answers there itself.
+    /// Returns 5001. On macOS, port 5000 is in use by `AirPlay` Receiver.
     fn default() -> Self {
         Self(5001)
     }
@@ -45,7 +52,7 @@ impl FromStr for Port {
     fn from_str(value: &str) -> Result<Self, Invalid> {
         value
             .parse()
-            .map_err(|_| invalid("port", value, "ports go from 1 to 65535"))
+            .map_err(|_| invalid("port", value, PORT_RANGE))
             .and_then(Self::new)
     }
 }
@@ -69,26 +76,29 @@ impl fmt::Display for Port {
     }
 }
 
-/// Number of worker nodes. More than 50 do not fit any one machine.
+/// Number of worker nodes, at most 50: more do not fit on one machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Workers(u16);
 
 impl Workers {
-    /// A number of workers, at most 50.
+    /// Returns a number of workers.
+    ///
+    /// # Errors
+    /// More than 50 are invalid.
     pub fn new(number: u16) -> Result<Self, Invalid> {
         if number > 50 {
             Err(invalid(
                 "number of workers",
                 &number.to_string(),
-                "at most 50 fit one machine",
+                WORKERS_RANGE,
             ))
         } else {
             Ok(Self(number))
         }
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
@@ -100,7 +110,7 @@ impl FromStr for Workers {
     fn from_str(value: &str) -> Result<Self, Invalid> {
         value
             .parse()
-            .map_err(|_| invalid("number of workers", value, "a number from 0 to 50"))
+            .map_err(|_| invalid("number of workers", value, WORKERS_RANGE))
             .and_then(Self::new)
     }
 }
@@ -118,13 +128,16 @@ impl From<Workers> for u16 {
     }
 }
 
-/// Number of control planes: an odd one keeps a majority in etcd, and more than 5 help nobody.
+/// Number of control-plane nodes: 1, 3 or 5, as etcd needs a majority and more than 5 make it slower, not safer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct ControlPlanes(u16);
 
 impl ControlPlanes {
-    /// A number of control planes: 1, 3 or 5.
+    /// Returns a number of control planes.
+    ///
+    /// # Errors
+    /// Numbers other than 1, 3 and 5 are invalid.
     pub fn new(number: u16) -> Result<Self, Invalid> {
         if matches!(number, 1 | 3 | 5) {
             Ok(Self(number))
@@ -132,12 +145,12 @@ impl ControlPlanes {
             Err(invalid(
                 "number of control planes",
                 &number.to_string(),
-                "1, 3 or 5",
+                CONTROL_PLANE_COUNTS,
             ))
         }
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
@@ -155,7 +168,7 @@ impl FromStr for ControlPlanes {
     fn from_str(value: &str) -> Result<Self, Invalid> {
         let number = value
             .parse()
-            .map_err(|_| invalid("number of control planes", value, "1, 3 or 5"));
+            .map_err(|_| invalid("number of control planes", value, CONTROL_PLANE_COUNTS));
         number.and_then(Self::new)
     }
 }

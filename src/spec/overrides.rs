@@ -1,4 +1,4 @@
-//! What flags and environment variables ask for over `kindreg.toml`. Pure.
+//! The settings from flags and environment variables, which override `kindreg.toml`. Pure.
 
 use std::str::FromStr;
 
@@ -6,12 +6,13 @@ use super::mistake::{Given, Mistake, Source};
 use super::request::{BackendRequest, DistributionRequest, RegistryRequest, Request};
 use super::{Auth, HostTrust, Invalid};
 
-/// Values over those of the file, as text with where it came from: what is wrong with them is told together with all else.
+/// Values that override those of the file. They are text with its source, so that mistakes in them are reported
+/// together with those in the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// Number of worker nodes.
     pub workers: Option<Given<String>>,
-    /// Canonical host name of the one registry that kindreg runs.
+    /// Canonical host name of the only registry that kindreg runs.
     pub host: Option<Given<String>>,
     /// Its port, or `auto`.
     pub port: Option<Given<String>>,
@@ -19,14 +20,14 @@ pub struct Overrides {
     pub node_image: Option<Given<String>>,
     /// Image of the registry.
     pub registry_image: Option<Given<String>>,
-    /// Whether the engine's host is to trust the registries.
+    /// Whether the engine's host trusts the registries.
     pub host_trust: Option<Given<HostTrust>>,
     /// Who may use the registries that kindreg runs.
     pub auth: Option<Auth>,
 }
 
 impl Given<String> {
-    /// Returns the value that the text stands for, and otherwise notes the mistake.
+    /// Returns the parsed value; if it is invalid, adds a mistake and returns `None`.
     pub fn parsed<T: FromStr<Err = Invalid>>(
         &self,
         mistakes: &mut Vec<Mistake>,
@@ -42,7 +43,7 @@ impl Given<String> {
 }
 
 impl Overrides {
-    /// Puts them into a request, and notes every mistake.
+    /// Applies them to a request, and adds every mistake in them.
     pub fn apply(&self, request: &mut Request, mistakes: &mut Vec<Mistake>) {
         set(
             &mut request.workers,
@@ -58,29 +59,30 @@ impl Overrides {
         let host = parsed(self.host.as_ref(), mistakes);
         let port = parsed(self.port.as_ref(), mistakes);
         let image = parsed(self.registry_image.as_ref(), mistakes);
-        let mut ours: Vec<Ours<'_>> = request.registries.iter_mut().filter_map(Ours::of).collect();
+        let registries = request.registries.iter_mut();
+        let mut managed: Vec<Managed<'_>> = registries.filter_map(Managed::of).collect();
         if let Some(auth) = self.auth {
-            for one in &mut ours {
+            for one in &mut managed {
                 one.settings.auth = auth;
             }
         }
-        if let [one] = ours.as_mut_slice() {
+        if let [one] = managed.as_mut_slice() {
             set(one.host, host);
             set(one.port, port);
             set(&mut one.settings.image, image);
             return;
         }
         let (host, port) = (host.map(|it| it.from), port.map(|it| it.from));
-        if ours.is_empty() {
-            // An image for registries may be set for all clusters of a machine, these included.
+        if managed.is_empty() {
+            // The registry image is no mistake: its variable may be set for all clusters of a machine.
             for from in [host, port].into_iter().flatten() {
-                let what = "no registry is asked for that kindreg runs";
-                let advice = "set it for an external one in kindreg.toml";
+                let what = "there is no registry that kindreg runs";
+                let advice = "set it for an external registry in kindreg.toml";
                 mistakes.push(Mistake::new(&from, what).advise(advice));
             }
             return;
         }
-        let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
+        let names: Vec<&str> = managed.iter().map(|one| one.name.as_str()).collect();
         let names = names.join(", ");
         for from in [host, port, image.map(|it| it.from)].into_iter().flatten() {
             let what = format!("ambiguous: there are several registries ({names})");
@@ -89,15 +91,15 @@ impl Overrides {
     }
 }
 
-/// A registry that kindreg is to run.
-struct Ours<'a> {
+/// The settings of a registry that kindreg runs.
+struct Managed<'a> {
     name: String,
     host: &'a mut Given<super::Host>,
     port: &'a mut Given<super::request::PortRequest>,
     settings: &'a mut DistributionRequest,
 }
 
-impl<'a> Ours<'a> {
+impl<'a> Managed<'a> {
     fn of(request: &'a mut RegistryRequest) -> Option<Self> {
         match &mut request.backend {
             BackendRequest::Distribution(settings) => Some(Self {
@@ -124,8 +126,8 @@ fn set<T>(field: &mut Given<T>, given: Option<Given<T>>) {
     }
 }
 
-/// The source of a value that a flag gave, or the variable that stands for it: clap does not say which of both it was;
-/// where they agree it does not matter.
+/// Returns the source of a value that clap took from `flag` or from its environment variable. clap does not tell which,
+/// so it is the variable if that has the value `text`.
 #[must_use]
 pub fn flag_or_variable(
     flag: &str,

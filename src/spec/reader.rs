@@ -1,4 +1,4 @@
-//! Typed reading of a parsed TOML table. It never stops at a mistake: it notes it, and goes on.
+//! Typed reading of a parsed TOML table. It collects mistakes, and never stops at one.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use toml::de::{DeTable, DeValue};
 use super::Invalid;
 use super::mistake::{Given, Mistake, Place, Source, nearest};
 
-/// Reads values, and notes mistakes with their places.
+/// Reads values, and collects mistakes with their places.
 pub(super) struct Reader<'a> {
     text: &'a str,
     file: Arc<str>,
     pub(super) mistakes: Vec<Mistake>,
 }
 
-/// A table with its name and the keys it may have.
+/// A table with its title and its valid keys.
 pub(super) struct Section<'a> {
     title: &'a str,
     table: &'a DeTable<'a>,
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         self.mistakes.push(mistake);
     }
 
-    /// Notes every key that the section does not have. `elsewhere` are other sections, which it may have been meant for.
+    /// Adds a mistake for each unknown key of a section. `elsewhere` lists other sections that it may belong in.
     pub(super) fn refuse_unknown(&mut self, section: &Section<'_>, elsewhere: &[(&str, &[&str])]) {
         for key in section.table.keys() {
             let name = key.get_ref().as_ref();
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
             let advice = match (nearest(name, section.keys), home) {
                 (_, Some((title, _))) => format!("it belongs in {title}"),
                 (Some(meant), None) => format!("did you mean `{meant}`?"),
-                (None, None) => format!("there are {}", section.keys.join(", ")),
+                (None, None) => format!("valid keys: {}", section.keys.join(", ")),
             };
             let at = self.source(key.span());
             let what = format!("unknown key `{}` in {}", name.escape_debug(), section.title);
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes those of these keys that the section has: it may have them, and not beside what else stands in it.
+    /// Adds a mistake for each of these keys that the section has: they are invalid together with its other keys.
     pub(super) fn refuse(&mut self, section: &Section<'_>, keys: &[&str], advice: &str) {
         for key in section
             .table
@@ -78,12 +78,12 @@ impl<'a> Reader<'a> {
             .filter(|key| keys.contains(&key.get_ref().as_ref()))
         {
             let at = self.source(key.span());
-            let what = format!("`{}` is out of place in {}", key.get_ref(), section.title);
+            let what = format!("unexpected key `{}` in {}", key.get_ref(), section.title);
             self.mistake(Mistake::new(&at, what).advise(advice));
         }
     }
 
-    /// A table; anything else of that name is a mistake.
+    /// Returns the table at a key; any other type is a mistake.
     pub(super) fn table<'t>(
         &mut self,
         section: &Section<'t>,
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         self.wrong_type(key, value, "a table")
     }
 
-    /// A string that its type takes.
+    /// Returns the string at a key, parsed.
     pub(super) fn text<T: FromStr<Err = Invalid>>(
         &mut self,
         section: &Section<'_>,
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number that its type takes.
+    /// Returns the whole number at a key, parsed.
     pub(super) fn number<T: FromStr<Err = Invalid>>(
         &mut self,
         section: &Section<'_>,
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string or a whole number that its type takes. A number in quotes is a mistake nevertheless.
+    /// Returns the string or whole number at a key, parsed. A number in quotes is a mistake.
     pub(super) fn text_or_number<T: FromStr<Err = Invalid>>(
         &mut self,
         section: &Section<'_>,
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `true` or `false`.
+    /// Returns the boolean at a key.
     pub(super) fn flag(&mut self, section: &Section<'_>, key: &str) -> Option<Given<bool>> {
         let value = section.table.get(key)?;
         match value.get_ref() {
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list of strings that their type takes; none where the key is absent.
+    /// Returns the list of strings at a key, parsed; an empty list if the key is absent.
     pub(super) fn texts<T: FromStr<Err = Invalid>>(
         &mut self,
         section: &Section<'_>,
@@ -161,10 +161,10 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let mut all = Vec::new();
-        for item in items {
+        for (number, item) in items.iter().enumerate() {
             all.extend(match item.get_ref() {
                 DeValue::String(text) => self.parsed(text, item),
-                _ => self.wrong_type(key, item, "strings in its list"),
+                _ => self.wrong_type(&format!("{key}[{number}]"), item, "a string"),
             });
         }
         all
@@ -194,10 +194,7 @@ impl<'a> Reader<'a> {
         let at = self.source(value.span());
         let mut mistake = Mistake::new(
             &at,
-            format!(
-                "`{key}` takes {wanted}, and this is {}",
-                kind(value.get_ref())
-            ),
+            format!("`{key}` must be {wanted}, not {}", kind(value.get_ref())),
         );
         if let DeValue::String(text) = value.get_ref()
             && (text.parse::<u64>().is_ok() || matches!(text.as_ref(), "true" | "false"))
@@ -209,7 +206,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A whole number in decimal, however it was written; one too large for any field as it was written.
+/// Returns a whole number in decimal notation. One that is too large for any setting is returned as it was written.
 fn decimal(value: &DeValue<'_>) -> Option<String> {
     let DeValue::Integer(number) = value else {
         return None;
@@ -223,7 +220,7 @@ const fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

@@ -1,4 +1,4 @@
-//! What is asked, before it is a [`Spec`]: each value with where it came from, and ports that may still be `auto`.
+//! A request: the settings before they are a [`Spec`]. Each value has its source, and ports may still be `auto`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,33 +13,33 @@ use super::{
     Port, Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
 };
 
-/// What is asked of one cluster.
+/// The settings of one cluster and its registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Name of the kind cluster.
     pub cluster: Given<ClusterName>,
-    /// Nodes besides the control planes.
+    /// Number of worker nodes.
     pub workers: Given<Workers>,
-    /// Nodes that run the control plane.
+    /// Number of control-plane nodes.
     pub control_planes: Given<ControlPlanes>,
     /// Image of the nodes.
     pub node_image: Given<ImageRef>,
-    /// A kind configuration of the user's own.
+    /// The user's own kind configuration.
     pub kind_config: Option<Given<KindConfig>>,
-    /// Whether the engine's host is to trust the registries.
+    /// Whether the engine's host trusts the registries.
     pub host_trust: Given<HostTrust>,
-    /// The registries, in the order of the file; never none.
+    /// The registries, in the order of the file; at least one.
     pub registries: Vec<RegistryRequest>,
 }
 
-/// What is asked of one registry.
+/// The settings of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryRequest {
     /// Its name.
     pub name: Given<RegistryName>,
     /// Canonical host name.
     pub host: Given<Host>,
-    /// Port, or that one is to be found.
+    /// Port, or `auto`.
     pub port: Given<PortRequest>,
     /// Further host names.
     pub names: Vec<Given<Host>>,
@@ -47,7 +47,7 @@ pub struct RegistryRequest {
     pub backend: BackendRequest,
 }
 
-/// Who is to run a registry.
+/// Who runs a registry, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendRequest {
     /// kindreg.
@@ -56,27 +56,27 @@ pub enum BackendRequest {
     External(External),
 }
 
-/// What is asked of a registry that kindreg runs.
+/// The settings of a registry that kindreg runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DistributionRequest {
     /// Image of the registry itself.
     pub image: Given<ImageRef>,
     /// What happens to its images on `down`.
     pub data: Data,
-    /// Who may use it; everybody may use a mirror.
+    /// Who may use it. A mirror ignores this: all clients may use it.
     pub auth: Auth,
-    /// Whose images it answers for besides its own.
+    /// The other registries whose images it serves.
     pub mirror: Option<MirrorRequest>,
 }
 
-/// What is asked of a mirror.
+/// The settings of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MirrorRequest {
-    /// Whose images it answers for.
+    /// The registries that it mirrors.
     pub of: Given<MirrorOf>,
-    /// CA of the registry that it is a cache of.
+    /// CA of the upstream registry.
     pub ca: Option<Given<Authorities>>,
-    /// Variables that hold user and password for that registry.
+    /// Variables that hold user name and password for the upstream registry.
     pub login: Option<Variables>,
 }
 
@@ -121,12 +121,12 @@ impl BackendRequest {
     }
 }
 
-/// A port, or that one is to be found.
+/// A port, or `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortRequest {
-    /// This one.
+    /// This port.
     Fixed(Port),
-    /// The one that the cluster already has, or the first that is free.
+    /// The port that the registry already has, or else the first free one.
     Auto,
 }
 
@@ -139,7 +139,7 @@ impl FromStr for PortRequest {
         value.parse().map(Self::Fixed).map_err(|_| Invalid {
             what: "port",
             value: value.to_owned(),
-            why: "ports go from 1 to 65535, or \"auto\" finds one".to_owned(),
+            why: "must be between 1 and 65535, or \"auto\"".to_owned(),
         })
     }
 }
@@ -174,7 +174,7 @@ impl Default for Request {
 }
 
 impl RegistryRequest {
-    /// A registry of which nothing but the name is known: `<name>.test:5001`.
+    /// Returns a registry with defaults for everything but its name: `<name>.test:5001`.
     #[must_use]
     pub fn named(name: Given<RegistryName>) -> Self {
         let host = Host::of(&name.value);
@@ -187,7 +187,7 @@ impl RegistryRequest {
         }
     }
 
-    /// Returns what is asked of it where kindreg is to run it.
+    /// Returns its settings if kindreg runs it; `None` if somebody else does.
     #[must_use]
     pub const fn distribution(&self) -> Option<&DistributionRequest> {
         match &self.backend {
@@ -196,8 +196,8 @@ impl RegistryRequest {
         }
     }
 
-    /// Whether one host name can be both this one's and another's: a machine of somebody else's may run several on
-    /// ports of their own, as Nexus does.
+    /// Returns whether both registries may have the same host name. One external machine may run several registries on
+    /// different ports, as Nexus does.
     fn shares_hosts_with(&self, other: &Self) -> bool {
         let (BackendRequest::External(one), BackendRequest::External(two)) =
             (&self.backend, &other.backend)
@@ -207,14 +207,14 @@ impl RegistryRequest {
         self.port.value != other.port.value && one.address == two.address
     }
 
-    /// All its host names, the canonical one first.
+    /// Returns all its host names, the canonical one first.
     fn hosts(&self) -> impl Iterator<Item = &Given<Host>> {
         std::iter::once(&self.host).chain(&self.names)
     }
 }
 
 impl Request {
-    /// Everything that is wrong with the values together; each for itself is right by its type.
+    /// Returns every conflict between the values. Each value alone is valid by its type.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut all = Vec::new();
@@ -238,18 +238,18 @@ impl Request {
                 let Some(other) = other else {
                     continue;
                 };
-                let at = or(&host.from, &registry.name.from);
-                // Nodes find a registry by its name on the cluster's network, where two would answer by turns.
+                let at = source_or(&host.from, &registry.name.from);
+                // Nodes find a registry by its name on the cluster's network: two of one name would answer in turn.
                 all.push(if *other == registry.name.value {
-                    Mistake::new(at, format!("{} is given twice", host.value))
+                    Mistake::new(at, format!("duplicate host name {}", host.value))
                 } else {
-                    let what = format!("{} is a name of registry {other} already", host.value);
+                    let what = format!("registry {other} already has host name {}", host.value);
                     let advice = match registry.backend {
                         BackendRequest::Distribution(_) => {
-                            "each registry needs host names of its own"
+                            "give each registry its own host names"
                         }
                         BackendRequest::External(_) => {
-                            "external registries may share one, on different ports and at one address"
+                            "external registries may share one only at the same address and on different ports"
                         }
                     };
                     Mistake::new(at, what).advise(advice)
@@ -261,16 +261,16 @@ impl Request {
     fn ports_clash(&self, all: &mut Vec<Mistake>) {
         let mut seen: BTreeMap<Port, &RegistryName> = BTreeMap::new();
         for registry in &self.registries {
-            // Others' are no ports of this machine.
+            // External registries do not use ports of this machine.
             let (BackendRequest::Distribution(_), PortRequest::Fixed(port)) =
                 (&registry.backend, registry.port.value)
             else {
                 continue;
             };
             if let Some(other) = seen.insert(port, &registry.name.value) {
-                let at = or(&registry.port.from, &registry.name.from);
-                let what = format!("port {port} is registry {other}'s already");
-                all.push(Mistake::new(at, what).advise("give it another port, or port = \"auto\""));
+                let at = source_or(&registry.port.from, &registry.name.from);
+                let what = format!("registry {other} already has port {port}");
+                all.push(Mistake::new(at, what).advise("use another port, or port = \"auto\""));
             }
         }
         let Some(config) = &self.kind_config else {
@@ -278,10 +278,9 @@ impl Request {
         };
         for taken in config.value.host_ports() {
             if let Some((port, registry)) = seen.iter().find(|(port, _)| port.number() == taken) {
-                let what = format!(
-                    "its extraPortMappings take port {port}, which is registry {registry}'s"
-                );
-                all.push(Mistake::new(&config.from, what).advise("give one of them another port"));
+                let what =
+                    format!("registry {registry} and extraPortMappings both use port {port}");
+                all.push(Mistake::new(&config.from, what).advise("change one of them"));
             }
         }
     }
@@ -300,17 +299,17 @@ impl Request {
                 MirrorOf::Every => None,
             };
             if let Some(other) = seen.insert(&of.value, &registry.name.value) {
-                let what = format!("registry {other} is a mirror of {} already", of.value);
-                all.push(Mistake::new(&of.from, what).advise("one of them is enough"));
+                let what = format!("registry {other} already mirrors {}", of.value);
+                all.push(Mistake::new(&of.from, what).advise("remove one of them"));
             }
-            let ours = upstream.and_then(|of| {
+            let itself = upstream.and_then(|of| {
                 let mut registries = self.registries.iter();
                 registries.find(|registry| registry.hosts().any(|host| host.value == of.host))
             });
-            if let Some(ours) = ours {
+            if let Some(itself) = itself {
                 let what = format!(
-                    "{} is registry {}'s own name, and no registry to be a mirror of",
-                    of.value, ours.name.value
+                    "can't mirror {}: it is the host name of registry {}",
+                    of.value, itself.name.value
                 );
                 all.push(Mistake::new(&of.from, what));
             }
@@ -322,23 +321,23 @@ impl Request {
             return;
         };
         let named = config.value.name();
-        // A flag is said at the last moment, and meant.
+        // A flag overrides every file, this one included.
         let by_flag = matches!(self.cluster.from, Source::Flag(_));
         if let Some(name) = named.filter(|name| !by_flag && *name != self.cluster.value.as_str()) {
             let what = format!(
-                "its name is {name:?}, and the cluster is to be {}",
+                "the kind configuration names the cluster {name:?}, not {}",
                 self.cluster.value
             );
-            let advice = "leave the name out of it, or say the same in [cluster] name";
+            let advice = "remove the name there, or set `name` in [cluster] to the same";
             all.push(Mistake::new(&config.from, what).advise(advice));
         }
         let Some((control_planes, workers)) = config.value.nodes() else {
             return;
         };
-        let advice = "say it in one place only";
+        let advice = "set it in one place only";
         if self.workers.is_given() && self.workers.value != workers {
             let what = format!(
-                "{} worker(s) are asked for, and the kind configuration lists {}",
+                "{} worker(s) requested, but the kind configuration lists {}",
                 self.workers.value.number(),
                 workers.number()
             );
@@ -346,7 +345,7 @@ impl Request {
         }
         if self.control_planes.is_given() && self.control_planes.value != control_planes {
             let what = format!(
-                "{} control plane(s) are asked for, and the kind configuration lists {}",
+                "{} control plane(s) requested, but the kind configuration lists {}",
                 self.control_planes.value.number(),
                 control_planes.number()
             );
@@ -354,10 +353,10 @@ impl Request {
         }
     }
 
-    /// The Spec; `auto` finds the ports that were left open.
+    /// Returns the Spec of this request. `auto` returns the port of a registry that has none yet.
     ///
     /// # Errors
-    /// What `auto` could not find, and [`Request::mistakes`], which a caller has shown before.
+    /// `auto` fails or returns one port twice, or there are [`Request::mistakes`], which callers report before.
     pub fn resolve(&self, auto: &mut dyn FnMut(&RegistryName) -> Result<Port>) -> Result<Spec> {
         if let Some(mistake) = self.mistakes().first() {
             bail!("{mistake}");
@@ -397,12 +396,12 @@ impl Request {
         };
         let ports: BTreeSet<Port> = spec.managed().map(|registry| registry.port).collect();
         if ports.len() != spec.managed().count() {
-            bail!("one port was found for two registries");
+            bail!("two registries got the same port");
         }
         Ok(spec)
     }
 
-    /// Whether a port is still to be found.
+    /// Returns whether a port is still `auto`.
     #[must_use]
     pub fn has_auto(&self) -> bool {
         self.registries
@@ -411,8 +410,8 @@ impl Request {
     }
 }
 
-/// The place of a value, or of what it belongs to where nobody gave the value.
-fn or<'a>(from: &'a Source, owner: &'a Source) -> &'a Source {
+/// Returns the source of a value, or that of its owner if the value is a default.
+fn source_or<'a>(from: &'a Source, owner: &'a Source) -> &'a Source {
     if *from == Source::Default {
         owner
     } else {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ControlPlanes, ImageRef, KindConfig, Workers};
 
-/// The cluster that is wanted.
+/// The cluster, and how kindreg got it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -16,13 +16,13 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnedCluster {
-    /// Number of nodes that run the control plane.
+    /// Number of control-plane nodes.
     pub control_planes: ControlPlanes,
-    /// Number of nodes besides those.
+    /// Number of worker nodes.
     pub workers: Workers,
     /// Image of the nodes.
     pub node_image: ImageRef,
-    /// The user's own kind configuration (YAML, v1alpha4), which ours is merged into.
+    /// The user's own kind configuration (YAML, v1alpha4), which kindreg's is merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind_config: Option<KindConfig>,
 }

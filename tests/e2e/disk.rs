@@ -110,8 +110,7 @@ fn a_full_home_loses_no_settings() {
     call(&["up", "--port", "5962"])
         .run()
         .exits(1)
-        .says("the kubeconfig ")
-        .says(" can't be written")
+        .says("can't write the kubeconfig ")
         .says("No space left on device")
         .says("hint: make room");
     assert_eq!(fs::read_to_string(&kubeconfig).unwrap(), OTHER);

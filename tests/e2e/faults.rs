@@ -34,11 +34,11 @@ fn without_kind_or_docker_on_path_it_says_which() {
     let link = |program: &str| symlink(found(program), path.path().join(program)).unwrap();
     link("docker");
     let up = || scene.up(&[]).env("PATH", path.path()).run().exits(1);
-    up().says("kind is not on PATH")
-        .says("hint: install it: https://kind.sigs.k8s.io");
+    up().says("kind is not in PATH")
+        .says("hint: install kind: https://kind.sigs.k8s.io");
     fs::remove_file(path.path().join("docker")).unwrap();
     link("kind");
-    up().says("docker is not on PATH").says("hint: ");
+    up().says("docker is not in PATH").says("hint: ");
     scene.is_as_before();
 }
 
@@ -200,7 +200,7 @@ fn of_nothing_there_is_nothing_to_remove_and_nothing_to_verify() {
         .verify()
         .run()
         .exits(3)
-        .says("hint: make it")
+        .says("hint: run: kindreg up --name e2e-nothing")
         .says("kindreg up --name e2e-nothing");
     scene.is_as_before();
 }

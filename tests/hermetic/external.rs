@@ -239,7 +239,7 @@ async fn what_nodes_agree_on_counts_and_what_is_at_hand_counts_more() {
     assert_eq!(lacking(&ctx, &world).await, [Held::Nothing]);
     let error = world.up().await.unwrap_err();
     assert!(
-        format!("{error:#}").contains("no credentials for nexus.test:8443"),
+        format!("{error:#}").contains("no credentials for external registry nexus.test:8443"),
         "{error:#}"
     );
     let config = node.read(CONFIG).unwrap();

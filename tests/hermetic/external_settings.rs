@@ -22,63 +22,63 @@ fn what_goes_with_one_back_end_is_refused_beside_the_other() {
     for (text, said) in [
         (
             "[registry.a]\naddress = \"10.0.0.5\"".to_owned(),
-            "kindreg.toml:2:1: `address` is out of place in [registry.a]",
+            "kindreg.toml:2:1: unexpected key `address` in [registry.a]",
         ),
         (
             "[registry.a]\nbackend = \"distribution\"\nproof = \"a:1\"".to_owned(),
-            "kindreg.toml:3:1: `proof` is out of place",
+            "kindreg.toml:3:1: unexpected key `proof` in [registry.a]",
         ),
         (
             format!("{external}image = \"registry:3\""),
-            "kindreg.toml:4:1: `image` is out of place",
+            "kindreg.toml:4:1: unexpected key `image` in [registry.a]",
         ),
         (
             format!("{external}keep_data = false"),
-            "kindreg.toml:4:1: `keep_data` is out of place",
+            "kindreg.toml:4:1: unexpected key `keep_data` in [registry.a]",
         ),
         (
             format!("{external}mirror_of = \"docker.io\""),
-            "kindreg.toml:4:1: `mirror_of` is out of place",
+            "kindreg.toml:4:1: unexpected key `mirror_of` in [registry.a]",
         ),
         (
             format!("{external}username_env = \"A\""),
-            "kindreg.toml:4:1: `username_env` is out of place",
+            "kindreg.toml:4:1: unexpected key `username_env` in [registry.a]",
         ),
         (
             format!("{external}port = \"auto\""),
-            "kindreg.toml:4:8: the port of an external registry can't be found",
+            "kindreg.toml:4:8: `port` of an external registry can't be \"auto\"",
         ),
         (
             "[registry.a]\nbackend = \"external\"".to_owned(),
-            "kindreg.toml:2:11: an external registry needs its host",
+            "kindreg.toml:2:11: an external registry requires `host`",
         ),
         (
             format!("{external}address = \"127.0.0.1\""),
-            "that is the node itself",
+            "a loopback address is the node itself",
         ),
         (
             format!("{external}address = \"::1\""),
-            "that is the node itself",
+            "a loopback address is the node itself",
         ),
         (
             format!("{external}address = \"0.0.0.0\""),
-            "no single machine has it",
+            "must be the address of one machine",
         ),
         (
             format!("{external}address = \"ff02::1\""),
-            "no single machine has it",
+            "must be the address of one machine",
         ),
         (
             format!("{external}address = \"a.test\""),
-            "an IP address such as 10.0.0.5",
+            "must be an IP address such as 10.0.0.5",
         ),
         (
             format!("{external}proof = \"a.test:443/b:1\""),
-            "an image without its host",
+            "must be an image reference without a host",
         ),
         (
             format!("{external}username_env = \"A\"\npassword_env = \"hunter-2\""),
-            "it is the name, never the secret",
+            "give the variable's name, not the secret",
         ),
         (
             format!("{external}ca = \"gone.pem\""),
@@ -107,15 +107,15 @@ fn only_certificates_of_authorities_are_a_ca() {
         .unwrap()
         .ca_pem;
     for (text, why) in [
-        (leaf.clone(), "not one of an authority"),
-        (format!("{ca}{leaf}"), "not one of an authority"),
-        (format!("{ca}{key}"), "private key"),
+        (leaf.clone(), "the CA certificate is not a CA"),
+        (format!("{ca}{leaf}"), "the CA certificate is not a CA"),
+        (format!("{ca}{key}"), "contains a private key"),
         (old.clone(), "expired at"),
-        (String::new(), "no certificate in it"),
-        ("nonsense".to_owned(), "no certificate in it"),
+        (String::new(), "contains no certificate"),
+        ("nonsense".to_owned(), "contains no certificate"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
-            "can't be read",
+            "can't read the CA certificate",
         ),
         (ca.repeat(200), "more than 64 KiB"),
     ] {
@@ -136,11 +136,11 @@ fn several_may_be_on_one_machine_and_none_takes_a_name_of_ours() {
         )
     };
     assert!(parse(&two("port = 8082", "port = 8083")).is_ok());
-    assert!(mistakes(&two("", "")).contains("x.test is a name of registry a already"));
+    assert!(mistakes(&two("", "")).contains("registry a already has host name x.test"));
     assert!(mistakes(&two("port = 1", "port = 2\naddress = \"10.0.0.5\"")).contains("already"));
     let ours =
         "[registry.a]\nhost = \"x.test\"\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"";
-    assert!(mistakes(ours).contains("x.test is a name of registry a already"));
+    assert!(mistakes(ours).contains("registry a already has host name x.test"));
     // Ports of theirs are none of this machine.
     let ports =
         "[registry.a]\n[registry.b]\nbackend = \"external\"\nhost = \"x.test\"\nport = 5001";
@@ -206,7 +206,9 @@ async fn variables_come_before_docker_s_config_and_helpers_last() {
     );
     let half = |name: &str| (name == "U").then(|| "me".to_owned());
     let error = wallet(&half).at_hand(&registry).unwrap_err();
-    assert!(error.to_string().starts_with("P is not set"), "{error:#}");
+    let said = error.to_string();
+    assert!(said.starts_with("no credentials for "), "{error:#}");
+    assert!(said.ends_with(": P is not set"), "{error:#}");
     // A further name, which anybody may choose, is no key to another registry's credentials.
     let mut named = external("");
     named.host = "evil.test".parse().unwrap();

@@ -114,7 +114,7 @@ fn files_that_it_names_lie_beside_the_file_and_nowhere_else() {
             let file = format!("{section} = {}\n", quoted(path));
             refused(&file);
             assert!(
-                parse(&file).unwrap_err()[0].contains("is no path"),
+                parse(&file).unwrap_err()[0].contains("invalid path"),
                 "{path:?}"
             );
         }

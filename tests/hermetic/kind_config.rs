@@ -102,7 +102,7 @@ fn without_nodes_of_its_own_the_file_says_how_many() {
         "nodes:\ncontainerdConfigPatches:\nname:",
     ] {
         if empty.ends_with("name:") {
-            assert!(complaint(empty).contains("`name` is no string"));
+            assert!(complaint(empty).contains("`name` must be a string"));
             continue;
         }
         assert_eq!(
@@ -149,33 +149,33 @@ fn what_would_break_trust_is_refused_with_the_reason() {
     };
     let cri = "plugins.\"io.containerd.grpc.v1.cri\".registry";
     for (theirs, why) in [
-        (patch("version = 3\n[debug]\nlevel = \"debug\""), "kind skips a patch in silence"),
-        (patch("version = 2"), "kind skips a patch in silence"),
-        (patch(&format!("[{cri}.mirrors.\"docker.io\"]\nendpoint = [\"http://x\"]")), "refuses to load CRI"),
-        (patch(&format!("[{cri}.configs.\"a.test\".tls]\ninsecure_skip_verify = true")), "refuses to load CRI"),
-        (patch("no toml"), "is no TOML"),
-        ("containerdConfigPatches: [3]".to_owned(), "is no string"),
-        ("containerdConfigPatches: 3".to_owned(), "is no list"),
+        (patch("version = 3\n[debug]\nlevel = \"debug\""), "kind silently skips the patch"),
+        (patch("version = 2"), "kind silently skips the patch"),
+        (patch(&format!("[{cri}.mirrors.\"docker.io\"]\nendpoint = [\"http://x\"]")), "containerd does not load its CRI plug-in"),
+        (patch(&format!("[{cri}.configs.\"a.test\".tls]\ninsecure_skip_verify = true")), "containerd does not load its CRI plug-in"),
+        (patch("no toml"), "invalid TOML"),
+        ("containerdConfigPatches: [3]".to_owned(), "must be a string"),
+        ("containerdConfigPatches: 3".to_owned(), "must be a list"),
         (
             "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/plugins/io.containerd.grpc.v1.cri/registry/mirrors\"}]']".to_owned(),
-            "which kindreg sets",
+            "kindreg sets them",
         ),
-        ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "is no list of operations"),
-        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d}]}]".to_owned(), "where kindreg writes"),
-        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc//containerd/../containerd/}]}]".to_owned(), "where kindreg writes"),
-        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d/a.test}]}]".to_owned(), "where kindreg writes"),
+        ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "must be a list of operations"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d}]}]".to_owned(), "kindreg writes there"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc//containerd/../containerd/}]}]".to_owned(), "kindreg writes there"),
+        ("nodes: [{extraMounts: [{hostPath: /x, containerPath: /etc/containerd/certs.d/a.test}]}]".to_owned(), "kindreg writes there"),
         ("nodes: [{role: worker}]".to_owned(), "1, 3 or 5"),
         ("nodes: [{role: control-plane}, {role: control-plane}]".to_owned(), "1, 3 or 5"),
-        ("nodes: [{role: loadbalancer}]".to_owned(), "neither control-plane nor worker"),
-        ("nodes: [{image: 'a b'}]".to_owned(), "no image reference"),
-        ("nodes: [3]".to_owned(), "is no mapping"),
-        ("kind: Pod".to_owned(), "its `kind` is not"),
-        ("apiVersion: v1".to_owned(), "its `apiVersion` is not"),
-        ("name: 3".to_owned(), "its `name` is no string"),
-        ("- a".to_owned(), "no YAML mapping"),
-        ("a: [".to_owned(), "no YAML"),
-        ("a: 1\n---\nb: 2".to_owned(), "no YAML"),
-        (format!("nodes: [{}{{}}]", "{role: worker}, ".repeat(51)), "at most 50"),
+        ("nodes: [{role: loadbalancer}]".to_owned(), "nodes[0].role must be control-plane or worker"),
+        ("nodes: [{image: 'a b'}]".to_owned(), "nodes[0].image must be an image reference"),
+        ("nodes: [3]".to_owned(), "must be a mapping"),
+        ("kind: Pod".to_owned(), "`kind` must be \"Cluster\""),
+        ("apiVersion: v1".to_owned(), "`apiVersion` must be \"kind.x-k8s.io/v1alpha4\""),
+        ("name: 3".to_owned(), "`name` must be a string"),
+        ("- a".to_owned(), "must be a YAML mapping"),
+        ("a: [".to_owned(), "invalid YAML"),
+        ("a: 1\n---\nb: 2".to_owned(), "invalid YAML"),
+        (format!("nodes: [{}{{}}]", "{role: worker}, ".repeat(51)), "must be between 0 and 50"),
     ] {
         let said = complaint(&theirs);
         assert!(said.contains(why), "{theirs}\n{said}");
@@ -206,17 +206,17 @@ fn what_it_says_and_what_the_file_says_may_not_differ() {
     let said = with("workers = 1", THEIRS).unwrap_err();
     assert!(
         said.starts_with(
-            "kindreg.toml:3:11: 1 worker(s) are asked for, and the kind configuration lists 2"
+            "kindreg.toml:3:11: 1 worker(s) requested, but the kind configuration lists 2"
         ),
         "{said}"
     );
     let said = with("control_planes = 3", THEIRS).unwrap_err();
-    assert!(said.contains("3 control plane(s) are asked for"), "{said}");
+    assert!(said.contains("3 control plane(s) requested"), "{said}");
     assert!(with("workers = 2\ncontrol_planes = 1", THEIRS).is_ok());
 
     let said = with("name = \"a\"", "name: b").unwrap_err();
     assert!(
-        said.contains("its name is \"b\", and the cluster is to be a"),
+        said.contains("the kind configuration names the cluster \"b\", not a"),
         "{said}"
     );
     assert!(with("", "name: b").is_err());
@@ -226,7 +226,7 @@ fn what_it_says_and_what_the_file_says_may_not_differ() {
     assert!(
         with("", ports)
             .unwrap_err()
-            .contains("take port 5001, which is registry registry's")
+            .contains("registry registry and extraPortMappings both use port 5001")
     );
     assert!(
         with_files(

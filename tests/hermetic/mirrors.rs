@@ -421,7 +421,9 @@ fn variables_for_an_upstream_are_both_set_or_none_is() {
             error.downcast_ref::<Problem>().unwrap().hint()
         );
         assert!(
-            said.starts_with(&format!("{unset} is not set, by which upstream.test:5000")),
+            said.starts_with(&format!(
+                "no credentials for upstream.test:5000: {unset} is not set"
+            )),
             "{said}"
         );
         assert!(said.contains("set both NEXUS_USR and NEXUS_PSW") && !said.contains("hunter2"));
@@ -429,7 +431,8 @@ fn variables_for_an_upstream_are_both_set_or_none_is() {
     let error = found(&|_| Some("hunter2\nx".to_owned())).unwrap_err();
     let said = format!("{error:#} {error:?}");
     assert!(
-        said.contains("can't be used as credentials") && !said.contains("hunter2"),
+        said.contains("can't use the variables as credentials for upstream.test:5000")
+            && !said.contains("hunter2"),
         "{said}"
     );
     // A cache of which no variables are named has none.

@@ -259,7 +259,7 @@ fn nothing_is_issued_for_nothing_or_for_what_is_no_host() -> Result<()> {
         let said = issue("t", &names, NOW)
             .err()
             .with_context(|| bad.to_owned())?;
-        assert!(said.to_string().contains("is not a host name"), "{said}");
+        assert!(said.to_string().contains("invalid host name"), "{said}");
     }
     Ok(())
 }

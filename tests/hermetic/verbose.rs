@@ -55,7 +55,7 @@ async fn each_check_and_each_call_is_a_line_with_outcome_and_time() {
         "check: cluster.network (",
         "engine: create container kindreg-c-registry (",
         "engine: exec in c-control-plane: sh (",
-        "kind: create cluster c on network kindreg-c, begun (",
+        "kind: start creating cluster c on network kindreg-c (",
         "kind: wait for cluster c (",
         "kube: put /api/v1/namespaces/default/pods/",
     ] {

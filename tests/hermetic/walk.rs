@@ -329,7 +329,7 @@ async fn a_registry_that_was_asked_for_and_never_came_is_no_obstacle_to_going_ba
     world.up().await.unwrap();
     assert_eq!(
         unchangeable(&before).await.unwrap(),
-        "has a registry more that is no longer asked for"
+        "has a registry more that is no longer configured"
     );
 }
 

@@ -283,10 +283,10 @@ async fn networks(ground: Ground<'_>) {
         .await
         .unwrap();
     let member = docker.container(&container.name).await.unwrap().unwrap();
-    assert_eq!(member.made_for, one.name);
+    assert_eq!(member.network_mode, one.name);
     let listed = docker.containers(LABEL, ground.prefix).await.unwrap();
     let listed = listed.iter().find(|listed| listed.id == member.id).unwrap();
-    assert_eq!(listed.made_for, one.name);
+    assert_eq!(listed.network_mode, one.name);
     for name in [&one.name, &longer.name] {
         assert_eq!(
             member.networks.get(name).map(Vec::as_slice),
@@ -536,7 +536,7 @@ impl Ground<'_> {
 }
 
 fn gone<T>(outcome: &Result<T, DockerError>) -> bool {
-    matches!(outcome, Err(DockerError::Gone { .. }))
+    matches!(outcome, Err(DockerError::Missing { .. }))
 }
 
 fn mount(source: MountSource, target: &str) -> Mount {

@@ -1,8 +1,8 @@
-//! Which engine is meant, in every way that docker itself has.
+//! Tests of every way in which docker itself finds its engine.
 
 use super::*;
 
-/// A configuration folder, maybe with a context `work` at this host.
+/// Returns a configuration folder, with a context `work` if a host is given.
 fn config(host: Option<&str>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     if let Some(host) = host {
@@ -33,7 +33,7 @@ fn at(
 }
 
 #[test]
-fn nothing_said_is_the_default_socket() {
+fn the_default_is_dockers_socket() {
     let address = at(&config(None), None, &[("DOCKER_HOST", "")]).unwrap();
     assert_eq!(
         (address.host.as_str(), address.origin),
@@ -81,7 +81,7 @@ fn each_source_beats_the_next() {
 }
 
 #[test]
-fn a_context_that_is_not_there_is_an_error() {
+fn a_missing_context_is_an_error() {
     let error = at(&config(None), None, &[("DOCKER_CONTEXT", "gone")]).unwrap_err();
     assert!(matches!(error, AddressError::NoContext { name } if name == "gone"));
 }
@@ -120,7 +120,7 @@ fn tls_comes_from_the_environment_and_only_for_tcp() {
 }
 
 #[test]
-fn hosts_are_brought_into_one_form() {
+fn addresses_are_normalized() {
     let folder = config(None);
     for (written, meant) in [
         ("tcp://[::1]", "tcp://[::1]:2375"),
@@ -146,13 +146,13 @@ fn hosts_are_brought_into_one_form() {
 }
 
 #[test]
-fn ssh_says_what_to_do() {
-    let error = at(&config(None), Some("ssh://me@box:22"), &[])
-        .unwrap_err()
-        .to_string();
+fn ssh_is_refused_with_its_destination_which_the_hint_needs() {
+    let error = at(&config(None), Some("ssh://me@box:22"), &[]).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("ssh://me@box:22 (--docker-host)"), "{said}");
     assert!(
-        error.contains("--docker-host unix:///tmp/docker.sock"),
-        "{error}"
+        matches!(&error, AddressError::Ssh { destination, .. } if destination == "me@box:22"),
+        "{error:?}"
     );
 }
 

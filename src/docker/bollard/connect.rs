@@ -1,4 +1,4 @@
-//! Getting hold of an engine.
+//! Connects to an engine.
 
 use std::time::Duration;
 
@@ -10,12 +10,14 @@ use super::failure::{Call, LONG};
 use crate::docker::address::EngineAddress;
 use crate::docker::{DockerError, Result};
 
-/// Until an engine must have said who it is.
+/// How long an engine may take to answer the first request.
 const LIMIT: Duration = Duration::from_secs(20);
 
 impl Bollard {
-    /// Connects, and agrees on the version. [`DockerError::Unreachable`] or [`DockerError::Denied`] where there is no
-    /// engine to talk to.
+    /// Connects to an engine, and negotiates the version of the API.
+    ///
+    /// # Errors
+    /// [`DockerError::Unreachable`] if no engine answers, [`DockerError::Denied`] if this user may not use it.
     pub async fn connect(address: &EngineAddress) -> Result<Self> {
         let host = address.host.clone();
         let call = Call {
@@ -26,8 +28,8 @@ impl Bollard {
         let agreed = async { open(address)?.negotiate_version().await };
         match call.run(LIMIT, agreed).await {
             Ok(api) => Ok(Self { api, address: host }),
-            // Something answers, but no engine: another server, or TLS against plain HTTP.
-            Err(DockerError::Other { cause, .. } | DockerError::Gone { what: cause }) => {
+            // The server is not an engine, or one side uses TLS and the other plain HTTP.
+            Err(DockerError::Other { cause, .. } | DockerError::Missing { what: cause }) => {
                 Err(DockerError::Unreachable {
                     address: host,
                     cause,
@@ -38,7 +40,7 @@ impl Bollard {
     }
 }
 
-/// A client whose own limit, which ends at the head of a response, never comes before ours.
+/// Returns a client. Its own timeout, which covers only the head of a response, never ends before kindreg's.
 fn open(address: &EngineAddress) -> std::result::Result<::bollard::Docker, Error> {
     let (host, limit, version) = (&address.host, LONG.as_secs(), API_DEFAULT_VERSION);
     match &address.tls {
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
     use crate::docker::address::Origin;
 
-    /// What connecting there is refused with, where no engine answers.
+    /// Returns why connecting to an address fails.
     async fn cause(host: String) -> String {
         let address = EngineAddress {
             host,

@@ -1,4 +1,4 @@
-//! Between bollard's types and ours. Pure.
+//! Converts between bollard's types and those of [`crate::docker`]. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ use crate::docker::{
     MountSource, Network, NetworkMode, NetworkSpec, Product, PublishedPort, Restart, Volume,
 };
 
-/// What the engine says of itself.
+/// Converts the engine's version and information.
 pub(super) fn engine(version: SystemVersion, info: SystemInfo) -> EngineInfo {
     let podman = version
         .components
@@ -47,7 +47,7 @@ pub(super) fn engine(version: SystemVersion, info: SystemInfo) -> EngineInfo {
     }
 }
 
-/// Credentials for the registry that a reference names.
+/// Converts credentials for the registry in an image reference.
 pub(super) fn credentials(reference: &str, credentials: &RegistryCredentials) -> DockerCredentials {
     let (domain, _) = reference
         .split_once('/')
@@ -60,7 +60,7 @@ pub(super) fn credentials(reference: &str, credentials: &RegistryCredentials) ->
     }
 }
 
-/// A container that was asked for by name.
+/// Converts an inspected container.
 pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
     let id = answer.id.unwrap_or_default();
     let config = answer.config.unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
         image: config.image.unwrap_or_default(),
         labels: map(config.labels),
         state: container_state(&status, state.exit_code.unwrap_or_default()),
-        made_for: answer
+        network_mode: answer
             .host_config
             .and_then(|config| config.network_mode)
             .unwrap_or_default(),
@@ -104,7 +104,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
     }
 }
 
-/// A container of a list.
+/// Converts a container from a list.
 pub(super) fn listed(answer: ContainerSummary) -> Container {
     let id = answer.id.unwrap_or_default();
     let status = answer
@@ -129,7 +129,7 @@ pub(super) fn listed(answer: ContainerSummary) -> Container {
         image: answer.image.unwrap_or_default(),
         labels: map(answer.labels),
         state: container_state(&status, code),
-        made_for: answer
+        network_mode: answer
             .host_config
             .and_then(|config| config.network_mode)
             .unwrap_or_default(),
@@ -154,7 +154,8 @@ fn container_state(status: &str, code: i64) -> ContainerState {
     }
 }
 
-/// Engines before 25 add the container's short id to the aliases: <https://github.com/moby/moby/pull/45905>.
+/// Converts networks and aliases. Engines before 25 add the container's short id to the aliases:
+/// <https://github.com/moby/moby/pull/45905>.
 fn networks(
     networks: Option<HashMap<String, EndpointSettings>>,
     id: &str,
@@ -181,17 +182,17 @@ fn published(ports: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
     ports
 }
 
-/// Our map from theirs, which may be `null`.
+/// Converts bollard's map, which may be `null`.
 fn map(labels: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
     labels.into_iter().flatten().collect()
 }
 
-/// Their map from ours.
+/// Converts a map to bollard's.
 pub(super) fn unordered(labels: &BTreeMap<String, String>) -> HashMap<String, String> {
     labels.clone().into_iter().collect()
 }
 
-/// The request that makes a container.
+/// Returns the request that creates a container.
 pub(super) fn container_request(spec: &ContainerSpec) -> ContainerCreateBody {
     let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
     let until_client_leaves = spec.input == Input::UntilClientLeaves;
@@ -258,7 +259,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     }
 }
 
-/// Never `Binds`: they split at colons, and make a host folder that is absent.
+/// Converts a mount. `Binds` would split it at colons, and create a missing host folder.
 fn mount(mount: &Mount) -> ::bollard::models::Mount {
     let (typ, source) = match &mount.source {
         MountSource::Volume(name) => (MountType::VOLUME, name),
@@ -281,7 +282,7 @@ fn networking(network: &NetworkMode) -> Option<NetworkingConfig> {
     })
 }
 
-/// An endpoint with these aliases.
+/// Returns an endpoint with these aliases.
 pub(super) fn endpoint(aliases: &[String]) -> EndpointSettings {
     EndpointSettings {
         aliases: Some(aliases.to_vec()),
@@ -289,7 +290,7 @@ pub(super) fn endpoint(aliases: &[String]) -> EndpointSettings {
     }
 }
 
-/// The request that makes a network.
+/// Returns the request that creates a network.
 pub(super) fn network_request(spec: &NetworkSpec) -> NetworkCreateRequest {
     NetworkCreateRequest {
         name: spec.name.clone(),
@@ -308,10 +309,10 @@ pub(super) fn network_request(spec: &NetworkSpec) -> NetworkCreateRequest {
     }
 }
 
-/// A network of a list.
+/// Converts a network from a list.
 pub(super) fn network(answer: ApiNetwork) -> Network {
     let pools = answer.ipam.unwrap_or_default().config.into_iter().flatten();
-    // Some engines write the gateway with its prefix length.
+    // Some engines add the prefix length to the gateway.
     let gateway = |gateway: String| gateway.split('/').next().unwrap_or_default().to_owned();
     Network {
         id: answer.id.unwrap_or_default(),
@@ -325,7 +326,7 @@ pub(super) fn network(answer: ApiNetwork) -> Network {
     }
 }
 
-/// A volume, asked for or of a list.
+/// Converts a volume.
 pub(super) fn volume(answer: ::bollard::models::Volume) -> Volume {
     Volume {
         name: answer.name,
@@ -333,7 +334,7 @@ pub(super) fn volume(answer: ::bollard::models::Volume) -> Volume {
     }
 }
 
-/// A reference split into repository and tag; without a tag, engines pull or push all of them.
+/// Splits a reference into repository and tag. Without a tag, engines pull or push all tags, so it is `latest` then.
 /// A digest needs no tag.
 pub(super) fn tagged(reference: &str) -> (&str, Option<&str>) {
     if reference.contains('@') {

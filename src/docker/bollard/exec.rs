@@ -1,4 +1,4 @@
-//! Hijacked connections: a command's input and output, a container's input.
+//! Hijacked connections: for the input and output of a command, and for the input of a container.
 
 use std::fmt;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::symptoms::Meaning;
 type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, Error>> + Send>>;
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
-/// Keeps the connection to a container's input. The mutex is never locked: it makes the value `Sync`.
+/// Keeps the connection to a container's input open. The mutex is never locked; it makes the type `Sync`.
 pub(super) struct Stdin {
     _connection: Mutex<Input>,
 }
@@ -58,7 +58,7 @@ impl Bollard {
         };
         let stopped = |error| {
             if says(&error, Meaning::NotRunning) {
-                call.gone("running ")
+                call.missing("running ")
             } else {
                 error
             }
@@ -77,7 +77,7 @@ impl Bollard {
             input: stdin,
         } = started
         else {
-            return Err(call.other("the engine did not attach to it"));
+            return Err(call.other("the engine did not attach to the command"));
         };
         let (stdout, stderr) = call.long(exchange(output, stdin, input)).await?;
         Ok(ExecOutput {
@@ -87,7 +87,7 @@ impl Bollard {
         })
     }
 
-    /// The exit code of a command whose output has ended; the engine notes it a moment later.
+    /// Returns the exit code of a command whose output has ended. The engine has it only a moment later.
     async fn exit_code(&self, call: &Call, id: &str) -> Result<i64> {
         let deadline = Instant::now() + QUICK;
         while Instant::now() < deadline {
@@ -97,12 +97,12 @@ impl Bollard {
             }
             sleep(TICK).await;
         }
-        Err(call.other("the command closed its output, but does not end"))
+        Err(call.other("the command closed its output, but did not exit"))
     }
 }
 
-/// Feeds a command and drains it at the same time: either alone would block on a full pipe. A command need not read
-/// its input to the end, so only its output says when it is over.
+/// Writes a command's input and reads its output at the same time: one after the other would block on a full pipe. A
+/// command need not read all its input, so the end of its output is the end of the exchange.
 async fn exchange(
     mut output: Output,
     mut stdin: Input,
@@ -110,7 +110,7 @@ async fn exchange(
 ) -> std::result::Result<(Vec<u8>, Vec<u8>), Error> {
     let feed = async {
         if stdin.write_all(input).await.is_ok() {
-            // Half-closes the connection: the command sees the end of its input.
+            // This closes one half of the connection: the command sees the end of its input.
             stdin.shutdown().await.ok();
         }
         future::pending().await
@@ -120,7 +120,7 @@ async fn exchange(
         while let Some(chunk) = output.next().await {
             match chunk? {
                 LogOutput::StdOut { message } => stdout.extend_from_slice(&message),
-                // Bytes outside the stream's frames: an engine's own complaint.
+                // Bytes outside the stream's frames are an error message of the engine.
                 LogOutput::StdErr { message } | LogOutput::Console { message } => {
                     stderr.extend_from_slice(&message);
                 }

@@ -1,6 +1,6 @@
-//! What bollard's errors mean in our words.
+//! Converts bollard's errors to [`DockerError`].
 //!
-//! The engine names most refusals in prose only; what that prose means is decided by [`crate::symptoms`].
+//! The engine describes most errors in prose only; [`crate::symptoms`] decides what that means.
 
 use std::error::Error as StdError;
 use std::fs;
@@ -12,25 +12,25 @@ use ::bollard::errors::Error;
 use crate::docker::{DockerError, Result};
 use crate::symptoms::{Meaning, shows};
 
-/// One call on the engine: what its errors say.
+/// A call to the engine: the words for its errors.
 pub(super) struct Call {
     /// Address of the engine.
     pub(super) address: String,
-    /// What is being done, as a phrase.
+    /// The call, as a phrase ("start container x").
     pub(super) doing: String,
-    /// The thing it is done to, as a phrase.
+    /// The object of the call, as a phrase ("container x").
     pub(super) subject: String,
 }
 
-/// For a call that moves no data: a busy engine takes its time to start a container.
+/// The limit for a call that moves no data. A busy engine takes long to start a container.
 pub(super) const QUICK: Duration = Duration::from_secs(120);
-/// For a call that moves data, or waits for something in a container.
+/// The limit for a call that moves data, or waits for something in a container.
 pub(super) const LONG: Duration = Duration::from_secs(1800);
-/// Between two looks at something that is about to change.
+/// The interval between polls.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
 impl Call {
-    /// Waits for the answer, at most `limit`.
+    /// Waits for the answer for at most `limit`.
     pub(super) async fn run<T>(
         &self,
         limit: Duration,
@@ -42,7 +42,7 @@ impl Call {
             .map_err(|error| self.failed(&error))
     }
 
-    /// A call that moves no data.
+    /// Waits for the answer of a call that moves no data.
     pub(super) async fn quick<T>(
         &self,
         answer: impl Future<Output = std::result::Result<T, Error>>,
@@ -50,7 +50,7 @@ impl Call {
         self.run(QUICK, answer).await
     }
 
-    /// A call that moves data, or waits for something in a container.
+    /// Waits for the answer of a call that moves data, or waits for something in a container.
     pub(super) async fn long<T>(
         &self,
         answer: impl Future<Output = std::result::Result<T, Error>>,
@@ -58,14 +58,14 @@ impl Call {
         self.run(LONG, answer).await
     }
 
-    /// The thing is not there, or not as it has to be (`running `).
-    pub(super) fn gone(&self, as_what: &str) -> DockerError {
-        DockerError::Gone {
-            what: format!("{as_what}{}", self.subject),
+    /// Returns the error that the object is missing, or missing in a state (`running `).
+    pub(super) fn missing(&self, state: &str) -> DockerError {
+        DockerError::Missing {
+            what: format!("{state}{}", self.subject),
         }
     }
 
-    /// Anything that went wrong with no words of the engine's.
+    /// Returns the error for any other cause.
     pub(super) fn other(&self, cause: impl Into<String>) -> DockerError {
         let (doing, cause) = (self.doing.clone(), cause.into());
         if shows(&cause, Meaning::FullDisk) {
@@ -80,13 +80,13 @@ impl Call {
             Error::DockerResponseServerError {
                 status_code: 404,
                 message,
-            } => DockerError::Gone {
-                what: missing(message).unwrap_or_else(|| self.subject.clone()),
+            } => DockerError::Missing {
+                what: missing_object(message).unwrap_or_else(|| self.subject.clone()),
             },
             Error::DockerResponseServerError { message, .. }
             | Error::DockerStreamError { error: message } => self.other(message.trim()),
             Error::RequestTimeoutError => self.other("the engine did not answer in time"),
-            // bollard says so too where the socket's folder may not be entered.
+            // bollard also reports this if the user may not enter the socket's folder.
             Error::SocketNotFoundError(path) => match fs::metadata(path) {
                 Err(cause) => self.unreachable(&cause),
                 Ok(_) => self.other(error.to_string()),
@@ -113,20 +113,20 @@ impl Call {
     }
 }
 
-/// An error and its causes, outermost first.
+/// Returns an error and its causes, outermost first.
 fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// hyper's own words ("client error (Connect)") help nobody.
+/// Returns the innermost cause: hyper's own message ("client error (Connect)") helps nobody.
 fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     chain(error).last().unwrap_or(error)
 }
 
-/// What a 404 says is missing, which need not be what was asked for: a container may name an absent network.
-fn missing(message: &str) -> Option<String> {
+/// Returns the object that a 404 names, which may not be that of the call: a container's network may be missing.
+fn missing_object(message: &str) -> Option<String> {
     let message = message.trim();
     let network = || {
         let (_, name) = message.rsplit_once("network ")?;
@@ -148,15 +148,15 @@ fn missing(message: &str) -> Option<String> {
         .or_else(|| named("image"))
 }
 
-/// Absence is an answer.
+/// Returns `None` for a missing object.
 pub(super) fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
-        Err(DockerError::Gone { .. }) => Ok(None),
+        Err(DockerError::Missing { .. }) => Ok(None),
         outcome => outcome.map(Some),
     }
 }
 
-/// Whether it is a refusal with that meaning.
+/// Returns whether an error has this meaning.
 pub(super) fn says(error: &DockerError, meaning: Meaning) -> bool {
     matches!(error, DockerError::Other { cause, .. } if shows(cause, meaning))
 }
@@ -199,7 +199,7 @@ mod tests {
             ("get v: no such volume", "container x"),
         ] {
             assert!(
-                matches!(refused(404, message), DockerError::Gone { what: said } if said == what),
+                matches!(refused(404, message), DockerError::Missing { what: said } if said == what),
                 "{message}"
             );
         }

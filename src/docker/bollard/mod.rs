@@ -1,7 +1,7 @@
-//! The port over a real engine: Docker's API from 1.41 (engine 20.10) on, by bollard, which nothing else may use.
+//! The adapter for a real engine: Docker's API from 1.41 (engine 20.10) on, by bollard, which no other module uses.
 //!
-//! Nothing hangs for ever: a quick call has two minutes, one that moves data or waits half an hour. Nothing is tried
-//! again. A future that is dropped gives up its connection; what the engine began, it may still finish.
+//! Every call has a limit: two minutes, or half an hour if it moves data or waits. No call is retried. Dropping a
+//! future closes its connection, but the engine may still finish what it began.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -37,7 +37,7 @@ mod convert;
 mod exec;
 mod failure;
 
-/// A Docker engine over its API.
+/// A Docker engine, reached by its API.
 pub struct Bollard {
     api: ::bollard::Docker,
     address: String,
@@ -74,7 +74,7 @@ fn labelled(key: &str, value: &str) -> Filters {
     HashMap::from([("label", vec![format!("{key}={value}")])])
 }
 
-/// To the end of a stream of progress: nothing happens before it is read, and a failure comes inside it.
+/// Reads a stream of progress to its end: the engine works only while it is read, and reports failures in it.
 async fn end<T>(
     progress: impl Stream<Item = std::result::Result<T, Error>>,
 ) -> std::result::Result<(), Error> {
@@ -113,7 +113,7 @@ impl Docker for Bollard {
             )))
             .await;
         pulled.map_err(|error| match error {
-            DockerError::Other { cause, .. } | DockerError::Gone { what: cause } => {
+            DockerError::Other { cause, .. } | DockerError::Missing { what: cause } => {
                 DockerError::Pull {
                     image: reference.to_owned(),
                     cause,
@@ -176,14 +176,14 @@ impl Docker for Bollard {
     }
 
     async fn published_ports(&self) -> Result<Vec<u16>> {
-        let call = self.call("list", "containers of", "everybody");
+        let call = self.call("list", "running", "containers");
         let containers = call.quick(self.api.list_containers(None)).await?;
         let containers = containers.into_iter().map(convert::listed);
         Ok(super::host_ports(containers))
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String> {
-        let call = self.call("make", "container", &spec.name);
+        let call = self.call("create", "container", &spec.name);
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();
@@ -195,7 +195,7 @@ impl Docker for Bollard {
             .map_err(|error| name_taken(error, &spec.name))
     }
 
-    /// A container that did not start must be made anew: Docker 29 has taken it off its networks, and starts it without.
+    /// Starts a container. One that failed to start must be created again: Docker 29 disconnects it from its networks.
     async fn start(&self, name: &str) -> Result<()> {
         let call = self.call("start", "container", name);
         call.quick(self.api.start_container(name, None))
@@ -221,7 +221,7 @@ impl Docker for Bollard {
         let first = async {
             match answers.next().await {
                 Some(Ok(answer)) => Ok(Some(answer.status_code)),
-                // bollard makes an error of every exit code but 0.
+                // bollard returns an error for every exit code other than 0.
                 Some(Err(Error::DockerContainerWaitError { code, error })) if error.is_empty() => {
                     Ok(Some(code))
                 }
@@ -231,11 +231,11 @@ impl Docker for Bollard {
         };
         call.long(first)
             .await?
-            .ok_or_else(|| call.other("the engine broke off"))
+            .ok_or_else(|| call.other("the engine closed the connection"))
     }
 
-    /// Asks until there is nothing left to remove: `AutoRemove` or another client may be at it already, and then the
-    /// engine answers before it is done.
+    /// Repeats the call until the container is removed: if `AutoRemove` or another client is already removing it, the
+    /// engine answers before that is finished.
     async fn remove(&self, name: &str) -> Result<()> {
         let call = self.call("remove", "container", name);
         let options = RemoveContainerOptionsBuilder::new()
@@ -302,8 +302,8 @@ impl Docker for Bollard {
         Ok(archive.map(|chunks| chunks.concat().into()))
     }
 
-    /// By list: an inspection also finds a network whose *id* begins with the name. The list's filter takes parts of
-    /// names.
+    /// Searches a list, as an inspection also finds a network whose *id* begins with the name. The list's filter also
+    /// matches parts of names.
     async fn network(&self, name: &str) -> Result<Option<Network>> {
         let call = self.call("look for", "network", name);
         let filter = HashMap::from([("name", vec![name.to_owned()])]);
@@ -316,15 +316,15 @@ impl Docker for Bollard {
         self.find_networks(&call, labelled(key, value)).await
     }
 
-    /// Looks first: below API 1.44 an engine makes a second network of the same name, unless told not to by a field
-    /// that bollard no longer has (`CheckDuplicate`).
+    /// Looks for the name first: below API 1.44, an engine creates a second network of the same name, unless the
+    /// request has a field that bollard no longer has (`CheckDuplicate`).
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
         if self.network(&spec.name).await?.is_some() {
             return Err(DockerError::NameTaken {
                 name: spec.name.clone(),
             });
         }
-        let call = self.call("make", "network", &spec.name);
+        let call = self.call("create", "network", &spec.name);
         let made = call
             .quick(self.api.create_network(convert::network_request(spec)))
             .await;
@@ -369,9 +369,9 @@ impl Docker for Bollard {
             .collect())
     }
 
-    /// The engine answers with the volume of that name, new or not; its labels tell.
+    /// Creates a volume. The engine returns the volume of that name, new or not; its labels show which.
     async fn create_volume(&self, volume: &Volume) -> Result<()> {
-        let call = self.call("make", "volume", &volume.name);
+        let call = self.call("create", "volume", &volume.name);
         let request = VolumeCreateRequest {
             name: Some(volume.name.clone()),
             labels: Some(convert::unordered(&volume.labels)),

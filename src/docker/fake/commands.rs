@@ -1,6 +1,6 @@
-//! Commands in the fake's containers, emulated by hooks.
+//! Hooks that emulate the commands in the fake's containers.
 //!
-//! No shell runs: a script is known by the name it is given as `$0`, any other command by its first word.
+//! No shell runs: a script is identified by its name (`$0`), any other command by its first word.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use std::sync::Arc;
 use super::super::ExecOutput;
 use super::view::FakeFiles;
 
-/// Emulates a command: the container's files, the arguments, standard input.
+/// Emulates a command. It gets the container's files, the arguments and the standard input.
 pub(super) type Hook = Arc<dyn Fn(&mut FakeFiles, &[String], &[u8]) -> ExecOutput + Send + Sync>;
 
-/// What the containers can run.
+/// The commands that containers can run.
 pub(super) struct Commands {
     pub(super) scripts: BTreeMap<String, Hook>,
     pub(super) programs: BTreeMap<String, Hook>,
 }
 
 impl Commands {
-    /// `contract-echo` alone: standard output is the input, exit code 7.
+    /// Returns commands with `contract-echo` only, which prints its input and exits with 7.
     pub(super) fn new() -> Self {
         let echo: Hook = Arc::new(|_, _, input| ExecOutput {
             code: 7,
@@ -31,7 +31,7 @@ impl Commands {
         }
     }
 
-    /// Who runs this command line, and with which arguments.
+    /// Returns the hook for a command line, and its arguments.
     pub(super) fn find(&self, argv: &[String]) -> (Hook, Vec<String>) {
         let (hook, name, arguments) = match argv {
             [shell, flag, _script, name, arguments @ ..] if shell == "sh" && flag == "-c" => {
@@ -47,7 +47,7 @@ impl Commands {
     }
 }
 
-/// Whether a container's command line is a script, which ends, and not a service, which stays.
+/// Returns whether a container's command line is a script, which exits, rather than a service.
 pub(super) fn is_script(argv: &[String]) -> bool {
     matches!(argv, [shell, flag, ..] if shell == "sh" && flag == "-c")
 }

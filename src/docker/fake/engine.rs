@@ -1,6 +1,4 @@
-//! State of the fake engine, and what its images, networks and volumes do.
-//!
-//! Nothing here may count calls or make faults; `mod.rs` does. It never waits.
+//! The state of the fake engine, and its images, networks and volumes. It never waits; `mod.rs` counts calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +12,7 @@ use crate::credentials::{RegistryCredentials, admits};
 mod containers;
 mod mounts;
 
-/// Whose files.
+/// The owner of a file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum View {
     Host,
@@ -40,7 +38,7 @@ struct FakeVolume {
     tree: Tree,
 }
 
-/// All that the fake engine knows.
+/// The state of the fake engine.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) info: EngineInfo,
@@ -111,7 +109,7 @@ impl Engine {
         by_id.or_else(|| self.images.get(&familiar(reference)))
     }
 
-    /// An image appears under a reference; a new id where it names none.
+    /// Adds an image with a reference. Without an id, it gets a new one.
     pub(super) fn tag(&mut self, reference: &str, id: Option<String>) {
         let id = id.unwrap_or_else(|| format!("sha256:{}", self.new_id()));
         self.images.insert(familiar(reference), id);
@@ -144,14 +142,14 @@ impl Engine {
         }
     }
 
-    /// A push goes to whoever publishes the port of the reference.
+    /// Pushes an image to the container that publishes the port of the reference.
     pub(super) fn push(
         &mut self,
         reference: &str,
         credentials: Option<&RegistryCredentials>,
     ) -> Result<()> {
         if self.image(reference).is_none() {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("image {reference}"),
             });
         }
@@ -181,7 +179,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What a registry container says to these credentials, where it asks for some.
+    /// Returns why a registry container refuses these credentials; `None` if it accepts them.
     fn refuses(
         &self,
         container: &FakeContainer,
@@ -210,7 +208,7 @@ impl Engine {
             .insert(clean(path), node);
     }
 
-    /// The text that a container of that image logs once it runs.
+    /// Returns what containers of an image log while they run.
     fn image_log(&self, reference: &str) -> String {
         let named = self
             .images
@@ -275,7 +273,7 @@ impl Engine {
         aliases: &[String],
     ) -> Result<()> {
         if !self.networks.contains_key(network) {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("network {network}"),
             });
         }
@@ -345,7 +343,7 @@ impl Engine {
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n";
 
-/// A reference as docker shows it: `docker.io/library/registry` is `registry:latest`.
+/// Returns a reference as docker shows it: `registry:latest` for `docker.io/library/registry`.
 pub(super) fn familiar(reference: &str) -> String {
     let short = reference.strip_prefix("docker.io/").unwrap_or(reference);
     let short = short.strip_prefix("library/").unwrap_or(short);

@@ -1,17 +1,15 @@
-//! Counting of calls, and faults made at a chosen one.
-//!
-//! Nothing here may know what a call does.
+//! Counts calls, and makes chosen ones fail, without knowing what they do.
 
 use std::collections::BTreeMap;
 
 use super::super::{DockerError, Result};
 
-/// What goes wrong with a call.
+/// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails before it did anything.
+    /// It fails before it has an effect.
     Error,
-    /// It takes effect, and the answer never arrives.
+    /// It has its effect, but its answer is lost.
     Dropped,
 }
 
@@ -22,9 +20,9 @@ pub(super) struct Faults {
     pub(super) killed: bool,
 }
 
-/// A call that got through to the engine.
+/// A call that reached the engine.
 #[derive(Debug)]
-#[must_use = "its answer may have to be lost: settle it"]
+#[must_use = "call settle: its answer may have to be lost"]
 pub(crate) struct Call {
     lost: Option<DockerError>,
 }
@@ -38,7 +36,7 @@ impl Faults {
         }
     }
 
-    /// Counts a call, and fails it if that was planned.
+    /// Counts a call, and makes it fail if that is planned.
     pub(super) fn enter(&mut self, doing: String) -> Result<Call> {
         self.calls.push(doing.clone());
         let number = self.calls.len();
@@ -65,7 +63,7 @@ impl Faults {
 const ADDRESS: &str = "fake://";
 
 impl Call {
-    /// The answer, unless it gets lost.
+    /// Returns the answer, unless it has to be lost.
     pub(crate) fn settle<T, E: From<Lost>>(
         self,
         answer: std::result::Result<T, E>,
@@ -77,7 +75,7 @@ impl Call {
     }
 }
 
-/// An answer that was lost, for each port's own error to be made of.
+/// The error of a lost answer, which each port converts to its own error.
 #[derive(Debug)]
 pub(crate) struct Lost(pub(crate) DockerError);
 

@@ -1,13 +1,11 @@
-//! Files of the fake: trees, what a container sees through its mounts, and tar archives of both.
-//!
-//! Nothing here may know containers' lives or faults. Links are kept and archived, never followed.
+//! The files of the fake: trees of files, and tar archives of them. Links are kept and archived, but not followed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use bytes::Bytes;
 
-/// What stands at a path.
+/// A folder, file or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// A folder.
@@ -19,22 +17,22 @@ pub enum Node {
     File {
         /// Permission bits.
         mode: u32,
-        /// What is in it.
+        /// Its content.
         content: Bytes,
     },
     /// A symbolic link.
     Link {
-        /// Where it points.
+        /// Its target.
         target: String,
     },
 }
 
-/// One file system: absolute, clean paths; the parents of each are folders.
+/// A file system. Its paths are absolute and clean, and all parents of a path are folders.
 #[derive(Debug, Clone)]
 pub(super) struct Tree(BTreeMap<String, Node>);
 
 impl Tree {
-    /// A tree with these folders.
+    /// Returns a tree with these folders.
     pub(super) fn new(folders: &[&str]) -> Self {
         let mut tree = Self(BTreeMap::from([("/".to_owned(), FOLDER)]));
         for folder in folders {
@@ -47,7 +45,7 @@ impl Tree {
         self.0.get(path)
     }
 
-    /// Puts a node, with the parents it lacks. What stands there is replaced, as tar does.
+    /// Puts a node at a path, with all missing parents. It replaces what is there, as tar does.
     pub(super) fn put(&mut self, path: &str, node: Node) -> io::Result<()> {
         for (end, _) in path.match_indices('/').skip(1) {
             let parent = path.get(..end).unwrap_or_default();
@@ -65,14 +63,14 @@ impl Tree {
         Ok(())
     }
 
-    /// Removes a path and all beneath it; whether there was something.
+    /// Removes a path and everything below it, and returns whether there was something.
     pub(super) fn remove(&mut self, path: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|at, _| !within(at, path));
         self.0.len() < before
     }
 
-    /// A path and all beneath it.
+    /// Returns a path and everything below it.
     pub(super) fn under<'a>(
         &'a self,
         path: &'a str,
@@ -83,7 +81,7 @@ impl Tree {
 
 const FOLDER: Node = Node::Folder { mode: 0o755 };
 
-/// `/a//b/./c/` as `/a/b/c`.
+/// Returns a clean path: `/a/b/c` for `/a//b/./c/`.
 pub(super) fn clean(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -96,13 +94,13 @@ pub(super) fn clean(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// Whether a clean path is another one, or beneath it.
+/// Returns whether a clean path is `folder` or below it.
 pub(super) fn within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder == "/")
 }
 
-/// A clean path moved from one folder to another; it must be within the first.
+/// Returns a clean path with its folder `from` replaced by `to`. The path must be within `from`.
 pub(super) fn moved(path: &str, from: &str, to: &str) -> String {
     clean(&format!(
         "{to}/{}",
@@ -110,7 +108,7 @@ pub(super) fn moved(path: &str, from: &str, to: &str) -> String {
     ))
 }
 
-/// Packs what stands at and beneath `path`, named from its last component on, as Docker's archive API does.
+/// Packs `path` and everything below it. Names begin with the last component of `path`, as in Docker's archive API.
 pub(super) fn pack(entries: &BTreeMap<String, Node>, path: &str) -> io::Result<Bytes> {
     let parent = path.rfind('/').map_or(0, |slash| slash + 1);
     let mut archive = tar::Builder::new(Vec::new());
@@ -143,7 +141,7 @@ pub(super) fn pack(entries: &BTreeMap<String, Node>, path: &str) -> io::Result<B
     archive.into_inner().map(Bytes::from)
 }
 
-/// What an archive holds: clean absolute paths, in its order.
+/// Returns the entries of an archive with clean absolute paths, in its order.
 pub(super) fn unpack(archive: &[u8]) -> io::Result<Vec<(String, Node)>> {
     let mut nodes = Vec::new();
     for entry in tar::Archive::new(archive).entries()? {

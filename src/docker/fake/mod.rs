@@ -1,7 +1,7 @@
-//! An in-memory Docker engine with a journal of effects and faults on request, for step laws and harnesses.
+//! An in-memory Docker engine with a journal of effects, and with faults on request, for tests and harnesses.
 //!
-//! It runs no process and opens no socket. Reads never enter the journal; a write does if it changed something.
-//! `exec` itself does not either: what the emulated command does to files does, and what its hook notes with
+//! It runs no process and opens no socket. The journal has no reads, and only those writes that changed something. It
+//! has no `exec` either, but the changes of files by the emulated command, and what its hook adds with
 //! [`FakeFiles::effect`].
 
 use std::collections::BTreeMap;
@@ -54,9 +54,9 @@ impl Default for FakeDocker {
     }
 }
 
-/// Setting the stage, making faults, looking at what happened. None of it counts as a call.
+/// Methods for tests: setup, faults and inspection. None of them counts as a call.
 impl FakeDocker {
-    /// An engine with nothing in it but its host's `/etc/hosts`.
+    /// Returns an empty engine. Its host has an `/etc/hosts`.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -66,55 +66,55 @@ impl FakeDocker {
         }
     }
 
-    /// What was changed so far, in order.
+    /// Returns the changes so far, in order.
     #[must_use]
     pub fn journal(&self) -> Vec<String> {
         self.engine().journal.clone()
     }
 
-    /// How many calls were made so far, reads too.
+    /// Returns the number of calls so far, reads included.
     #[must_use]
     pub fn calls(&self) -> usize {
         lock(&self.faults).calls.len()
     }
 
-    /// What the calls were, in order, for a message about the `n`th.
+    /// Returns the calls so far, in order, for messages about the `n`th call.
     #[must_use]
     pub fn call_log(&self) -> Vec<String> {
         lock(&self.faults).calls.clone()
     }
 
-    /// Makes the `n`th call since the engine was made go wrong; the first is 1.
+    /// Makes the `n`th call since the engine was created fail; the first call is 1.
     pub fn fail_call(&self, n: usize, fault: Fault) {
         lock(&self.faults).planned.insert(n, fault);
     }
 
-    /// From now on nothing answers. Containers go on.
+    /// Stops the engine from answering. Containers keep running.
     pub fn kill_engine(&self) {
         lock(&self.faults).killed = true;
     }
 
-    /// It answers again.
+    /// Makes the engine answer again.
     pub fn revive_engine(&self) {
         lock(&self.faults).killed = false;
     }
 
-    /// Lets the engine say something else of itself.
+    /// Sets what the engine returns from `info`.
     pub fn set_info(&self, info: EngineInfo) {
         self.engine().info = info;
     }
 
-    /// An image is present.
+    /// Adds an image.
     pub fn add_image(&self, reference: &str) {
         self.engine().tag(reference, None);
     }
 
-    /// An image can't be pulled. (Any other can.)
+    /// Makes pulls of an image fail. All other images can be pulled.
     pub fn refuse_image(&self, reference: &str) {
         self.engine().refused.insert(familiar(reference));
     }
 
-    /// Containers of an image begin with this file.
+    /// Adds a file to all new containers of an image.
     pub fn file_of_image(
         &self,
         reference: &str,
@@ -129,31 +129,31 @@ impl FakeDocker {
         self.engine().add_image_file(reference, path, node);
     }
 
-    /// Containers of an image log this once they run.
+    /// Sets what containers of an image log while they run.
     pub fn logs_of_image(&self, reference: &str, text: &str) {
         self.engine()
             .logs
             .insert(familiar(reference), text.to_owned());
     }
 
-    /// References that were pushed, in order.
+    /// Returns the references that were pushed, in order.
     #[must_use]
     pub fn pushed(&self) -> Vec<String> {
         self.engine().pushed.clone()
     }
 
-    /// A process outside Docker listens on a port of the engine's host.
+    /// Makes a process outside Docker use a port of the engine's host.
     pub fn occupy_port(&self, port: u16) {
         self.engine().busy_ports.insert(port);
     }
 
-    /// Files of the engine's host.
+    /// Returns the files of the engine's host.
     #[must_use]
     pub fn host(&self) -> FakeFiles {
         FakeFiles::new(Arc::clone(&self.engine), View::Host, Doer::Test)
     }
 
-    /// Files of a container, mounts included. They are absent for as long as the container is.
+    /// Returns the files of a container, mounts included. There are none while the container is absent.
     #[must_use]
     pub fn files(&self, container: &str) -> FakeFiles {
         FakeFiles::new(
@@ -163,19 +163,20 @@ impl FakeDocker {
         )
     }
 
-    /// A container's process ends by itself.
+    /// Makes a container's process exit.
     pub fn end_process(&self, container: &str, code: i64) {
         self.engine().end(container, code);
     }
 
-    /// A container leaves a network, as `docker network disconnect` does.
+    /// Disconnects a container from a network, as `docker network disconnect` does.
     pub fn disconnect(&self, network: &str, container: &str) {
         if let Ok(container) = self.engine().found(container) {
             container.networks.remove(network);
         }
     }
 
-    /// Emulates `["sh", "-c", SCRIPT, NAME, args…]`, in `exec` and as a container's own command, whatever the script.
+    /// Sets the hook that emulates `["sh", "-c", SCRIPT, NAME, args…]`, in `exec` and as a container's own command. The
+    /// text of the script does not matter.
     pub fn on_script<F>(&self, name: &str, hook: F)
     where
         F: Fn(&mut FakeFiles, &[String], &[u8]) -> ExecOutput + Send + Sync + 'static,
@@ -185,7 +186,7 @@ impl FakeDocker {
             .insert(name.to_owned(), Arc::new(hook));
     }
 
-    /// Emulates any other `exec`, by its first word; the hook gets the rest as arguments.
+    /// Sets the hook that emulates any other `exec` of a program. The hook gets the arguments.
     pub fn on_exec<F>(&self, program: &str, hook: F)
     where
         F: Fn(&mut FakeFiles, &[String], &[u8]) -> ExecOutput + Send + Sync + 'static,
@@ -197,22 +198,22 @@ impl FakeDocker {
 }
 
 impl FakeDocker {
-    /// Counts a call of a port that stands on this engine, and fails it if that was planned.
+    /// Counts a call of another port's fake, and makes it fail if that is planned.
     pub(crate) fn enter(&self, doing: impl Into<String>) -> Result<Call> {
         lock(&self.faults).enter(doing.into())
     }
 
-    /// Notes an effect of such a port.
+    /// Adds an effect of another port's fake to the journal.
     pub(crate) fn record(&self, effect: String) {
         self.engine().record(effect);
     }
 
-    /// A container as it is, without a call.
+    /// Returns a container, without counting a call.
     pub(crate) fn peek(&self, name: &str) -> Option<Container> {
         self.engine().report(name)
     }
 
-    /// All containers with a label, without a call.
+    /// Returns all containers with a label, without counting a call.
     pub(crate) fn peek_labelled(&self, key: &str, value: &str) -> Vec<Container> {
         let engine = self.engine();
         let all = engine
@@ -223,7 +224,8 @@ impl FakeDocker {
             .collect()
     }
 
-    /// A container made and started by someone else; what is missing for it comes too. Neither a call nor in the journal.
+    /// Creates and starts a container as somebody else would, with its image and network if they are missing. It is not
+    /// a call, and not in the journal.
     pub(crate) fn run_foreign(&self, spec: &ContainerSpec) -> Result<()> {
         let mut engine = self.engine();
         if engine.image(&spec.image).is_none() {
@@ -244,7 +246,7 @@ impl FakeDocker {
         engine.start(&spec.name).map(drop)
     }
 
-    /// A container removed by someone else.
+    /// Removes a container as somebody else would.
     pub(crate) fn remove_foreign(&self, name: &str) {
         self.engine().containers.remove(name);
     }
@@ -253,7 +255,7 @@ impl FakeDocker {
         lock(&self.engine)
     }
 
-    /// Starts a container; a script runs to its end at once.
+    /// Starts a container. A script runs at once, to its end.
     fn run(&self, name: &str) -> Result<()> {
         let mut engine = self.engine();
         if !engine.start(name)? {
@@ -276,7 +278,7 @@ impl FakeDocker {
         Ok(())
     }
 
-    /// Runs a command with no lock held: its hook uses the engine.
+    /// Runs a command without holding a lock, as its hook uses the engine.
     fn command(&self, container: &str, argv: &[String], input: &[u8]) -> ExecOutput {
         let (hook, arguments) = lock(&self.commands).find(argv);
         let view = View::Container(container.to_owned());
@@ -292,7 +294,7 @@ impl FakeDocker {
         let name = engine.found(name)?.spec.name.clone();
         let (view, folder) = (View::Container(name.clone()), files::clean(folder));
         if !matches!(engine.node(&view, &folder), Some(Node::Folder { .. })) {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("{name}:{folder}"),
             });
         }
@@ -351,7 +353,7 @@ impl FakeDocker {
     }
 }
 
-/// Locks, whatever became of an earlier holder: a test that failed has said so itself.
+/// Locks a mutex, even if it is poisoned: the test that panicked has failed already.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,4 @@
-//! The port [`Docker`], answered by the fake.
-//!
-//! Nothing here may decide what an engine does; `engine.rs` does. Each call is counted first, and settled last.
+//! Implements [`Docker`] for the fake. Each call is counted first and settled last; `engine.rs` does the work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +15,7 @@ use super::engine::{Engine, View};
 use super::{FakeDocker, files, lock};
 use crate::credentials::RegistryCredentials;
 
-/// A client at a container's standard input.
+/// A client that is attached to a container's standard input.
 #[derive(Debug)]
 struct Client {
     engine: Arc<Mutex<Engine>>,
@@ -162,7 +160,7 @@ impl Docker for FakeDocker {
             .peek(name)
             .filter(|container| container.state == ContainerState::Running);
         let Some(container) = running else {
-            return call.settle(Err(DockerError::Gone {
+            return call.settle(Err(DockerError::Missing {
                 what: format!("running container {name}"),
             }));
         };

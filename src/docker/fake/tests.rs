@@ -1,4 +1,4 @@
-//! The fake behaves as an engine does, where steps depend on it.
+//! Tests of the fake: it behaves as an engine does wherever steps depend on it.
 
 use super::super::{
     Afterwards, Capabilities, ContainerState, Docker, Input, Mount, MountSource, PublishedPort,
@@ -99,7 +99,7 @@ async fn files_go_through_mounts_of_a_container_that_never_ran() {
     );
     assert!(matches!(
         fake.upload("record", "/none", Bytes::new()).await,
-        Err(DockerError::Gone { .. })
+        Err(DockerError::Missing { .. })
     ));
     assert_eq!(
         fake.journal(),
@@ -181,7 +181,7 @@ async fn scripts_are_emulated_by_name() {
     fake.create(&spec("service")).await.unwrap();
     assert!(matches!(
         fake.exec("service", &["x"], &[]).await,
-        Err(DockerError::Gone { .. })
+        Err(DockerError::Missing { .. })
     ));
     fake.start("service").await.unwrap();
     assert_eq!(fake.logs("service", 10).await.unwrap(), "listening\n");
@@ -218,7 +218,7 @@ async fn scripts_are_emulated_by_name() {
 }
 
 #[tokio::test]
-async fn a_lock_is_gone_with_its_client() {
+async fn a_container_is_removed_when_its_client_disconnects() {
     let fake = engine();
     let input = Input::UntilClientLeaves;
     let lock = ContainerSpec {

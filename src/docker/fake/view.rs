@@ -1,6 +1,7 @@
-//! [`FakeFiles`]: the engine's host, or a container through its mounts, as a test and an emulated command see it.
+//! [`FakeFiles`]: the files of the engine's host, or of a container through its mounts, for tests and emulated
+//! commands.
 //!
-//! Nothing here may be counted as a call on the engine.
+//! Nothing here counts as a call to the engine.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,16 +13,16 @@ use super::engine::{Engine, View};
 use super::files::{Node, clean};
 use super::lock;
 
-/// Whose doing a change is.
+/// Who makes a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doer {
-    /// A test that sets the stage or looks at it: not in the journal.
+    /// A test: its changes are not in the journal.
     Test,
-    /// A command in a container: in the journal.
+    /// A command in a container: its changes are in the journal.
     Command,
 }
 
-/// A file system of the fake: cheap to clone, always as it is now.
+/// A file system of the fake. It is cheap to clone, and always shows the current state.
 #[derive(Debug, Clone)]
 pub struct FakeFiles {
     engine: Arc<Mutex<Engine>>,
@@ -34,7 +35,7 @@ impl FakeFiles {
         Self { engine, view, doer }
     }
 
-    /// What a file holds, or `None` where there is no file.
+    /// Returns a file's content, or `None` if there is no file.
     #[must_use]
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         match lock(&self.engine).node(&self.view, path)? {
@@ -43,7 +44,7 @@ impl FakeFiles {
         }
     }
 
-    /// Permission bits of a file or folder, or `None` where there is neither.
+    /// Returns the permission bits of a file or folder, or `None` if there is neither.
     #[must_use]
     pub fn mode(&self, path: &str) -> Option<u32> {
         match lock(&self.engine).node(&self.view, path)? {
@@ -52,7 +53,7 @@ impl FakeFiles {
         }
     }
 
-    /// Writes a file, with the folders it lacks.
+    /// Writes a file, and creates missing folders.
     pub fn write(&self, path: &str, mode: u32, content: impl Into<Vec<u8>>) -> io::Result<()> {
         self.put(
             path,
@@ -63,13 +64,13 @@ impl FakeFiles {
         )
     }
 
-    /// Makes a folder, with the folders it lacks. One that exists gets the mode.
+    /// Creates a folder and its missing parents. An existing one gets the mode.
     pub fn make_dir(&self, path: &str, mode: u32) -> io::Result<()> {
         self.put(path, Node::Folder { mode })
     }
 
-    /// Removes a path and all beneath it; whether there was something.
-    #[must_use = "nothing may have been there"]
+    /// Removes a path and everything below it, and returns whether there was something.
+    #[must_use = "there may have been nothing to remove"]
     pub fn remove(&self, path: &str) -> bool {
         let removed = lock(&self.engine).remove_path(&self.view, path);
         if removed {
@@ -78,7 +79,7 @@ impl FakeFiles {
         removed
     }
 
-    /// Names in a folder, sorted.
+    /// Returns the names in a folder, sorted.
     #[must_use]
     pub fn list(&self, folder: &str) -> Vec<String> {
         let folder = clean(folder);
@@ -96,13 +97,13 @@ impl FakeFiles {
             .collect()
     }
 
-    /// All at and beneath a path, for comparing before with after.
+    /// Returns a path and everything below it, for comparisons of before and after.
     #[must_use]
     pub fn all(&self, path: &str) -> BTreeMap<String, Node> {
         lock(&self.engine).nodes(&self.view, &clean(path))
     }
 
-    /// Notes an effect other than on files in the journal (`restart kubelet`).
+    /// Adds an effect other than a change of files to the journal (`restart kubelet`).
     pub fn effect(&self, what: &str) {
         let place = self.place();
         lock(&self.engine).record(format!("{what} in {place}"));

@@ -1,8 +1,7 @@
-//! The file that says whether a `kind create` is at work: its standard input, locked.
+//! The lock file that shows whether a `kind create` is running: it is kind's standard input.
 //!
-//! flock(2) belongs to the open file description, which kind shares: the lock lasts for as long as either process has
-//! it, and `kill -9` on kindreg does not end it. kind's children get another standard input, so they don't hold it.
-//! Nothing here may know kind.
+//! flock(2) locks the open file description, which kind shares: the lock lasts until both processes have closed it, and
+//! `kill -9` on kindreg does not release it. kind's children have another standard input, so they don't hold it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
@@ -18,7 +17,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks the file at a path, making it if need be. `None` where another process holds it.
+    /// Locks the file at a path, which is created if it is missing. Returns `None` if another process holds the lock.
     pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         Self::open(
             OpenOptions::new().create(true).truncate(false).mode(0o600),
@@ -26,7 +25,7 @@ impl Lock {
         )
     }
 
-    /// Locks the file at a path. `None` where another process holds it, or there is none.
+    /// Locks the file at a path. Returns `None` if another process holds the lock, or there is no file.
     pub(super) fn take_existing(path: PathBuf) -> io::Result<Option<Self>> {
         match Self::open(&mut OpenOptions::new(), path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -34,7 +33,8 @@ impl Lock {
         }
     }
 
-    /// Whether a process holds the file at a path. (Two that look don't see each other: their locks are shared.)
+    /// Returns whether a process holds the lock of the file at a path. It takes a shared lock for that, so that two
+    /// processes may check at the same time.
     pub(super) fn is_held(path: &Path) -> io::Result<bool> {
         match File::open(path).map(|file| file.try_lock_shared()) {
             Ok(Err(TryLockError::WouldBlock)) => Ok(true),
@@ -52,7 +52,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // Its holder may have removed it between our open and our lock: then it locks nothing any more.
+            // Its holder may have removed the file between `open` and `try_lock`: then this lock protects nothing.
             let locked = file.metadata()?.ino();
             if path.metadata().is_ok_and(|there| there.ino() == locked) {
                 return Ok(Some(Self { file, path }));
@@ -60,7 +60,7 @@ impl Lock {
         }
     }
 
-    /// Replaces what is in the file, and gives it as a child's standard input: the child then holds the lock too.
+    /// Replaces the file's content, and returns it as a child's standard input: the child then holds the lock too.
     pub(super) fn filled(&mut self, content: &str) -> io::Result<Stdio> {
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -69,7 +69,7 @@ impl Lock {
         self.file.try_clone().map(Stdio::from)
     }
 
-    /// Removes the file and gives up the lock.
+    /// Removes the file and releases the lock.
     pub(super) fn remove(self) {
         std::fs::remove_file(&self.path).ok();
     }

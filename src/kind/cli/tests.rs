@@ -1,4 +1,4 @@
-//! [`KindCli`] with shell scripts as the kind program.
+//! Tests of [`KindCli`], with shell scripts as the kind program.
 
 use std::os::unix::fs::symlink;
 use std::process::Command as Process;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A PATH on which kind is that script.
+/// Returns a kind that is this script.
 fn kind(script: &str) -> (TempDir, KindCli) {
     let folder = tempfile::tempdir().unwrap();
     let cli = kind_in(folder.path(), script);
@@ -25,8 +25,8 @@ fn kind_in(folder: &Path, script: &str) -> KindCli {
         ),
     )
     .unwrap();
-    // By another process: a program that a test still has open for writing can't be run (ETXTBSY), and a process
-    // that another test is just forking has what we have open.
+    // Another process writes the script: a program that is open for writing can't be run (ETXTBSY), and a process that
+    // another test forks inherits the open files of this one.
     let install = Process::new("install")
         .args(["-m", "755"])
         .arg(&written)
@@ -57,7 +57,7 @@ fn read_when_there(path: &Path) -> String {
 }
 
 fn lives(pid: &str) -> bool {
-    // One that nobody reaps is a zombie: dead.
+    // A zombie is dead, even if nobody reaps it.
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
@@ -132,7 +132,7 @@ async fn a_failure_says_the_last_lines_without_colours() {
 
 #[tokio::test]
 async fn abort_ends_grandchildren_too() {
-    // One that ignores SIGTERM, as a docker CLI may for a while.
+    // The grandchild ignores SIGTERM, as the docker program may for a while.
     let (folder, kind) =
         kind("sh -c 'trap \"\" TERM; echo $$ >pid; while :; do sleep 1; done' & wait");
     let mut creation = kind.create("c", "net", "").await.unwrap();
@@ -141,7 +141,7 @@ async fn abort_ends_grandchildren_too() {
     assert_eq!(
         kind.orphan("c").await.unwrap(),
         Orphan::None,
-        "our own is no orphan"
+        "a creation of this process is not an orphan"
     );
     creation.abort().await;
     assert!(creation.ended());
@@ -151,10 +151,10 @@ async fn abort_ends_grandchildren_too() {
 }
 
 #[tokio::test]
-async fn abort_waits_for_what_is_at_work_on_the_engine() {
+async fn abort_waits_for_a_call_to_the_engine() {
     let (folder, mut kind) =
         kind("echo $$ >pid; (trap '' TERM; sleep 0.15; echo made >container) & wait");
-    // A busy machine is no reason to fail.
+    // A busy machine must not make the test fail.
     kind.grace = Duration::from_secs(60);
     let mut creation = kind.create("c", "net", "").await.unwrap();
     read_when_there(&folder.path().join("pid"));
@@ -183,10 +183,10 @@ async fn what_a_failed_kind_left_running_is_killed() {
 const WAITS: &str =
     "cat; echo started >ready; until [ -e go ]; do sleep 0.02; done; echo done; echo finished >end";
 
-/// Not a test of its own: the kindreg that the next test kills.
+/// Not a test: it is the kindreg that the next test kills.
 #[tokio::test]
 #[ignore = "runs until it is killed"]
-async fn a_kindreg_at_work() {
+async fn a_running_kindreg() {
     let folder = std::env::current_dir().unwrap();
     let mut creation = kind_in(&folder, WAITS)
         .create("c", "net", "config")
@@ -196,9 +196,9 @@ async fn a_kindreg_at_work() {
 }
 
 #[tokio::test]
-async fn the_lock_outlives_a_killed_kindreg_and_ends_with_its_kind() {
+async fn the_lock_lasts_until_kind_exits_even_if_kindreg_was_killed() {
     let (folder, kind) = kind(WAITS);
-    let name = "kind::cli::tests::a_kindreg_at_work";
+    let name = "kind::cli::tests::a_running_kindreg";
     let mut kindreg = Process::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored"])
         .current_dir(folder.path())
@@ -208,7 +208,7 @@ async fn the_lock_outlives_a_killed_kindreg_and_ends_with_its_kind() {
     read_when_there(&folder.path().join("ready"));
     kindreg.kill().unwrap();
     kindreg.wait().unwrap();
-    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::AtWork);
+    assert_eq!(kind.orphan("c").await.unwrap(), Orphan::Running);
     assert_eq!(kind.orphan("other").await.unwrap(), Orphan::None);
     let KindError::Io { cause, .. } = kind.create("c", "net", "other config").await.unwrap_err()
     else {

@@ -1,6 +1,6 @@
-//! The API by the kubectl in the control-plane node: no port needed, but a process a call.
+//! Reaches the API through kubectl in the control-plane node: it needs no port, but a process for each call.
 //!
-//! Nothing here may ask for anything but raw paths: what is sent and answered is what HTTPS sends and answers.
+//! It uses raw paths only, so that requests and answers are the same as over HTTPS.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::super::{KubeError, Result};
 use super::{ADMIN_CONF, Answer, Method, Request};
 use crate::docker::Docker;
 
-/// kubectl gives up before this by itself, unless the engine hangs.
+/// The limit for a call. kubectl gives up earlier, unless the engine hangs.
 const LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) async fn ask(
@@ -38,7 +38,7 @@ pub(super) async fn ask(
     }
     let output = timeout(LIMIT, docker.exec(control_plane, &command, request.body)).await;
     let output = output
-        .map_err(|_| KubeError::Unreachable(format!("kubectl in {control_plane} does not end")))?;
+        .map_err(|_| KubeError::Unreachable(format!("kubectl in {control_plane} does not exit")))?;
     let output = output.map_err(|error| KubeError::Unreachable(error.to_string()))?;
     if output.code == 0 {
         return Ok(Answer::Done(output.stdout));
@@ -47,7 +47,7 @@ pub(super) async fn ask(
     refusal(&said).ok_or_else(|| KubeError::Unreachable(said.trim().to_owned()))
 }
 
-/// What kubectl says where the server refused; anything else is its own trouble.
+/// Returns the server's refusal from kubectl's output; `None` if kubectl itself failed.
 ///
 /// `Error from server (NotFound): pods "x" not found`, but `The Pod "x" is invalid: …`
 /// (<https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/util/helpers.go>, `StandardErrorMessage`).

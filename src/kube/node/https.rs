@@ -1,6 +1,6 @@
-//! The API by HTTPS at the published port, with the administrator's certificate.
+//! Reaches the API by HTTPS at the published port, with the administrator's certificate.
 //!
-//! Nothing here may trust any CA but the cluster's own, use a proxy, or follow a redirect.
+//! It trusts only the cluster's own CA, and never uses a proxy or follows a redirect.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,10 +16,10 @@ use serde::Deserialize;
 use super::{Answer, Method, Request};
 use crate::docker::PublishedPort;
 
-/// A name in every certificate that kubeadm makes for an API server, whatever the address is.
+/// A name that kubeadm puts into every certificate of an API server, whatever its address is.
 const NAME: &str = "kubernetes";
 
-/// A connection with its credentials, which it never shows.
+/// A client with its credentials, which its `Debug` form does not show.
 #[derive(Clone)]
 pub(super) struct Https {
     client: Client,
@@ -36,7 +36,8 @@ impl std::fmt::Debug for Https {
 }
 
 impl Https {
-    /// From the administrator's kubeconfig, as an archive, and the port that the control plane publishes.
+    /// Returns a client from the administrator's kubeconfig, as an archive, and the published port of the control
+    /// plane.
     pub(super) fn new(admin: &[u8], port: &PublishedPort) -> Result<Self> {
         let Administrator {
             authority,
@@ -58,7 +59,7 @@ impl Https {
         })
     }
 
-    /// Asks; the error says why no answer came, or not from that cluster.
+    /// Sends a request. The error says why there is no answer from this cluster.
     pub(super) async fn ask(&self, request: Request<'_>) -> std::result::Result<Answer, String> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
@@ -86,7 +87,7 @@ impl Https {
     }
 }
 
-/// A failure, as a Status or, from before the API server's own handlers, as text.
+/// Returns a failure. Its body is a Status, or text if it comes from before the API server's own handlers.
 fn refusal(code: StatusCode, body: &[u8]) -> Answer {
     #[derive(Deserialize)]
     struct Status {
@@ -108,7 +109,7 @@ fn refusal(code: StatusCode, body: &[u8]) -> Answer {
     }
 }
 
-/// Where to connect for a published address: any address means this machine's own.
+/// Returns the address to connect to for a published address: the unspecified address means this machine.
 fn dialled(published: &str) -> IpAddr {
     match published.parse() {
         Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ipv6Addr::LOCALHOST.into(),
@@ -117,7 +118,7 @@ fn dialled(published: &str) -> IpAddr {
     }
 }
 
-/// What of the administrator's kubeconfig is needed, in PEM.
+/// The parts of the administrator's kubeconfig that a client needs, in PEM.
 struct Administrator {
     authority: Vec<u8>,
     /// Certificate and key.

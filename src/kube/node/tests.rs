@@ -1,4 +1,4 @@
-//! [`NodeKube`] by the kubectl of a fake node, which publishes no port.
+//! Tests of [`NodeKube`] with kubectl in a fake node, which publishes no port.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex as StdMutex;
@@ -34,7 +34,7 @@ async fn node() -> (Arc<FakeDocker>, NodeKube) {
     (docker, kube)
 }
 
-/// Answers like kubectl: the text, or a failure that says it.
+/// Returns what kubectl returns: the text on success, or a failure with the text as its error.
 fn kubectl(
     answer: impl Fn(&str, &str, Value) -> std::result::Result<String, String> + Send + Sync + 'static,
     docker: &FakeDocker,
@@ -68,12 +68,12 @@ async fn why_unreachable(kube: &NodeKube) -> String {
 }
 
 #[tokio::test]
-async fn what_is_not_up_yet_is_unreachable_and_says_why() {
+async fn a_cluster_that_is_not_up_yet_is_unreachable_and_the_error_says_why() {
     let (docker, kube) = node().await;
     let nobody = NodeKube::new(Arc::clone(&docker) as Arc<dyn Docker>, "nobody".into());
     assert_eq!(
         why_unreachable(&nobody).await,
-        "there is no container nobody"
+        "container nobody does not exist"
     );
     assert_eq!(
         why_unreachable(&kube).await,
@@ -99,7 +99,7 @@ async fn what_is_not_up_yet_is_unreachable_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_exists_is_replaced_and_what_is_absent_is_none() {
+async fn put_replaces_an_object_and_get_returns_none_for_an_absent_one() {
     let (docker, kube) = node().await;
     docker.start("node").await.unwrap();
     docker.files("node").write(ADMIN_CONF, 0o600, "").unwrap();
@@ -165,7 +165,7 @@ async fn a_refusal_carries_reason_and_message() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_does_not_know_its_administrator_yet_is_not_there_yet() {
+async fn an_api_server_that_still_refuses_its_administrator_is_unreachable() {
     let (docker, kube) = node().await;
     docker.start("node").await.unwrap();
     docker.files("node").write(ADMIN_CONF, 0o600, "").unwrap();

@@ -1,4 +1,4 @@
-//! `[registry.NAME]` of a registry that somebody else runs.
+//! The `[registry.NAME]` section of a registry that somebody else runs.
 
 use std::str::FromStr;
 
@@ -10,8 +10,8 @@ use crate::spec::reader::Reader;
 use crate::spec::request::PortRequest;
 use crate::spec::{Auth, Authorities, External, ExternalLogin, Invalid, Port, Variables};
 
-/// Keys that mean nothing where somebody else runs the registry.
-const OF_OURS: &[&str] = &[
+/// Keys that are valid only for a registry that kindreg runs.
+const MANAGED_ONLY: &[&str] = &[
     "image",
     "keep_data",
     "mirror_of",
@@ -19,10 +19,9 @@ const OF_OURS: &[&str] = &[
     "upstream_username_env",
     "upstream_password_env",
 ];
-/// Keys that mean something only there.
-const OF_EXTERNALS: &[&str] = &["address", "ca", "username_env", "password_env", "proof"];
-const GOES_WITH: &str =
-    "it goes with backend = \"external\", for registries that kindreg does not run";
+/// Keys that are valid only for an external registry.
+const EXTERNAL_ONLY: &[&str] = &["address", "ca", "username_env", "password_env", "proof"];
+const NEEDS_EXTERNAL: &str = "it requires backend = \"external\"";
 
 /// Who runs a registry, as the file names it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,18 +36,18 @@ impl FromStr for Kind {
         let why = match value {
             "distribution" => return Ok(Self::Distribution),
             "external" => return Ok(Self::External),
-            "nexus" => "it isn't there yet; today there are \"distribution\" and \"external\"",
-            _ => "there are \"distribution\" and \"external\"",
+            "nexus" => "not supported yet; must be \"distribution\" or \"external\"",
+            _ => "must be \"distribution\" or \"external\"",
         };
         Err(Invalid {
-            what: "back end that kindreg has",
+            what: "backend",
             value: value.to_owned(),
             why: why.to_owned(),
         })
     }
 }
 
-/// Reads the settings of a registry that somebody else runs; `None` where kindreg is to run it.
+/// Reads the settings of a registry that somebody else runs; `None` if kindreg runs it.
 pub(super) fn backend(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -57,28 +56,28 @@ pub(super) fn backend(
     load: Load<'_>,
 ) -> Option<External> {
     let Some(asked) = reader.text::<Kind>(section, "backend") else {
-        // Which keys go with a back end that can't be read, nobody knows.
+        // Which keys go with an invalid back end is unknown.
         if !section.has("backend") {
-            reader.refuse(section, OF_EXTERNALS, GOES_WITH);
+            reader.refuse(section, EXTERNAL_ONLY, NEEDS_EXTERNAL);
         }
         return None;
     };
     if asked.value == Kind::Distribution {
-        reader.refuse(section, OF_EXTERNALS, GOES_WITH);
+        reader.refuse(section, EXTERNAL_ONLY, NEEDS_EXTERNAL);
         return None;
     }
-    let advice = "whoever runs an external registry sees to that";
-    reader.refuse(section, OF_OURS, advice);
+    let advice = "it is for registries that kindreg runs";
+    reader.refuse(section, MANAGED_ONLY, advice);
     if !section.has("host") {
-        let what = "an external registry needs its host".to_owned();
-        let advice = "give the one that its images have: host = \"nexus.company.internal\"";
+        let what = "an external registry requires `host`".to_owned();
+        let advice = "set it as its images are named, such as host = \"nexus.company.internal\"";
         reader.mistake(Mistake::new(&asked.from, what).advise(advice));
     }
     if !section.has("port") {
         *port = Given::new(PortRequest::Fixed(Port::HTTPS), Source::Default);
     } else if port.value == PortRequest::Auto && port.is_given() {
-        let what = "the port of an external registry can't be found";
-        let advice = "give the one that it has; without any it is 443";
+        let what = "`port` of an external registry can't be \"auto\"";
+        let advice = "set its number, or remove the key for port 443";
         reader.mistake(Mistake::new(&port.from, what).advise(advice));
     }
     let variables = variables(reader, section, ["username_env", "password_env"]);
@@ -94,7 +93,7 @@ pub(super) fn backend(
     })
 }
 
-/// The variables that two keys name: that of the user, and that of the password.
+/// Reads two keys that name the variables of the user name and of the password.
 pub(super) fn variables(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -103,9 +102,8 @@ pub(super) fn variables(
     let [username, password] = keys.map(|key| reader.text(section, key));
     let [has_username, has_password] = keys.map(|key| section.has(key));
     if has_username != has_password {
-        let advice =
-            "user and password are each in a variable of their own: give both names or none";
-        reader.refuse(section, &keys, advice);
+        let advice = format!("set both {} and {}, or neither", keys[0], keys[1]);
+        reader.refuse(section, &keys, &advice);
     }
     Some(Variables {
         username: username?.value,
@@ -113,7 +111,7 @@ pub(super) fn variables(
     })
 }
 
-/// The certificates of another file.
+/// Reads the CA certificates in the file that a key names.
 pub(super) fn authorities(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -126,7 +124,7 @@ pub(super) fn authorities(
     match read {
         Ok(authorities) => Some(Given::new(authorities, path.from)),
         Err(why) => {
-            let advice = "it takes certificates of authorities in PEM, not the registry's own";
+            let advice = "it must be CA certificates in PEM, not the registry's own certificate";
             let what = format!("{name}: {why}");
             reader.mistake(Mistake::new(&path.from, what).advise(advice));
             None

@@ -1,5 +1,5 @@
-//! `kindreg.toml`: its text → a [`Request`], or every mistake at once. Pure: nothing is read here, not even the files
-//! that it names.
+//! Parses the text of `kindreg.toml` into a [`Request`], or into all mistakes in it. Pure: callers read the file, and
+//! the files that it names.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,29 +42,32 @@ pub const REGISTRY: &[&str] = &[
     "proof",
 ];
 
-/// Gives the text of a file by its path relative to `kindreg.toml`, or why there is none.
+/// How a mistake in the syntax begins.
+const SYNTAX_ERROR: &str = "invalid TOML";
+
+/// Returns the text of a file by its path relative to `kindreg.toml`, or why it can't be read.
 type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 
-/// Reads the text of a `kindreg.toml`.
+/// Parses the text of a `kindreg.toml`.
 ///
-/// `path` is how the file is named in mistakes. What `load` returns as an error is shown as it is.
+/// `path` is the file's path as mistakes show it. `load` reads the files that it names; its errors are shown unchanged.
 ///
 /// # Errors
-/// All mistakes, in the order of the file.
+/// All mistakes in the file, in its order.
 pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
     let mut reader = Reader::new(text, Arc::from(path));
     let mut request = Request::default();
-    // Recovers, so that one slip of syntax does not hide what is wrong further down.
+    // The parser recovers, so that a syntax error does not hide the mistakes after it.
     let (document, errors) = toml::de::DeTable::parse_recoverable(text);
     let mut broken = std::collections::BTreeSet::new();
     for error in errors {
         let at = reader.source(error.span().unwrap_or(0..0));
-        // The parser names what it saw and what it expected, and no more.
-        reader.mistake(Mistake::new(&at, format!("no TOML: {}", error.message())));
+        let what = format!("{SYNTAX_ERROR}: {}", error.message());
+        reader.mistake(Mistake::new(&at, what));
         broken.extend(line(&at));
     }
     let top = Section::new(
-        "the file's top level",
+        "the top-level table",
         document.get_ref(),
         &["cluster", "registry"],
     );
@@ -84,9 +87,9 @@ pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mist
     }
     let mut mistakes = reader.mistakes;
     mistakes.extend(request.mistakes());
-    // What recovery made of a broken line is nothing that anybody wrote.
+    // A line with a syntax error has no other mistakes: its values are the parser's guesses.
     mistakes.retain(|mistake| {
-        let of_syntax = mistake.what.starts_with("no TOML");
+        let of_syntax = mistake.what.starts_with(SYNTAX_ERROR);
         of_syntax || !line(&mistake.at).is_some_and(|line| broken.contains(&line))
     });
     mistakes.sort();
@@ -127,16 +130,16 @@ fn cluster(reader: &mut Reader<'_>, section: &Section<'_>, request: &mut Request
     }
 }
 
-/// A path below or beside the file that names it.
+/// A path relative to the folder of the file that names it.
 struct RelativePath(String);
 
 impl FromStr for RelativePath {
     type Err = Invalid;
     fn from_str(value: &str) -> Result<Self, Invalid> {
         let why = if value.is_empty() || value.contains(char::is_control) {
-            "it is empty or holds control characters"
+            "must not be empty or contain control characters"
         } else if value.starts_with(['/', '~']) {
-            "it is to be relative to the folder of kindreg.toml"
+            "must be relative to the folder of kindreg.toml"
         } else {
             return Ok(Self(value.to_owned()));
         };
@@ -171,7 +174,7 @@ fn registries(
     table: &toml::de::DeTable<'_>,
     load: Load<'_>,
 ) -> Vec<RegistryRequest> {
-    // The parser sorts by name; people mean the order of the file, and the first is special.
+    // The parser sorts registries by name, but users mean the order of the file, as the first one is special.
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     let mut all = Vec::new();
@@ -179,7 +182,7 @@ fn registries(
         let from = reader.source(key.span());
         let toml::de::DeValue::Table(table) = value.get_ref() else {
             let what = format!(
-                "`{}` stands in [registry] itself",
+                "unexpected key `{}` in [registry]",
                 key.get_ref().escape_debug()
             );
             let advice = "each registry is a table with a name, such as [registry.main]";
@@ -195,7 +198,7 @@ fn registries(
         };
         let title = format!("[registry.{}]", key.get_ref().escape_debug());
         let section = Section::new(&title, table, REGISTRY);
-        // One without a name is read for its mistakes.
+        // A registry with an invalid name is read too, for its other mistakes.
         let owner = name.clone().unwrap_or_default();
         let registry = registry(reader, &section, owner, load);
         all.extend(name.map(|_| registry));
@@ -213,7 +216,7 @@ fn registry(
     let mut request = RegistryRequest::named(name);
     set(&mut request.host, reader.text(section, "host"));
     if section.has("port") {
-        // One that is refused must not be said to clash as well.
+        // An invalid port must not be reported as a conflict too.
         let port = reader.text_or_number(section, "port");
         request.port = port.unwrap_or_else(|| Given::new(PortRequest::Auto, Source::Default));
     }
@@ -229,7 +232,7 @@ fn registry(
     request
 }
 
-/// Reads what is asked of a registry that kindreg runs.
+/// Reads the settings of a registry that kindreg runs.
 fn distribution(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -251,24 +254,24 @@ fn distribution(
     asked
 }
 
-/// Keys of a pull-through cache.
-const OF_CACHES: [&str; 3] = [
+/// Keys that are valid only for a pull-through cache.
+const CACHE_ONLY: [&str; 3] = [
     "upstream_ca",
     "upstream_username_env",
     "upstream_password_env",
 ];
 
-/// Reads whose images a registry answers for besides its own.
+/// Reads the settings of a mirror; `None` if the registry is not one.
 fn mirror(reader: &mut Reader<'_>, section: &Section<'_>, load: Load<'_>) -> Option<MirrorRequest> {
     let of = reader.text::<MirrorOf>(section, "mirror_of");
-    // What is said of a mirror_of that can't be read is enough.
+    // An invalid mirror_of is one mistake, and does not make the other keys mistakes.
     let is_cache = match &of {
         Some(of) => matches!(of.value, MirrorOf::Registry(_)),
         None => section.has("mirror_of"),
     };
     if !is_cache {
-        let advice = "it goes with a mirror_of that names a registry";
-        reader.refuse(section, &OF_CACHES, advice);
+        let advice = "it requires a mirror_of that names a registry";
+        reader.refuse(section, &CACHE_ONLY, advice);
         return of.map(|of| MirrorRequest {
             of,
             ca: None,
@@ -276,7 +279,7 @@ fn mirror(reader: &mut Reader<'_>, section: &Section<'_>, load: Load<'_>) -> Opt
         });
     }
     let ca = external::authorities(reader, section, "upstream_ca", load);
-    let login = external::variables(reader, section, [OF_CACHES[1], OF_CACHES[2]]);
+    let login = external::variables(reader, section, [CACHE_ONLY[1], CACHE_ONLY[2]]);
     let of = of?;
     if let MirrorOf::Registry(upstream) = &of.value
         && matches!(
@@ -284,8 +287,8 @@ fn mirror(reader: &mut Reader<'_>, section: &Section<'_>, load: Load<'_>) -> Opt
             "registry-1.docker.io" | "index.docker.io" | "hub.docker.com"
         )
     {
-        let what = format!("images do not name {upstream}");
-        reader.mistake(Mistake::new(&of.from, what).advise("they say \"docker.io\""));
+        let what = format!("image references do not use {upstream}");
+        reader.mistake(Mistake::new(&of.from, what).advise("use \"docker.io\""));
     }
     Some(MirrorRequest { of, ca, login })
 }

@@ -68,7 +68,7 @@ impl Step for OriginalKubeconfig {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        ctx.kubeconfig.takes_entries()?;
+        ctx.kubeconfig.check_writable()?;
         let original = serde_json::to_vec(&ctx.kubeconfig.original()?)?;
         self.write(ctx, original).await
     }

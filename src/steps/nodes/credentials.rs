@@ -117,7 +117,9 @@ impl Step for NodeCredentials {
         let found = running_nodes(&*ctx.docker, &self.spec.cluster).await?;
         try_join_all(found.iter().map(|Container { name: node, .. }| async move {
             match (Kubelet { ctx, node }).revoke(domains).await {
-                Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Gone { .. })) => {
+                Err(error)
+                    if !matches!(error.downcast_ref(), Some(DockerError::Missing { .. })) =>
+                {
                     Err(error)
                 }
                 _ => Ok(()),

@@ -161,7 +161,9 @@ impl Step for NodeHosts {
                 return Ok(());
             }
             match send(ctx, name, "", FORGET_SCRIPT, FORGET_HOSTS).await {
-                Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Gone { .. })) => {
+                Err(error)
+                    if !matches!(error.downcast_ref(), Some(DockerError::Missing { .. })) =>
+                {
                     Err(error)
                 }
                 _ => Ok(()),

@@ -184,7 +184,7 @@ pub(crate) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result
     let found = running_nodes(&*ctx.docker, &spec.cluster).await?;
     let removals = found.iter().map(|node| async {
         match ctx.docker.exec(&node.name, &command, &[]).await {
-            Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+            Ok(_) | Err(DockerError::Missing { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     });

@@ -133,7 +133,7 @@ digest=$(ask -I -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
         let options = options.expose_secret().as_bytes();
         match ctx.docker.exec(&node.name, &command, options).await {
             // A failed delete leaves a few hundred bytes, which is no reason to fail the run.
-            Ok(_) | Err(DockerError::Gone { .. }) => Ok(()),
+            Ok(_) | Err(DockerError::Missing { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

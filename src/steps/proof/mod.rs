@@ -62,7 +62,7 @@ async fn write_notes(ctx: &Ctx, spec: &Spec, registry: &Registry, text: &str) ->
     let found = nodes(&*ctx.docker, &spec.cluster).await?;
     try_join_all(found.iter().map(|node| async {
         match ctx.docker.upload(&node.name, "/", archive.clone()).await {
-            Ok(()) | Err(DockerError::Gone { .. }) => Ok(()),
+            Ok(()) | Err(DockerError::Missing { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }))

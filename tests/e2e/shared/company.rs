@@ -72,7 +72,7 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
         .args(&["--yes"])
         .run()
         .exits(2)
-        .says(&format!("no credentials for {domain}"))
+        .says(&format!("no credentials for external registry {domain}"))
         .says(&format!("docker login {domain}"));
     Machine::snapshot(scene.home()).is_as(&before);
 

@@ -1,6 +1,4 @@
-//! Containers of the fake engine: made, started, ended.
-//!
-//! Nothing here may run a command; a container that is started just runs.
+//! The containers of the fake engine: creation, start and exit. Nothing here runs their commands.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +10,11 @@ use crate::docker::{
 };
 
 impl Engine {
-    /// The container of that name or id.
+    /// Returns the container of that name or id.
     pub(in crate::docker::fake) fn found(&mut self, name: &str) -> Result<&mut FakeContainer> {
         let named =
             |container: &&mut FakeContainer| container.spec.name == name || container.id == name;
-        let gone = || DockerError::Gone {
+        let gone = || DockerError::Missing {
             what: format!("container {name}"),
         };
         self.containers.values_mut().find(named).ok_or_else(gone)
@@ -39,7 +37,7 @@ impl Engine {
             image: container.spec.image.clone(),
             labels: container.spec.labels.clone(),
             state: container.state.clone(),
-            made_for: match &container.spec.network {
+            network_mode: match &container.spec.network {
                 NetworkMode::None => "none".to_owned(),
                 NetworkMode::Named { name, .. } => name.clone(),
             },
@@ -50,7 +48,7 @@ impl Engine {
 
     pub(in crate::docker::fake) fn create(&mut self, spec: &ContainerSpec) -> Result<String> {
         if self.image(&spec.image).is_none() {
-            return Err(DockerError::Gone {
+            return Err(DockerError::Missing {
                 what: format!("image {}", spec.image),
             });
         }
@@ -59,7 +57,7 @@ impl Engine {
                 name: spec.name.clone(),
             });
         }
-        // The archive API and containers' processes need somewhere to stand.
+        // The archive API and containers' processes need these folders.
         let mut root = Tree::new(&["/etc", "/root", "/run", "/tmp", "/usr", "/var", "/var/lib"]);
         let doing = format!("create container {}", spec.name);
         let refused = |cause: &dyn std::fmt::Display| DockerError::Other {
@@ -115,7 +113,7 @@ impl Engine {
         Ok(id)
     }
 
-    /// Starts a container; whether it had to be. Its process is the caller's business.
+    /// Starts a container, and returns whether it was not running. The caller runs its process.
     pub(in crate::docker::fake) fn start(&mut self, name: &str) -> Result<bool> {
         let container = self.found(name)?.clone();
         if container.state == ContainerState::Running {
@@ -155,7 +153,7 @@ impl Engine {
         container.state = ContainerState::Running;
         container.ports = ports;
         container.output.push_str(&log);
-        // The engine writes this file anew at each start (libnetwork, `buildHostsFile`).
+        // The engine rewrites this file at each start (libnetwork, `buildHostsFile`).
         let hosts = Node::File {
             mode: 0o644,
             content: HOSTS.into(),
@@ -164,7 +162,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// The process of a container ends.
+    /// Makes a container's process exit.
     pub(in crate::docker::fake) fn end(&mut self, name: &str, code: i64) {
         if let Ok(container) = self.found(name) {
             container.state = ContainerState::Exited { code };
@@ -176,7 +174,7 @@ impl Engine {
         }
     }
 
-    /// The client of a container's standard input goes away.
+    /// Disconnects the client of a container's standard input.
     pub(in crate::docker::fake) fn client_left(&mut self, id: &str) {
         let ends = |container: &FakeContainer| {
             container.spec.input == Input::UntilClientLeaves
@@ -188,7 +186,7 @@ impl Engine {
     }
 }
 
-/// Whether two published addresses compete for one port.
+/// Returns whether two published addresses overlap, so that both can't use one port.
 fn overlap(one: &str, other: &str) -> bool {
     let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
     one == other || any(one) || any(other)

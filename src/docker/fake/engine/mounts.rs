@@ -1,6 +1,4 @@
-//! Which file a path in the fake is: the root of a container, a volume, or the host.
-//!
-//! Nothing here may note anything in the journal.
+//! Finds the file system of a path in the fake: the root of a container, a volume, or the host.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +7,7 @@ use super::{Engine, View};
 use crate::docker::fake::files::{Node, Tree, clean, moved, within};
 use crate::docker::{Mount, MountSource};
 
-/// Where a file really lies.
+/// The file system that stores a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Store {
     Host,
@@ -23,7 +21,7 @@ impl Engine {
         self.tree(&store)?.get(&inner)
     }
 
-    /// All at and beneath a clean path.
+    /// Returns a clean path and everything below it.
     pub(in crate::docker::fake) fn nodes(&self, view: &View, path: &str) -> BTreeMap<String, Node> {
         let mut nodes = BTreeMap::new();
         for (target, store, base) in self.layers(view) {
@@ -33,7 +31,7 @@ impl Engine {
                 .flat_map(|tree| tree.under(&base))
             {
                 let at = moved(inner, &base, &target);
-                // A mount hides what is beneath it.
+                // A mount hides the files below it.
                 if within(&at, path) && self.place(view, &at) == (store.clone(), inner.clone()) {
                     nodes.insert(at, node.clone());
                 }
@@ -59,7 +57,7 @@ impl Engine {
             .is_some_and(|tree| tree.remove(&inner))
     }
 
-    /// What is seen where: target, store, and the path in the store.
+    /// Returns the root and the mounts: target, store, and the path in the store.
     fn layers(&self, view: &View) -> Vec<(String, Store, String)> {
         let View::Container(name) = view else {
             return vec![("/".into(), Store::Host, "/".into())];
@@ -81,7 +79,7 @@ impl Engine {
             .collect()
     }
 
-    /// The longest mount that holds a path has it.
+    /// Returns the store of a path, and its path there: the longest mount that contains it.
     fn place(&self, view: &View, path: &str) -> (Store, String) {
         let layers = self
             .layers(view)

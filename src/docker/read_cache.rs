@@ -1,6 +1,6 @@
-//! One round of reads: whoever asks the same thing asks the engine once, and nobody can write.
+//! A read-only engine that caches answers for one round of checks.
 //!
-//! Many steps look at the same containers and files. Nothing here outlives its round, so nothing grows stale.
+//! Many steps read the same containers and files. The cache lives for one round only, so it never gets stale.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,9 +16,9 @@ use super::{
 };
 use crate::credentials::RegistryCredentials;
 
-/// An engine as it is during one round of checks.
+/// An engine that sends each read to the real engine once, and refuses writes.
 #[derive(Debug)]
-pub struct OneRound {
+pub struct ReadCache {
     engine: Arc<dyn Docker>,
     info: Answers<(), EngineInfo>,
     image: Answers<String, Option<String>>,
@@ -32,9 +32,9 @@ pub struct OneRound {
     volumes: Answers<(String, String), Vec<Volume>>,
 }
 
-impl OneRound {
-    /// A round that begins now.
-    pub fn of(engine: Arc<dyn Docker>) -> Self {
+impl ReadCache {
+    /// Returns an engine with an empty cache, for a round that begins now.
+    pub fn new(engine: Arc<dyn Docker>) -> Self {
         Self {
             engine,
             info: Answers::default(),
@@ -51,7 +51,7 @@ impl OneRound {
     }
 }
 
-/// Answers to one kind of question, failures included.
+/// The cached answers to one kind of read, failures included.
 #[derive(Debug)]
 struct Answers<Q, A>(Mutex<HashMap<Q, Arc<OnceCell<Result<A>>>>>);
 
@@ -62,8 +62,8 @@ impl<Q, A> Default for Answers<Q, A> {
 }
 
 impl<Q: Eq + Hash, A: Clone> Answers<Q, A> {
-    /// The answer to a question; who asks while it is on its way waits for it.
-    async fn to(&self, question: Q, ask: impl Future<Output = Result<A>>) -> Result<A> {
+    /// Returns the cached answer, or the result of `ask`. Concurrent calls for the same read wait for one `ask`.
+    async fn get(&self, question: Q, ask: impl Future<Output = Result<A>>) -> Result<A> {
         let cell = {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(known.entry(question).or_default())
@@ -79,53 +79,53 @@ fn pair(a: &str, b: &str) -> (String, String) {
 fn refused<T>(what: &str, name: &str) -> Result<T> {
     Err(DockerError::Other {
         doing: format!("{what} {name}"),
-        cause: "a check may not write (a bug of kindreg's)".to_owned(),
+        cause: "a check can't write (this is a bug in kindreg)".to_owned(),
     })
 }
 
 #[async_trait]
-impl Docker for OneRound {
+impl Docker for ReadCache {
     async fn info(&self) -> Result<EngineInfo> {
-        self.info.to((), self.engine.info()).await
+        self.info.get((), self.engine.info()).await
     }
     async fn image(&self, reference: &str) -> Result<Option<String>> {
         let ask = self.engine.image(reference);
-        self.image.to(reference.to_owned(), ask).await
+        self.image.get(reference.to_owned(), ask).await
     }
     async fn container(&self, name: &str) -> Result<Option<Container>> {
         let ask = self.engine.container(name);
-        self.container.to(name.to_owned(), ask).await
+        self.container.get(name.to_owned(), ask).await
     }
     async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
         let ask = self.engine.containers(key, value);
-        self.containers.to(pair(key, value), ask).await
+        self.containers.get(pair(key, value), ask).await
     }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         self.engine.published_ports().await
     }
     async fn logs(&self, name: &str, lines: u32) -> Result<String> {
         let ask = self.engine.logs(name, lines);
-        self.logs.to((name.to_owned(), lines), ask).await
+        self.logs.get((name.to_owned(), lines), ask).await
     }
     async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>> {
         let ask = self.engine.download(name, path);
-        self.download.to(pair(name, path), ask).await
+        self.download.get(pair(name, path), ask).await
     }
     async fn network(&self, name: &str) -> Result<Option<Network>> {
         let ask = self.engine.network(name);
-        self.network.to(name.to_owned(), ask).await
+        self.network.get(name.to_owned(), ask).await
     }
     async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
         let ask = self.engine.networks(key, value);
-        self.networks.to(pair(key, value), ask).await
+        self.networks.get(pair(key, value), ask).await
     }
     async fn volume(&self, name: &str) -> Result<Option<Volume>> {
         let ask = self.engine.volume(name);
-        self.volume.to(name.to_owned(), ask).await
+        self.volume.get(name.to_owned(), ask).await
     }
     async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
         let ask = self.engine.volumes(key, value);
-        self.volumes.to(pair(key, value), ask).await
+        self.volumes.get(pair(key, value), ask).await
     }
 
     async fn pull(&self, reference: &str) -> Result<()> {
