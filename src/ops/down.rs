@@ -14,13 +14,13 @@ use crate::spec::{ClusterName, Spec};
 
 pub use super::list::clusters;
 
-/// Removes a cluster. It needs no settings: what was asked for is recorded in the engine.
+/// Removes a cluster. It needs no settings, because the engine has a record of it.
 ///
-/// The failure beside the report is that docker could not be logged out: what it was logged in with is gone, so that a
-/// later run can't do it.
+/// The failure beside the report is that docker could not be logged out. A later run can't do that, because the password
+/// is gone.
 ///
 /// # Errors
-/// Something could not be removed; `down` again goes on.
+/// Something could not be removed; call it again to remove the rest.
 pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Removed>> {
     let removed = |outcome| Removed {
         cluster: cluster.to_string(),
@@ -31,8 +31,8 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
     };
     let ctx = client.ctx(cluster);
     let plan = plan::down(&spec, &earlier);
-    // First: what docker keeps is removed only if it is what the registry still has, and a run that is killed later could
-    // not tell any more.
+    // Log out first: a login is removed only if it has the password that the registry still has, and once that is gone
+    // nobody can tell.
     let all = earlier.iter().chain([&spec]);
     let forgotten = forget(client, &logins(&ctx, all).await).await;
     let lock = ContainerLock::of(&spec);
@@ -51,12 +51,12 @@ fn both(first: Option<Error>, second: Error) -> Error {
     problem::together(failures).unwrap_or_else(|| Error::msg("nothing failed"))
 }
 
-/// Returns the Spec that is to be undone, and earlier ones; `None` where nothing is ours.
+/// Returns the Spec to undo, and earlier ones; `None` if there is nothing of ours.
 async fn wanted(client: &Client, cluster: &ClusterName) -> Result<Option<(Spec, Vec<Spec>)>> {
     match recorded(client.docker(), cluster).await {
         Ok(Some(recorded)) => return Ok(Some((recorded.current, recorded.earlier))),
         Ok(None) => {}
-        // The objects themselves say what they are, as they do without a record.
+        // The labels of the objects say enough, as they do without a record.
         Err(error) => match problem::find::<UnknownRecord>(&error) {
             Some(UnknownRecord::Unreadable { .. }) => {}
             Some(UnknownRecord::Newer { .. }) | None => return Err(error),

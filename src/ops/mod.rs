@@ -46,12 +46,12 @@ pub use crate::kube::name::{Namespace, ObjectName};
 pub use crate::plan::{Negative, Verify};
 pub use crate::variables::{Format, Prefix, Secrets};
 
-/// What an operation came to: its report, and what failed beside it.
+/// The outcome of an operation: its report, and what failed beside it.
 #[derive(Debug)]
 pub struct Finished<T> {
-    /// The report, which is true also where something failed.
+    /// The report; it is right even if there is a failure.
     pub report: T,
-    /// What failed all the same.
+    /// What failed.
     pub failure: Option<Error>,
 }
 
@@ -64,7 +64,7 @@ impl<T> Finished<T> {
     }
 }
 
-/// Returns what is recorded of a cluster.
+/// Returns the record of a cluster.
 ///
 /// # Errors
 /// There is no such cluster, or its record can't be read.
@@ -73,7 +73,7 @@ async fn existing(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec
     found.ok_or_else(|| {
         Problem::not_ready(
             format!("no kindreg cluster named {cluster}"),
-            format!("run: kindreg up --name {cluster}, or see the others: kindreg list"),
+            format!("create it: kindreg up --name {cluster}, or see which there are: kindreg list"),
         )
         .into()
     })

@@ -8,7 +8,7 @@ use crate::hints;
 use crate::problem::Several;
 
 /// Prints an error, its causes, and what to do next.
-pub fn failure(printer: Printer, error: &Error) {
+pub fn failure(printer: &Printer, error: &Error) {
     if let Some(several) = error.downcast_ref::<Several>() {
         for one in several.failures() {
             failure(printer, one);
@@ -50,7 +50,7 @@ pub fn failure(printer: Printer, error: &Error) {
 }
 
 /// Prints that Ctrl-C ended the run, and what is left.
-pub fn interrupted(printer: Printer, left: &str) {
+pub fn interrupted(printer: &Printer, left: &str) {
     if printer.mode() == OutputMode::Json {
         return printer.complain(&json!({"event": "interrupted", "left": left}).to_string());
     }

@@ -82,7 +82,7 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
     up(&robot)
         .run()
         .exits(2)
-        .says("nodes and the engine's host will trust a CA of its own")
+        .says("nodes and the engine's host will trust the CA in kindreg.toml")
         .says("--yes");
     up(&nobody)
         .args(&["--yes"])
@@ -95,9 +95,9 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
     // At a terminal it asks instead, and shows no password.
     let password = user("robot").password().expose_secret().to_owned();
     let typed = [
-        ("Go on? [y/N]", "y"),
-        (&*format!("User of {domain}:"), "robot"),
-        (&format!("Password of robot at {domain}:"), &password),
+        ("Continue? [y/N]", "y"),
+        (&*format!("User name for {domain}:"), "robot"),
+        (&format!("Password for robot at {domain}:"), &password),
     ];
     let said = up(&nobody).at_a_terminal(&typed).run().exits(0);
     assert!(!said.to_string().contains(&password), "{said}");
@@ -320,7 +320,7 @@ fn alone_it_is_enough_for_a_cluster() {
     up().run()
         .exits(0)
         .prints("Ready: 1 node")
-        .prints(&format!("had an answer of {}", company.domain()));
+        .prints(&format!("got an answer from {}", company.domain()));
     scene.has_nodes(1);
     up().run().exits(0).prints("Nothing to do");
     pods_pull(&scene, &company, "default", 0);

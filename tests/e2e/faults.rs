@@ -186,7 +186,7 @@ fn a_name_that_others_may_own_is_not_trusted_without_a_word() {
         .up(&["--host", "ghcr.io"])
         .run()
         .exits(2)
-        .says("ghcr.io:5919 may be somebody's real registry")
+        .says("for ghcr.io:5919, which may be a public registry")
         .says("--yes");
     scene.is_as_before();
 }
@@ -200,7 +200,7 @@ fn of_nothing_there_is_nothing_to_remove_and_nothing_to_verify() {
         .verify()
         .run()
         .exits(3)
-        .says("hint: make it")
+        .says("hint: create it")
         .says("kindreg up --name e2e-nothing");
     scene.is_as_before();
 }

@@ -15,7 +15,7 @@ fn interrupted_in_the_middle_it_rolls_everything_back() {
         .end()
         .exits(130)
         .says(r#""event":"interrupted""#)
-        .says("what this run had made is removed again");
+        .says("rolled back");
     assert_eq!(ended.stdout, "", "{ended}");
     println!(
         "   rolled back, {:.1} s after it began",
@@ -31,7 +31,7 @@ fn terminated_while_kind_is_at_work_it_rolls_everything_back() {
     let mut up = scene.up(&["--workers", "1", "--events", "json"]).start();
     up.until(("started", "kind cluster"));
     up.signal(Signal::TERM);
-    up.end().exits(130).says("removed again");
+    up.end().exits(130).says("rolled back");
     scene.is_as_before();
 }
 

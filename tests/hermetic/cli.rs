@@ -67,7 +67,7 @@ const COMMANDS: [&str; 11] = [
 #[test]
 fn every_command_s_help_has_examples_that_are_its_own() {
     let help = kindreg(&["--help"]).run().stdout;
-    assert!(help.contains("Exit codes: 0 done"), "{help}");
+    assert!(help.contains("Exit codes:\n  0    done\n"), "{help}");
     for command in COMMANDS {
         assert!(
             help.contains(&format!("\n  {command} ")),
@@ -194,7 +194,10 @@ fn init_writes_a_file_once_and_render_takes_it() {
     std::fs::write(&file, "mine").unwrap();
     let answer = again.run();
     assert!(
-        answer.code == 2 && answer.stderr.starts_with("error: kindreg.toml exists\n"),
+        answer.code == 2
+            && answer
+                .stderr
+                .starts_with("error: kindreg.toml already exists\n"),
         "{answer:?}"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
