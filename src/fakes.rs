@@ -31,6 +31,8 @@ use crate::spec::ImageRef;
 use crate::steps::host::{INSTALL, REMOVE};
 use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
 use crate::steps::registry::{ASK, RENAME};
+#[cfg(feature = "cli")]
+use crate::ui::{self, Captured, OutputMode, Printer};
 
 /// containerd's own configuration in a node.
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
@@ -286,4 +288,19 @@ fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
         }
     }
     success()
+}
+
+/// Returns what a command prints on stderr for an error, in plain lines or as `--events json`.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+#[must_use]
+pub fn printed(error: &anyhow::Error, is_json: bool) -> String {
+    let mode = if is_json {
+        OutputMode::Json
+    } else {
+        OutputMode::Lines
+    };
+    let captured = Captured::new(None);
+    ui::failure(&Printer::captured(mode, captured.clone()), error);
+    captured.content().1
 }

@@ -9,6 +9,9 @@ use super::{Cli, execute};
 use crate::ops::Client;
 use crate::ui::{Captured, Printer};
 
+/// The width of help and usage errors, whatever the terminal.
+const WIDTH: usize = 100;
+
 /// Everything that a command line came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -30,6 +33,7 @@ pub(crate) async fn run_captured(
 ) -> Answer {
     let words = std::iter::once("kindreg").chain(arguments.iter().copied());
     let parsed = without_variables(Cli::command())
+        .term_width(WIDTH)
         .try_get_matches_from(words)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { shared, command } = match parsed {

@@ -49,7 +49,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
     let printer = &invocation.printer;
     for domain in &report.externals {
         printer.say(&format!(
-            "{domain} is an external registry, which kindreg has no login for; run: docker login {domain}"
+            "{domain} is an external registry; to log in to it, run: docker login {domain}"
         ));
     }
     if report.logins.is_empty() {
@@ -82,7 +82,7 @@ pub(super) async fn logout(invocation: &Invocation) -> Result<Exit> {
     let printer = &invocation.printer;
     if report.logouts.is_empty() {
         printer.out(&format!(
-            "Nothing to do: docker has no login of cluster {name}."
+            "Nothing to do: docker has no login for cluster {name}."
         ));
     }
     for domain in &report.logouts {

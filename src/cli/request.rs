@@ -15,7 +15,7 @@ use crate::spec::request::Request;
 use crate::spec::{Auth, HostTrust, Invalid};
 
 /// Flags that override `kindreg.toml`. Their values are parsed here and not by clap, which would stop at the first mistake.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Settings (override kindreg.toml)")]
 pub(super) struct Flags {
     /// Number of worker nodes [default: 0]

@@ -94,13 +94,15 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         service_accounts,
         ..
     } = made;
-    let used = if service_accounts.is_empty() {
-        String::new()
-    } else {
-        format!(", used by service account {}", service_accounts.join(", "))
+    let used = match service_accounts.as_slice() {
+        [] => String::new(),
+        [one] => format!("; service account {one} uses it"),
+        all => format!("; service accounts {} use it", all.join(", ")),
     };
     for namespace in namespaces {
-        printer.out(&format!("secret {secret} in namespace {namespace}{used}"));
+        printer.out(&format!(
+            "Secret {secret} is up to date in namespace {namespace}{used}"
+        ));
     }
     Ok(Exit::Done)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use super::invocation::Invocation;
 use super::request::{self, Flags};
 use super::session::Session;
-use crate::ops::{self, Need};
+use crate::ops::{self, Need, UNCHANGEABLE};
 use crate::problem::Exit;
 use crate::report::{Condition, NodeReport, RegistryReport, Report};
 use crate::ui::Printer;
@@ -31,7 +31,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
     if invocation.shared.json {
         invocation.json(&report)?;
     } else {
-        show(&invocation.printer, &report);
+        show(&invocation.printer, &report, &arguments.flags);
     }
     Ok(match report.state {
         Condition::Ready => Exit::Done,
@@ -39,8 +39,13 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
     })
 }
 
-fn show(printer: &Printer, report: &Report) {
-    printer.out(&format!("cluster {} is {}", report.cluster, report.state));
+fn show(printer: &Printer, report: &Report, flags: &Flags) {
+    let state = match report.state {
+        Condition::Ready => "is ready",
+        Condition::Drifted => "has drifted",
+        Condition::Missing => "is incomplete",
+    };
+    printer.out(&format!("cluster {} {state}", report.cluster));
     for registry in &report.registries {
         show_registry(printer, registry);
     }
@@ -55,8 +60,18 @@ fn show(printer: &Printer, report: &Report) {
         let line = part.state.line(&part.part, part.why.as_deref());
         printer.out(&format!("  {line}"));
     }
-    if report.state != Condition::Ready {
-        printer.out(&format!("repair it: kindreg up --name {}", report.cluster));
+    // What `up` can't change says itself how to go on.
+    let is_repairable = report.parts.iter().all(|part| part.id != UNCHANGEABLE);
+    if report.state != Condition::Ready && is_repairable {
+        let flags = if *flags == Flags::default() {
+            ""
+        } else {
+            ", with the same settings as here"
+        };
+        printer.out(&format!(
+            "repair it: kindreg up --name {}{flags}",
+            report.cluster
+        ));
     }
 }
 

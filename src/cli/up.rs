@@ -25,8 +25,6 @@ use crate::report::{Endpoint, Made, Planned, Preview, Pull};
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) flags: Flags,
-    #[command(flatten)]
     own: PasswordFlags,
     /// Skip the proof that every node can pull
     #[arg(long, env = "KINDREG_NO_VERIFY")]
@@ -41,6 +39,9 @@ pub(super) struct Arguments {
     /// Print what would be done, and do nothing
     #[arg(long, env = "KINDREG_DRY_RUN")]
     dry_run: bool,
+    // Last, as clap puts what follows under its heading.
+    #[command(flatten)]
+    flags: Flags,
 }
 
 impl Arguments {

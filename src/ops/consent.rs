@@ -186,7 +186,7 @@ fn handed(spec: &Spec, external: &External) -> String {
         parts.push(format!("nodes{host} will trust the CA in kindreg.toml"));
     }
     if let Some(address) = external.address {
-        parts.push(format!("nodes will look it up at {address}"));
+        parts.push(format!("nodes will connect to {address}"));
     }
     match &external.login {
         ExternalLogin::Anonymous => {}
@@ -198,7 +198,10 @@ fn handed(spec: &Spec, external: &External) -> String {
             names.username, names.password
         )),
     }
-    parts.join(", and ")
+    match parts.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{}, and {last}", all.join(", ")),
+        all => all.concat(),
+    }
 }
 
 #[cfg(test)]

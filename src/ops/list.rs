@@ -50,7 +50,7 @@ async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Entr
                 registries: Vec::new(),
                 nodes: 0,
                 running: 0,
-                problem: Some(format!("{error:#}")),
+                problem: Some(error.to_string()),
             }));
         }
     };

@@ -37,6 +37,8 @@ pub use render::render;
 pub use rotate::rotate;
 pub use secret::{Namespaces, SecretOptions, manifests, secret};
 pub use settings::{FILE, Need, Sources, settings};
+#[cfg(feature = "cli")]
+pub(crate) use status::UNCHANGEABLE;
 pub use status::status;
 pub use up::{AfterFailure, UpOptions, preview, up};
 pub use user::{Nobody, User};

@@ -87,14 +87,20 @@ async fn known(client: &Client, cluster: &ClusterName) -> Result<Passwords> {
     let spec = existing(client, cluster).await?.current;
     let at_hand = at_hand(client, &spec)?;
     let passwords = passwords(client.docker(), &spec, &at_hand).await?;
-    let passwords = passwords.filter(|passwords| !passwords.is_empty());
-    passwords.ok_or_else(|| {
+    let passwords = passwords.ok_or_else(|| {
         Problem::not_ready(
-            format!("no registry of cluster {cluster} has a password"),
+            format!("the registry passwords of cluster {cluster} are missing"),
             format!("run: kindreg up --name {cluster}"),
         )
-        .into()
-    })
+    })?;
+    if passwords.is_empty() {
+        return Err(Problem::not_ready(
+            format!("no registry of cluster {cluster} needs a password"),
+            "leave out imagePullSecrets; pods can pull without them",
+        )
+        .into());
+    }
+    Ok(passwords)
 }
 
 async fn chosen(

@@ -19,6 +19,9 @@ use crate::spec::{Authorities, Registry, Spec, Trust};
 use crate::step::Ctx;
 use crate::steps::nodes::{ConfigPath, NodeCredentials, NodeHosts, NodeTrust, PerNode, difference};
 
+/// Identity of the part that stands for settings that `up` can't change.
+pub(crate) const UNCHANGEABLE: &str = "cluster";
+
 /// Compares what is there with the request, and where that says nothing with the last `up`.
 ///
 /// # Errors
@@ -56,7 +59,7 @@ async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Rep
     if let Some(why) = unchangeable {
         let anew = format!("recreate it: kindreg down --name {}", spec.cluster);
         let part = Part {
-            id: "cluster".to_owned(),
+            id: UNCHANGEABLE.to_owned(),
             part: format!("cluster {}", spec.cluster),
             state: Condition::Drifted,
             why: Some(format!("{why}; {anew}")),

@@ -60,7 +60,7 @@ impl Run {
     }
 }
 
-const COMMANDS: [&str; 11] = [
+pub(crate) const COMMANDS: [&str; 11] = [
     "up", "down", "status", "list", "init", "render", "verify", "login", "logout", "secret", "env",
 ];
 
