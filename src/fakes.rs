@@ -42,7 +42,7 @@ const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.json";
 /// The Kubernetes APIs of a machine, by the container of their control plane.
 type Kubes = Mutex<BTreeMap<String, Arc<FakeKube>>>;
 
-/// A machine with a Docker engine, the default images, and nothing of ours.
+/// A machine with a Docker engine, the default images, and nothing of kindreg's.
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) docker: Arc<FakeDocker>,
@@ -52,10 +52,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Makes a machine, with a home folder that is removed with it.
+    /// Creates a machine whose home folder is removed with it.
     ///
     /// # Errors
-    /// There is no room for a temporary folder.
+    /// The temporary folder can't be created.
     pub fn new() -> std::io::Result<Self> {
         let docker = Arc::new(FakeDocker::new());
         docker.add_image(ImageRef::node().as_str());
@@ -147,7 +147,7 @@ pub fn client(
     Client::over(docker, kind, kube, home)
 }
 
-/// What a program says that did what it was told.
+/// Returns the output of a command that succeeded.
 fn success() -> ExecOutput {
     ExecOutput {
         code: 0,
@@ -156,7 +156,7 @@ fn success() -> ExecOutput {
     }
 }
 
-/// What a program says that was called in a way that it can't be.
+/// Returns the output of a command that was called in a wrong way.
 fn misused(how: &str) -> ExecOutput {
     ExecOutput {
         code: 2,
@@ -165,7 +165,7 @@ fn misused(how: &str) -> ExecOutput {
     }
 }
 
-/// Lets the engine's containers run every script that steps send.
+/// Emulates every script that steps run in containers.
 #[doc(hidden)]
 pub fn emulate(docker: &FakeDocker) {
     docker.on_script(INSTALL, install);
@@ -266,7 +266,7 @@ fn rename(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
     success()
 }
 
-/// Lines of `/etc/hosts` are kept and forgotten.
+/// Emulates the scripts that keep and forget lines of `/etc/hosts`.
 fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
     let text = |path: &str| {
         let content = files.read(path).unwrap_or_default();

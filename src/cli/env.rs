@@ -40,7 +40,7 @@ enum Form {
     Dotenv,
     /// One JSON object
     Json,
-    /// `NAME=value`, for $GITHUB_ENV
+    /// `NAME=value`, for `$GITHUB_ENV`
     Github,
     /// `NAME=value`, for artifacts:reports:dotenv
     Gitlab,

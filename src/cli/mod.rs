@@ -118,7 +118,8 @@ struct Shared {
     /// Print only errors on stderr
     #[arg(long, short, global = true, env = "KINDREG_QUIET")]
     quiet: bool,
-    /// Print each call and its duration; -vv adds the commands in containers, -vvv what they print. No secrets
+    /// Print each call and its duration; -vv adds the commands in containers, -vvv their output. Secrets
+    /// are never printed
     #[arg(long, short, global = true, env = "KINDREG_VERBOSE", action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
 }

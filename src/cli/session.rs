@@ -85,7 +85,7 @@ impl User for Printer {
 /// Returns a text as the beginning of a sentence.
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase());
+    let first = characters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(characters).collect()
 }
 

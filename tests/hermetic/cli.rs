@@ -89,7 +89,7 @@ fn every_command_s_help_has_examples_that_are_its_own() {
 
 #[test]
 fn examples_of_the_help_are_taken() {
-    for command in ["up", "render", "status", "list", "verify", "down"] {
+    for command in COMMANDS {
         let help = kindreg(&[command, "--help"]).run().stdout;
         let examples = help.split_once("Example").unwrap().1;
         for line in examples
@@ -98,11 +98,11 @@ fn examples_of_the_help_are_taken() {
         {
             let words: Vec<&str> = line
                 .split_whitespace()
-                .take_while(|word| *word != "|")
+                .take_while(|word| !["|", "&", ">"].iter().any(|sign| word.starts_with(sign)))
                 .collect();
             let answer = kindreg(&words).file("deploy/kindreg.toml", "").run();
             // There is no engine for the others; what was asked has been understood before that is found out.
-            let wanted = i32::from(command != "render");
+            let wanted = i32::from(!["render", "init"].contains(&command));
             assert_eq!(answer.code, wanted, "{line}: {answer:?}");
         }
     }

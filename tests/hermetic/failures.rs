@@ -194,13 +194,8 @@ fn every_error_with_a_hint() {
     let mut add = |name: &str, errors: Vec<Error>| {
         writeln!(text, "# {name}\n").unwrap();
         for error in errors {
-            write!(
-                text,
-                "{}{}\n",
-                printed(&error, false),
-                printed(&error, true)
-            )
-            .unwrap();
+            let (plain, json) = (printed(&error, false), printed(&error, true));
+            writeln!(text, "{plain}{json}").unwrap();
         }
     };
     add(
