@@ -12,14 +12,14 @@ use crate::ui::{Captured, Printer};
 /// The width of help and usage errors, whatever the terminal.
 const WIDTH: usize = 100;
 
-/// Everything that a command line came to.
+/// The outcome of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The exit code.
     pub code: i32,
-    /// What it printed on stdout.
+    /// Everything that it printed on stdout.
     pub stdout: String,
-    /// What it printed on stderr, typed answers included.
+    /// Everything that it printed on stderr, and the answers that were typed.
     pub stderr: String,
 }
 

@@ -47,7 +47,7 @@ impl Invocation {
         }
     }
 
-    /// Returns where a path that was typed leads.
+    /// Resolves a typed path.
     pub(super) fn path(&self, typed: &Path) -> PathBuf {
         let folder = self.folder.as_deref().unwrap_or(Path::new(""));
         folder.join(typed)

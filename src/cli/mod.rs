@@ -151,7 +151,7 @@ impl Shared {
             _ => Detail::Outputs,
         };
         let progress = Arc::clone(progress);
-        Trace::new(detail, move |text| progress.told(text))
+        Trace::new(detail, move |text| progress.trace(text))
     }
 }
 

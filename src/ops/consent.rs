@@ -13,7 +13,7 @@ use crate::spec::{
     ImageRef, Registry, Serves, Spec, Upstream,
 };
 
-/// How to do without, where a file is the only place to ask for it.
+/// What to do instead of agreeing, if only the file can ask for it.
 const OTHERWISE: &str = "change kindreg.toml";
 
 /// A consequence of the settings that needs the user's consent, as a sentence without its full stop.

@@ -65,7 +65,7 @@ pub(super) async fn complete(
     user: &dyn User,
 ) -> Result<()> {
     take_along(ctx, client, spec)?;
-    // Before anybody is asked anything, and before anything is made.
+    // Checked before the user is asked, and before anything is created.
     for registry in managed(spec) {
         if let Some(problem) = registry.missing_input(ctx).await? {
             return Err(problem.into());

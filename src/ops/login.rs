@@ -72,7 +72,7 @@ pub(super) async fn logins(ctx: &Ctx, specs: impl IntoIterator<Item = &Spec>) ->
     let mut all = Vec::new();
     for spec in specs {
         for registry in spec.managed() {
-            // Without its passwords no login can be told to be ours.
+            // Only a login with one of these passwords is ours.
             if let Ok(Some(users)) = stored_users(&*ctx.docker, &spec.cluster, registry).await {
                 let ours: Vec<_> = std::iter::once(users.current)
                     .chain(users.retiring)

@@ -49,7 +49,7 @@ impl Printer {
             OutputMode::Bars if !stderr.is_terminal() => OutputMode::Lines,
             other => other,
         };
-        // Asked here instead of at each write, because bars are not written through a stream of ours. It obeys
+        // Asked here instead of at each write, because bars bypass this printer. It obeys
         // NO_COLOR, CLICOLOR_FORCE, CLICOLOR and TERM: https://bixense.com/clicolors
         let colour = AutoStream::choice(&stderr) != ColorChoice::Never;
         Self {
