@@ -17,6 +17,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "cli")]
+pub use crate::cli::Answer;
+#[cfg(feature = "cli")]
+use crate::cli::run_captured;
 use crate::docker::ExecOutput;
 use crate::docker::fake::{FakeDocker, FakeFiles};
 use crate::kind::fake::FakeKind;
@@ -28,18 +32,23 @@ use crate::spec::ImageRef;
 use crate::steps::host::{INSTALL, REMOVE, SWEEP};
 use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
 use crate::steps::registry::{ASK, RENAME};
+#[cfg(feature = "cli")]
+use crate::ui::{self, Captured, OutputMode, Printer};
 
 /// containerd's configuration file in a node.
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 /// kubelet's credentials file in a node.
 const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.json";
 
+/// The Kubernetes APIs of a machine, by the container of their control plane.
+type Kubes = Mutex<BTreeMap<String, Arc<FakeKube>>>;
+
 /// A machine with a Docker engine and the default images, and without any kindreg object.
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) docker: Arc<FakeDocker>,
     pub(crate) kind: Arc<FakeKind>,
-    kubes: Arc<Mutex<BTreeMap<String, Arc<FakeKube>>>>,
+    kubes: Arc<Kubes>,
     home: tempfile::TempDir,
 }
 
@@ -61,17 +70,53 @@ impl Machine {
         })
     }
 
+    /// Runs a command line on it as a new process would, in its home folder and without a terminal. The process's own
+    /// environment, folder and engine do not count.
+    #[cfg(feature = "cli")]
+    pub async fn run(&self, arguments: &[&str]) -> Answer {
+        run_captured(self.client(), self.home.path().to_owned(), arguments, None).await
+    }
+
+    /// Runs a command line as at a terminal where these answers are typed.
+    #[cfg(feature = "cli")]
+    pub async fn run_with_answers(&self, arguments: &[&str], answers: &[&str]) -> Answer {
+        let folder = self.home.path().to_owned();
+        run_captured(self.client(), folder, arguments, Some(answers)).await
+    }
+
+    /// Returns its home folder, which is also the current folder of [`Self::run`].
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Returns its engine, for a test to set the stage.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn docker(&self) -> &Arc<FakeDocker> {
+        &self.docker
+    }
+
+    /// Returns its kind, for a test to set the stage.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn kind(&self) -> &FakeKind {
+        &self.kind
+    }
+
+    /// Returns the Kubernetes API of the cluster with that control plane, for a test to set the stage.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn kube(&self, control_plane: &str) -> Arc<FakeKube> {
+        kube_of(&self.docker, &self.kubes, control_plane)
+    }
+
     /// Returns a new client of the machine, as a new process would have it.
     #[must_use]
     pub fn client(&self) -> Client {
         let (docker, kubes) = (Arc::clone(&self.docker), Arc::clone(&self.kubes));
         let kube = Arc::new(move |control_plane: String| -> Arc<dyn Kube> {
-            let mut kubes = kubes.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(FakeKube::new(Arc::clone(&docker), &control_plane));
-            kubes
-                .entry(control_plane.clone())
-                .or_insert_with(new)
-                .clone()
+            kube_of(&docker, &kubes, &control_plane)
         });
         Client::over(
             self.docker.clone(),
@@ -80,6 +125,14 @@ impl Machine {
             self.home.path(),
         )
     }
+}
+
+/// Returns the API of a cluster, which is the same one each time.
+fn kube_of(docker: &Arc<FakeDocker>, kubes: &Kubes, control_plane: &str) -> Arc<FakeKube> {
+    let mut kubes = kubes.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = || Arc::new(FakeKube::new(Arc::clone(docker), control_plane));
+    let kube = kubes.entry(control_plane.to_owned()).or_insert_with(new);
+    Arc::clone(kube)
 }
 
 /// Returns a client over these fakes.
@@ -255,4 +308,19 @@ fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
         }
     }
     success()
+}
+
+/// Returns what a command prints on stderr for an error, in plain lines or as `--events json`.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+#[must_use]
+pub fn printed(error: &anyhow::Error, is_json: bool) -> String {
+    let mode = if is_json {
+        OutputMode::Json
+    } else {
+        OutputMode::Lines
+    };
+    let captured = Captured::new(None);
+    ui::failure(&Printer::captured(mode, captured.clone()), error);
+    captured.content().1
 }

@@ -1,4 +1,4 @@
-//! Flags of a password of the user's own choice.
+//! Flags for a password that the user chooses.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -6,24 +6,25 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::invocation::Invocation;
 use crate::credentials::USER_A;
 use crate::ops::OwnPassword;
 use crate::problem::Problem;
 
-/// A password of one's own, for the registries that kindreg runs.
+/// A password that the user chooses, for the registries that kindreg runs.
 #[derive(Debug, Args)]
 pub(super) struct PasswordFlags {
-    /// User of the registry, with --password-file
+    /// User name that goes with --password-file
     #[arg(long, env = "KINDREG_USER", default_value = USER_A, value_name = "NAME")]
     user: String,
-    /// File with a password of one's own instead of a random one; `-` is standard input
+    /// Use the password in this file instead of a random one; `-` is standard input
     #[arg(long, env = "KINDREG_PASSWORD_FILE", value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
 impl PasswordFlags {
-    /// Reads it; `None` where a random one is wanted.
-    pub(super) fn read(&self) -> Result<Option<OwnPassword>> {
+    /// Reads the password; `None` if a random one is wanted.
+    pub(super) fn read(&self, invocation: &Invocation) -> Result<Option<OwnPassword>> {
         let Some(file) = &self.password_file else {
             return Ok(None);
         };
@@ -31,7 +32,8 @@ impl PasswordFlags {
         let read = if file.as_os_str() == "-" {
             std::io::stdin().read_to_string(&mut text)
         } else {
-            std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+            std::fs::File::open(invocation.path(file))
+                .and_then(|mut file| file.read_to_string(&mut text))
         };
         read.with_context(|| {
             Problem::usage(
@@ -46,7 +48,7 @@ impl PasswordFlags {
             .map_err(|error| {
                 Problem::usage(
                     error.to_string(),
-                    "choose another one, or leave it to kindreg",
+                    "choose another one, or leave out --password-file for a random one",
                 )
                 .into()
             })

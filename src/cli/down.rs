@@ -3,44 +3,46 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::cluster;
+use super::invocation::Invocation;
 use super::session::Session;
-use super::{Shared, cluster, json};
 use crate::ops;
 use crate::problem::Exit;
 use crate::report::Removed;
 use crate::spec::ClusterName;
-use crate::ui::{self, Printer};
+use crate::ui;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kindreg down\n  \
     kindreg down --name workshop\n  \
     kindreg down --all\n\n\
-    It needs no settings: what was asked for is noted in the engine. Images that were pulled stay, and so do the \
-    data of registries with keep_data.")]
+    `down` needs no settings: the Docker engine has a record of each cluster. It keeps images that were pulled, and \
+    the images in registries with keep_data = true.")]
 pub(super) struct Arguments {
-    /// Every cluster of kindreg's in this engine
+    /// Remove every kindreg cluster of the Docker engine
     #[arg(long, env = "KINDREG_ALL")]
     all: bool,
-    /// Say what would be removed, and remove nothing
+    /// Print what would be removed, and remove nothing
     #[arg(long, env = "KINDREG_DRY_RUN")]
     dry_run: bool,
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let printer = &invocation.printer;
     if !arguments.all {
-        let name = cluster(shared)?;
-        let session = Session::open(shared, printer).await?;
-        return one(&session, shared, arguments, &name).await;
+        let name = cluster(invocation)?;
+        let session = Session::open(invocation).await?;
+        return one(&session, invocation, arguments, &name).await;
     }
-    let session = Session::open(shared, printer).await?;
+    let session = Session::open(invocation).await?;
     let clusters = ops::clusters(&session.client).await?;
-    if clusters.is_empty() && !shared.json {
+    if clusters.is_empty() && !invocation.shared.json {
         printer.out("Nothing to do: no kindreg clusters found.");
     }
     let mut failed = None;
     for name in clusters {
-        match one(&session, shared, arguments, &name).await {
+        match one(&session, invocation, arguments, &name).await {
             Ok(Exit::Done) => {}
             Ok(other) => {
                 if let Some(earlier) = failed {
@@ -60,18 +62,19 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
 }
 
 async fn one(
-    session: &Session,
-    shared: &Shared,
+    session: &Session<'_>,
+    invocation: &Invocation,
     arguments: &Arguments,
     name: &ClusterName,
 ) -> Result<Exit> {
-    let printer = session.printer;
     if arguments.dry_run {
         let removals = ops::removals(&session.client, name).await?;
-        if shared.json {
-            json(printer, &removals)?;
-        } else if !removals.removes.is_empty() {
-            printer.out(&removals.removes.join("\n"));
+        if invocation.shared.json {
+            invocation.json(&removals)?;
+        } else if removals.removes.is_empty() {
+            invocation.printer.out(&nothing(&removals.cluster));
+        } else {
+            invocation.printer.out(&removals.removes.join("\n"));
         }
         return Ok(Exit::Done);
     }
@@ -79,29 +82,36 @@ async fn one(
     session.progress.end();
     match ended {
         Ok(finished) => {
-            show(shared, printer, &finished.report)?;
+            show(invocation, &finished.report)?;
             finished.failure.map_or(Ok(Exit::Done), Err)
         }
-        Err(error) => session.failed(error, "not everything is removed; `kindreg down` goes on"),
+        Err(error) => session.failed(
+            error,
+            "not everything was removed; run `kindreg down` again",
+        ),
     }
 }
 
-fn show(shared: &Shared, printer: Printer, removed: &Removed) -> Result<()> {
-    if shared.json {
-        return json(printer, removed);
+fn nothing(cluster: &str) -> String {
+    format!("Nothing to do: no kindreg cluster named {cluster}.")
+}
+
+fn show(invocation: &Invocation, removed: &Removed) -> Result<()> {
+    if invocation.shared.json {
+        return invocation.json(removed);
     }
     let Removed {
         cluster,
         changed,
         kept,
     } = removed;
-    printer.out(&if *changed {
-        format!("Removed: cluster {cluster} and everything that came with it.")
+    invocation.printer.out(&if *changed {
+        format!("Removed: cluster {cluster} and everything that `kindreg up` created for it.")
     } else {
-        format!("Nothing to do: no kindreg cluster named {cluster}.")
+        nothing(cluster)
     });
     for object in kept {
-        printer.out(&format!("Kept: {object}"));
+        invocation.printer.out(&format!("Kept: {object}"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `kindreg init`: a commented `kindreg.toml`.
+//! `kindreg init`.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -8,14 +8,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::Shared;
+use super::invocation::Invocation;
 use crate::ops::FILE;
 use crate::problem::{Exit, Problem};
-use crate::ui::Printer;
 
-/// The file that is written.
-pub(super) const TEMPLATE: &str = include_str!("../../templates/kindreg.toml");
-/// What such a file may hold.
+/// The settings file that `init` writes.
+const TEMPLATE: &str = include_str!("../../templates/kindreg.toml");
+/// The JSON schema of settings files.
 const SCHEMA: &str = include_str!("../../templates/kindreg.schema.json");
 
 #[derive(Debug, Args)]
@@ -23,37 +22,38 @@ const SCHEMA: &str = include_str!("../../templates/kindreg.schema.json");
     kindreg init\n  \
     kindreg init --force deploy/kindreg.toml\n  \
     kindreg init --schema > kindreg.schema.json\n\n\
-    The file says what `kindreg up` does without one; change what you like. The JSON schema is for editors.")]
+    The file has the defaults of `kindreg up`; change what you like. The JSON schema is for editors.")]
 pub(super) struct Arguments {
     /// File to write
     #[arg(value_name = "FILE", default_value = FILE)]
     file: PathBuf,
-    /// Replace a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
-    /// Print the JSON schema of such files, and write nothing
+    /// Print the JSON schema of kindreg.toml, and write nothing
     #[arg(long, conflicts_with_all = ["file", "force"])]
     schema: bool,
 }
 
-pub(super) fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
+pub(super) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let printer = &invocation.printer;
     if arguments.schema {
         printer.out(SCHEMA.trim_end());
         return Ok(Exit::Done);
     }
-    let path = arguments.file.display();
-    write(arguments)?;
-    if shared.json {
+    write(invocation, arguments)?;
+    if invocation.shared.json {
         printer.out(&json!({"file": arguments.file}).to_string());
     } else {
+        let path = arguments.file.display();
         printer.out(&format!(
-            "Wrote {path}. Change what you like, then: kindreg up"
+            "Wrote {path}. Change what you like, then run: kindreg up"
         ));
     }
     Ok(Exit::Done)
 }
 
-fn write(arguments: &Arguments) -> Result<()> {
+fn write(invocation: &Invocation, arguments: &Arguments) -> Result<()> {
     let path = arguments.file.display();
     let mut options = OpenOptions::new();
     options.write(true);
@@ -62,11 +62,11 @@ fn write(arguments: &Arguments) -> Result<()> {
     } else {
         options.create_new(true);
     }
-    let mut file = match options.open(&arguments.file) {
+    let mut file = match options.open(invocation.path(&arguments.file)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(Problem::usage(
-                format!("{path} exists"),
-                "name another file, or replace it with --force",
+                format!("{path} already exists"),
+                format!("name another file, or overwrite this one: kindreg init --force {path}"),
             )
             .into());
         }

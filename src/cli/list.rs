@@ -3,23 +3,23 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::invocation::Invocation;
 use super::session::Session;
-use super::{Shared, json};
 use crate::ops;
 use crate::problem::Exit;
-use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kindreg list\n  kindreg list --json | jq -r '.[].cluster'")]
 pub(super) struct Arguments {}
 
-pub(super) async fn run(shared: &Shared, printer: Printer) -> Result<Exit> {
-    let session = Session::open(shared, printer).await?;
+pub(super) async fn run(invocation: &Invocation) -> Result<Exit> {
+    let session = Session::open(invocation).await?;
     let entries = ops::list(&session.client).await?;
-    if shared.json {
-        json(printer, &entries)?;
+    if invocation.shared.json {
+        invocation.json(&entries)?;
         return Ok(Exit::Done);
     }
+    let printer = &invocation.printer;
     if entries.is_empty() {
         printer.out("No kindreg clusters found.");
     }
@@ -29,7 +29,7 @@ pub(super) async fn run(shared: &Shared, printer: Printer) -> Result<Exit> {
             continue;
         }
         printer.out(&format!(
-            "{:<20} {} of {} nodes run   {}",
+            "{:<20} {} of {} nodes running   {}",
             entry.cluster,
             entry.running,
             entry.nodes,

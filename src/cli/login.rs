@@ -3,38 +3,38 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::cluster;
+use super::invocation::Invocation;
 use super::session::Session;
-use super::{Shared, cluster, json};
 use crate::ops;
 use crate::problem::Exit;
 use crate::report::{LoggedIn, Login};
-use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kindreg login && docker push localhost:5001/my/image\n  \
     kindreg login --rotate\n\n\
-    The password goes where `docker login` puts it: to the credential helper that docker's config names, or into \
-    the config. docker, crane, skopeo, oras and helm read it there. `kindreg down` logs out again.")]
+    The password is stored where `docker login` stores it: by the credential helper in docker's config, or in the \
+    config itself. docker, crane, skopeo, oras and helm read it there. `kindreg down` logs out again.")]
 pub(super) struct Arguments {
-    /// Make a new password first, hand it to nodes, secrets and docker, and let the old one in no more
+    /// Replace the password first: give a new one to nodes, secrets and docker, then stop accepting the old one
     #[arg(long, env = "KINDREG_ROTATE")]
     rotate: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kindreg logout\n\n\
-    It forgets what `kindreg login` stored, and nothing else.")]
+    `logout` removes only what `kindreg login` stored.")]
 pub(super) struct LogoutArguments {}
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let name = cluster(shared)?;
-    let session = Session::open(shared, printer).await?;
+pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let name = cluster(invocation)?;
+    let session = Session::open(invocation).await?;
     if arguments.rotate {
         let ended = ops::rotate(&session.client, &name).await;
         session.progress.end();
         if let Err(error) = ended {
-            let left = "both passwords are accepted; `kindreg login --rotate` goes on";
+            let left = "the old and the new password both work; run `kindreg login --rotate` again";
             return session.failed(error, left);
         }
     }
@@ -42,18 +42,19 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         rotated: arguments.rotate,
         ..ops::login(&session.client, &name).await?
     };
-    if shared.json {
-        json(printer, &report)?;
+    if invocation.shared.json {
+        invocation.json(&report)?;
         return Ok(Exit::Done);
     }
+    let printer = &invocation.printer;
     for domain in &report.externals {
         printer.say(&format!(
-            "{domain} is external and keeps its own logins; run: docker login {domain}"
+            "{domain} is an external registry; to log in to it, run: docker login {domain}"
         ));
     }
     if report.logins.is_empty() {
         printer.out(&format!(
-            "Nothing to do: no registry that cluster {name} runs asks for a password."
+            "Nothing to do: kindreg runs no registry with a password in cluster {name}."
         ));
     }
     for Login {
@@ -62,22 +63,27 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
         place,
     } in &report.logins
     {
-        printer.out(&format!("Logged in to {domain} as {user}; kept in {place}"));
+        printer.out(&format!(
+            "Logged in to {domain} as {user}; the password is in {place}"
+        ));
     }
     Ok(Exit::Done)
 }
 
-/// `kindreg logout`.
-pub(super) async fn logout(shared: &Shared, printer: Printer) -> Result<Exit> {
-    let name = cluster(shared)?;
-    let session = Session::open(shared, printer).await?;
+/// Runs `kindreg logout`.
+pub(super) async fn logout(invocation: &Invocation) -> Result<Exit> {
+    let name = cluster(invocation)?;
+    let session = Session::open(invocation).await?;
     let report = ops::logout(&session.client, &name).await?;
-    if shared.json {
-        json(printer, &report)?;
+    if invocation.shared.json {
+        invocation.json(&report)?;
         return Ok(Exit::Done);
     }
+    let printer = &invocation.printer;
     if report.logouts.is_empty() {
-        printer.out("Nothing to do: docker is not logged in with a password of this cluster.");
+        printer.out(&format!(
+            "Nothing to do: docker has no login for cluster {name}."
+        ));
     }
     for domain in &report.logouts {
         printer.out(&format!("Logged out of {domain}"));

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use self::invocation::Invocation;
 use crate::hints;
-use crate::ops::Detail;
+use crate::ops::{Detail, Need};
 use crate::problem::Exit;
 use crate::spec::ClusterName;
-use crate::ui::{self, OutputMode, Printer};
+use crate::ui::{self, OutputMode};
 
+#[cfg(feature = "fakes")]
+mod captured;
 mod credentials;
 mod down;
 mod env;
 mod init;
+mod invocation;
 mod list;
 mod login;
 mod render;
@@ -25,12 +29,27 @@ mod status;
 mod up;
 mod verify;
 
-/// A private registry over TLS, and a kind cluster whose every node really trusts it.
+#[cfg(feature = "fakes")]
+pub use captured::Answer;
+#[cfg(feature = "fakes")]
+pub(crate) use captured::run_captured;
+
+/// Create a kind cluster whose nodes pull from a private registry over verified TLS
 #[derive(Debug, Parser)]
 #[command(
+    name = "kindreg",
     version,
-    after_help = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not ready; 4 found what is not ours; 130 interrupted.\n\n\
-                  Example:\n  kindreg up --workers 2\n  docker push localhost:5001/my/image\n  kindreg down"
+    after_help = "Examples:\n  \
+        kindreg up --workers 2\n  \
+        kindreg login && docker push localhost:5001/my/image\n  \
+        kindreg down\n\n\
+        Exit codes:\n  \
+        0    done\n  \
+        1    failed\n  \
+        2    wrong usage or configuration\n  \
+        3    not ready, or not found\n  \
+        4    a name is in use by something that kindreg did not create\n  \
+        130  interrupted"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -41,35 +60,35 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make registry and cluster, and prove that every node pulls over verified TLS
+    /// Create the registry and the cluster, and prove that every node can pull
     Up(up::Arguments),
-    /// Remove everything that `up` made, and nothing else
+    /// Remove a cluster and everything that `up` created for it
     Down(down::Arguments),
-    /// Say what is ready and what drifted, and why
+    /// Show what is ready, what has drifted and what is missing
     Status(status::Arguments),
-    /// List the clusters of kindreg's in this engine
+    /// List the kindreg clusters of the Docker engine
     List(list::Arguments),
     /// Write a commented kindreg.toml, or print its JSON schema
     Init(init::Arguments),
-    /// Print every text that `up` would send anywhere, without an engine
+    /// Print every file and manifest that `up` would create, without a Docker engine
     Render(render::Arguments),
-    /// Prove it again: one pod on every node pulls a new image
+    /// Prove again that every node can pull: each runs a pod from a new image
     Verify(verify::Arguments),
-    /// Log docker, and all that reads its config, in to the registries
+    /// Log docker in to the registries of a cluster
     Login(login::Arguments),
-    /// Forget what `login` stored
+    /// Log docker out of the registries of a cluster
     Logout(login::LogoutArguments),
-    /// Make an imagePullSecret in namespaces, or print one for another cluster
+    /// Create an imagePullSecret in namespaces, or print its manifest
     Secret(secret::Arguments),
-    /// Print host, user and password as variables for a CI job
+    /// Print host, user and password of the registries as environment variables
     Env(env::Arguments),
 }
 
-/// What every command takes.
+/// The options that every command takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Shared options")]
 struct Shared {
-    /// Name of the cluster [default: that of kindreg.toml, else kindreg]
+    /// Name of the cluster [default: the one in kindreg.toml, or kindreg]
     #[arg(
         long = "name",
         global = true,
@@ -77,46 +96,48 @@ struct Shared {
         value_name = "CLUSTER"
     )]
     given_name: Option<String>,
-    /// Settings [default: the next kindreg.toml from here up to the repository's root]
+    /// Settings file [default: the nearest kindreg.toml, from the current folder up to the root of the repository]
     #[arg(long, global = true, env = "KINDREG_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address of the Docker engine [default: as docker finds it: `DOCKER_HOST`, `DOCKER_CONTEXT`, docker context]
+    /// Address of the Docker engine [default: the one that docker uses: `DOCKER_HOST`, `DOCKER_CONTEXT` or the current
+    /// docker context]
     #[arg(long, global = true, env = "KINDREG_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
-    /// Longest time that one wait may take
+    /// Time limit for each wait
     #[arg(long, global = true, env = "KINDREG_TIMEOUT", default_value = "300", value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Print the result as JSON
     #[arg(long, global = true, env = "KINDREG_JSON")]
     json: bool,
-    /// How progress is told on stderr
+    /// Format of the progress on stderr
     #[arg(long, global = true, env = "KINDREG_EVENTS", value_enum, default_value_t = EventsAs::Text)]
     events: EventsAs,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(long, short, global = true, env = "KINDREG_QUIET")]
     quiet: bool,
-    /// Say what is done, a line a call; -vv also commands in nodes, -vvv also what they say. Never a secret
+    /// Print each call and its duration; -vv adds the commands in containers, -vvv their output. Secrets
+    /// are never printed
     #[arg(long, short, global = true, env = "KINDREG_VERBOSE", action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EventsAs {
-    /// Bars on a terminal, lines in a pipe.
+    /// Progress bars on a terminal, lines in a pipe.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Shared {
-    fn printer(&self) -> Printer {
-        Printer::new(match (self.quiet, self.events) {
+    fn output_mode(&self) -> OutputMode {
+        match (self.quiet, self.events) {
             (_, EventsAs::Json) => OutputMode::Json,
             (true, EventsAs::Text) => OutputMode::Quiet,
             (false, EventsAs::Text) if self.verbose > 0 => OutputMode::Lines,
             (false, EventsAs::Text) => OutputMode::Bars,
-        })
+        }
     }
 
     /// How much is told of what is done; `None` without `-v`.
@@ -130,41 +151,37 @@ impl Shared {
     }
 }
 
-/// Runs a command line; what failed is shown before this returns.
+/// Runs a command line and prints its failure, if any.
 pub async fn run(cli: Cli) -> Exit {
-    let printer = cli.shared.printer();
-    dispatch(cli, printer).await.unwrap_or_else(|error| {
-        ui::failure(printer, &error);
+    let Cli { shared, command } = cli;
+    execute(&Invocation::of_process(shared), command).await
+}
+
+async fn execute(invocation: &Invocation, command: Command) -> Exit {
+    dispatch(invocation, command).await.unwrap_or_else(|error| {
+        ui::failure(&invocation.printer, &error);
         hints::exit(&error)
     })
 }
 
-async fn dispatch(cli: Cli, printer: Printer) -> Result<Exit> {
-    let Cli { shared, command } = cli;
-    let shared = &shared;
+async fn dispatch(invocation: &Invocation, command: Command) -> Result<Exit> {
     match command {
-        Command::Up(arguments) => up::run(shared, &arguments, printer).await,
-        Command::Down(arguments) => down::run(shared, &arguments, printer).await,
-        Command::Status(arguments) => status::run(shared, &arguments, printer).await,
-        Command::List(_) => list::run(shared, printer).await,
-        Command::Init(arguments) => init::run(shared, &arguments, printer),
-        Command::Render(arguments) => render::run(shared, &arguments, printer),
-        Command::Verify(arguments) => verify::run(shared, &arguments, printer).await,
-        Command::Login(arguments) => login::run(shared, &arguments, printer).await,
-        Command::Logout(_) => login::logout(shared, printer).await,
-        Command::Secret(arguments) => secret::run(shared, &arguments, printer).await,
-        Command::Env(arguments) => env::run(shared, &arguments, printer).await,
+        Command::Up(arguments) => up::run(invocation, &arguments).await,
+        Command::Down(arguments) => down::run(invocation, &arguments).await,
+        Command::Status(arguments) => status::run(invocation, &arguments).await,
+        Command::List(_) => list::run(invocation).await,
+        Command::Init(arguments) => init::run(invocation, &arguments),
+        Command::Render(arguments) => render::run(invocation, &arguments),
+        Command::Verify(arguments) => verify::run(invocation, &arguments).await,
+        Command::Login(arguments) => login::run(invocation, &arguments).await,
+        Command::Logout(_) => login::logout(invocation).await,
+        Command::Secret(arguments) => secret::run(invocation, &arguments).await,
+        Command::Env(arguments) => env::run(invocation, &arguments).await,
     }
 }
 
-/// The name of the cluster that a command is about.
-fn cluster(shared: &Shared) -> Result<ClusterName> {
-    let request = request::request(shared, None, crate::ops::Need::Name)?;
+/// Returns the name of the cluster that a command is about.
+fn cluster(invocation: &Invocation) -> Result<ClusterName> {
+    let request = request::request(invocation, None, Need::Name)?;
     Ok(request.cluster.value)
-}
-
-/// Prints a report as JSON on one line.
-fn json(printer: Printer, report: &impl serde::Serialize) -> Result<()> {
-    printer.out(&serde_json::to_string(report)?);
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Flags that say what is wanted, as overrides of `kindreg.toml`.
+//! Flags that override `kindreg.toml`.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::Shared;
+use super::invocation::Invocation;
 use crate::ops::{Need, Sources, settings};
 use crate::problem::Problem;
 use crate::spec::mistake::{Given, Source};
@@ -14,11 +14,11 @@ use crate::spec::overrides::{Overrides, flag_or_variable};
 use crate::spec::request::Request;
 use crate::spec::{Auth, HostTrust, Invalid};
 
-/// Flags that say what is wanted. Their values are read here and not by clap, which would stop at the first mistake.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "What is wanted (over kindreg.toml)")]
+/// Flags that override `kindreg.toml`. Their values are parsed here and not by clap, which would stop at the first mistake.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Settings (override kindreg.toml)")]
 pub(super) struct Flags {
-    /// Worker nodes besides the control plane [default: 0]
+    /// Number of worker nodes [default: 0]
     #[arg(
         long,
         env = "KINDREG_WORKERS",
@@ -26,10 +26,10 @@ pub(super) struct Flags {
         allow_hyphen_values = true
     )]
     workers: Option<String>,
-    /// Canonical host name of the registry [default: registry.test]
+    /// Host name of the registry [default: registry.test]
     #[arg(long, env = "KINDREG_HOST", value_name = "NAME")]
     host: Option<String>,
-    /// Port of the registry, the same inside and outside; `auto` finds a free one [default: 5001]
+    /// Port of the registry, the same for nodes and on the engine's host; `auto` finds a free one [default: 5001]
     #[arg(
         long,
         env = "KINDREG_PORT",
@@ -37,25 +37,28 @@ pub(super) struct Flags {
         allow_hyphen_values = true
     )]
     port: Option<String>,
-    /// Image of the nodes [default: kindest/node:v1.34.0]
+    /// Node image [default: kindest/node:v1.34.0]
     #[arg(long, env = "KINDREG_IMAGE", value_name = "NODE_IMAGE")]
     image: Option<String>,
-    /// Image of the registry [default: registry:3]
+    /// Registry image [default: registry:3]
     #[arg(long, env = "KINDREG_REGISTRY_IMAGE", value_name = "IMAGE")]
     registry_image: Option<String>,
-    /// Leave /etc/docker/certs.d of the engine's host as it is; `=false` overrides the file
+    /// Don't add the CA to /etc/docker/certs.d on the engine's host; `=false` overrides kindreg.toml
     #[arg(long, env = "KINDREG_NO_HOST_TRUST", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = FalseyValueParser::new())]
     no_host_trust: Option<bool>,
-    /// Let everybody use the registries, without a password; `=false` overrides the file
+    /// Let everyone use the registries without a password; `=false` overrides kindreg.toml
     #[arg(long, env = "KINDREG_NO_AUTH", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = FalseyValueParser::new())]
     no_auth: Option<bool>,
 }
 
 impl Flags {
-    fn overrides(&self) -> Overrides {
-        let text = |flag, text: &Option<String>| text.as_deref().map(|text| given(flag, text));
+    fn overrides(&self, invocation: &Invocation) -> Overrides {
+        let text = |flag, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| given(invocation, flag, text))
+        };
         Overrides {
             workers: text("--workers", &self.workers),
             host: text("--host", &self.host),
@@ -81,37 +84,49 @@ impl Flags {
     }
 }
 
-/// What is asked for: `kindreg.toml`, then `KINDREG_*`, then flags; the later wins.
-pub(super) fn request(shared: &Shared, flags: Option<&Flags>, need: Need) -> Result<Request> {
-    let overrides = flags.map(Flags::overrides);
+/// Returns what is asked for by `kindreg.toml`, then `KINDREG_*`, then flags; the later wins.
+pub(super) fn request(
+    invocation: &Invocation,
+    flags: Option<&Flags>,
+    need: Need,
+) -> Result<Request> {
+    let overrides = flags.map(|flags| flags.overrides(invocation));
+    let shared = &invocation.shared;
     let name = shared.given_name.as_deref();
     let sources = Sources {
+        folder: invocation.folder.as_deref(),
         config: shared.config.as_deref(),
-        name: name.map(|name| given("--name", name)),
+        name: name.map(|name| given(invocation, "--name", name)),
         overrides: overrides.as_ref(),
     };
     settings(&sources, need)
 }
 
-fn given(flag: &str, text: &str) -> Given<String> {
-    let from = flag_or_variable(flag, text, |name| std::env::var(name).ok());
+fn given(invocation: &Invocation, flag: &str, text: &str) -> Given<String> {
+    let from = flag_or_variable(flag, text, invocation.variable);
     Given::new(text.to_owned(), from)
 }
 
-/// The value of one flag, for commands that take no [`Flags`].
-pub(super) fn checked<T: FromStr<Err = Invalid>>(flag: &str, text: &str) -> Result<T> {
+/// Parses the value of one flag, for commands that take no [`Flags`].
+pub(super) fn checked<T: FromStr<Err = Invalid>>(
+    invocation: &Invocation,
+    flag: &str,
+    text: &str,
+) -> Result<T> {
     let mut mistakes = Vec::new();
-    let value = given(flag, text).parsed(&mut mistakes);
+    let value = given(invocation, flag, text).parsed(&mut mistakes);
     value.map(|given| given.value).ok_or_else(|| {
         let what = mistakes.iter().map(ToString::to_string).collect::<String>();
-        Problem::usage(what, "see the examples: --help").into()
+        Problem::usage(what, "see the examples in --help").into()
     })
 }
 
-/// The same for a flag that may be given several times.
+/// Parses the values of a flag that may be repeated.
 pub(super) fn checked_all<T: FromStr<Err = Invalid>>(
+    invocation: &Invocation,
     flag: &str,
     texts: &[String],
 ) -> Result<Vec<T>> {
-    texts.iter().map(|text| checked(flag, text)).collect()
+    let texts = texts.iter();
+    texts.map(|text| checked(invocation, flag, text)).collect()
 }

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::invocation::Invocation;
 use super::request::{self, Flags};
 use super::session::Session;
-use super::{Shared, json};
-use crate::ops::{self, Need};
+use crate::ops::{self, Need, UNCHANGEABLE};
 use crate::problem::Exit;
 use crate::report::{Condition, NodeReport, RegistryReport, Report};
 use crate::ui::Printer;
@@ -16,21 +16,22 @@ use crate::ui::Printer;
     kindreg status\n  \
     kindreg status --json | jq .state\n  \
     kindreg status --port 5002\n\n\
-    Exit code 0 where everything is ready, 3 otherwise. What kindreg.toml, variables and flags ask for is compared with \
-    what is there; where they are silent, with what was asked for last. It changes nothing; `kindreg up` repairs.")]
+    The exit code is 0 if everything is ready, and 3 if not. `status` compares the cluster with kindreg.toml, \
+    variables and flags, and where they say nothing with the last `kindreg up`. It changes nothing; `kindreg up` \
+    repairs.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     flags: Flags,
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let request = request::request(shared, Some(&arguments.flags), Need::Comparison)?;
-    let session = Session::open(shared, printer).await?;
+pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let request = request::request(invocation, Some(&arguments.flags), Need::Comparison)?;
+    let session = Session::open(invocation).await?;
     let report = ops::status(&session.client, request).await?;
-    if shared.json {
-        json(printer, &report)?;
+    if invocation.shared.json {
+        invocation.json(&report)?;
     } else {
-        show(printer, &report);
+        show(&invocation.printer, &report, &arguments.flags);
     }
     Ok(match report.state {
         Condition::Ready => Exit::Done,
@@ -38,8 +39,13 @@ pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer
     })
 }
 
-fn show(printer: Printer, report: &Report) {
-    printer.out(&format!("cluster {} is {}", report.cluster, report.state));
+fn show(printer: &Printer, report: &Report, flags: &Flags) {
+    let state = match report.state {
+        Condition::Ready => "is ready",
+        Condition::Drifted => "has drifted",
+        Condition::Missing => "is incomplete",
+    };
+    printer.out(&format!("cluster {} {state}", report.cluster));
     for registry in &report.registries {
         show_registry(printer, registry);
     }
@@ -54,21 +60,31 @@ fn show(printer: Printer, report: &Report) {
         let line = part.state.line(&part.part, part.why.as_deref());
         printer.out(&format!("  {line}"));
     }
-    if report.state != Condition::Ready {
-        printer.out(&format!("repair it: kindreg up --name {}", report.cluster));
+    // What `up` can't change says itself how to go on.
+    let is_repairable = report.parts.iter().all(|part| part.id != UNCHANGEABLE);
+    if report.state != Condition::Ready && is_repairable {
+        let flags = if *flags == Flags::default() {
+            ""
+        } else {
+            ", with the same settings as here"
+        };
+        printer.out(&format!(
+            "repair it: kindreg up --name {}{flags}",
+            report.cluster
+        ));
     }
 }
 
-fn show_registry(printer: Printer, registry: &RegistryReport) {
+fn show_registry(printer: &Printer, registry: &RegistryReport) {
     let day = registry.expires.as_deref().and_then(|end| end.get(..10));
     let what = match registry.local {
         Some(_) => "certificate",
-        None => "its CA",
+        None => "CA",
     };
     let certificate = match (day, registry.days_left) {
-        (Some(day), Some(left)) => format!("{what} until {day} ({left} days)"),
+        (Some(day), Some(left)) => format!("{what} valid until {day} ({left} days)"),
         _ if registry.local.is_some() => "no certificate".to_owned(),
-        _ => "trusted by a public CA".to_owned(),
+        _ => "public CA".to_owned(),
     };
     printer.out(&format!(
         "  registry {} ({}): {}; {certificate}",
@@ -78,8 +94,11 @@ fn show_registry(printer: Printer, registry: &RegistryReport) {
     ));
 }
 
-fn show_node(printer: Printer, node: &NodeReport) {
-    let mut said = vec![if node.running { "runs" } else { "does not run" }.to_owned()];
+fn show_node(printer: &Printer, node: &NodeReport) {
+    let mut said = Vec::new();
+    if node.running {
+        said.push("running".to_owned());
+    }
     if !node.proven.is_empty() {
         said.push(format!("proven with {}", node.proven.join(", ")));
     }

@@ -4,13 +4,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::credentials::PasswordFlags;
+use super::invocation::Invocation;
 use super::request::{self, Flags};
 use super::session::Session;
-use super::{Shared, json};
 use crate::ops::{self, AfterFailure, Consent, Need, UpOptions, Verify};
 use crate::problem::Exit;
 use crate::report::{Endpoint, Made, Planned, Preview, Pull};
-use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -19,29 +18,30 @@ use crate::ui::Printer;
     kindreg up --name second --port auto\n  \
     kindreg up --config deploy/kindreg.toml\n  \
     kindreg up --dry-run\n\n\
-    A second `up` changes nothing, and repairs what is no longer as it should be.")]
+    A second `up` repairs what has drifted, and changes nothing else.")]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "a flag of the command line is there or it is not"
+    reason = "each is a flag of the command line"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) flags: Flags,
-    #[command(flatten)]
     own: PasswordFlags,
-    /// End before the proof
+    /// Skip the proof that every node can pull
     #[arg(long, env = "KINDREG_NO_VERIFY")]
     no_verify: bool,
-    /// Leave a failed run's work where it is, to be looked at
+    /// Don't roll back after a failure, so that you can look at what is there
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
-    /// Go on without asking: trust names outside .test, .localhost, .internal and .local on the engine's host, and what
-    /// kindreg.toml says of external registries, of upstream CAs and of credentials for upstreams
+    /// Answer yes to every question: about CAs for public host names, about external registries, and about credentials
+    /// for the upstream of a cache
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and do nothing
     #[arg(long, env = "KINDREG_DRY_RUN")]
     dry_run: bool,
+    // Last, as clap puts what follows under its heading.
+    #[command(flatten)]
+    flags: Flags,
 }
 
 impl Arguments {
@@ -53,7 +53,7 @@ impl Arguments {
         }
     }
 
-    fn options(&self) -> Result<UpOptions> {
+    fn options(&self, invocation: &Invocation) -> Result<UpOptions> {
         Ok(UpOptions {
             verify: self.verify(),
             after_failure: if self.keep_on_failure {
@@ -66,53 +66,53 @@ impl Arguments {
             } else {
                 Consent::Ask
             },
-            password: self.own.read()?,
+            password: self.own.read(invocation)?,
         })
     }
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let request = request::request(shared, Some(&arguments.flags), Need::Everything)?;
-    let options = arguments.options()?;
-    let session = Session::open(shared, printer).await?;
+pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let request = request::request(invocation, Some(&arguments.flags), Need::Everything)?;
+    let options = arguments.options(invocation)?;
+    let session = Session::open(invocation).await?;
     if arguments.dry_run {
         let preview = ops::preview(&session.client, &request, options.verify).await?;
-        show_preview(shared, printer, &preview)?;
+        show_preview(invocation, &preview)?;
         return Ok(Exit::Done);
     }
-    let ended = ops::up(&session.client, &request, &options, &printer).await;
+    let ended = ops::up(&session.client, &request, &options, &invocation.printer).await;
     session.progress.end();
     match ended {
         Ok(finished) => {
-            show(shared, printer, &finished.report, options.verify)?;
+            show(invocation, &finished.report, options.verify)?;
             finished.failure.map_or(Ok(Exit::Done), Err)
         }
         Err(error) => session.failed(
             error,
             match options.after_failure {
                 AfterFailure::RollBack => "rolled back",
-                AfterFailure::Keep => "what this run made was kept; `kindreg down` removes it",
+                AfterFailure::Keep => "kept what this run created; remove it with `kindreg down`",
             },
         ),
     }
 }
 
-fn show_preview(shared: &Shared, printer: Printer, preview: &Preview) -> Result<()> {
-    if shared.json {
-        return json(printer, preview);
+fn show_preview(invocation: &Invocation, preview: &Preview) -> Result<()> {
+    if invocation.shared.json {
+        return invocation.json(preview);
     }
     for Planned {
         step, state, why, ..
     } in &preview.steps
     {
-        printer.out(&state.line(step, why.as_deref()));
+        invocation.printer.out(&state.line(step, why.as_deref()));
     }
     Ok(())
 }
 
-fn show(shared: &Shared, printer: Printer, made: &Made, verify: Verify) -> Result<()> {
-    if shared.json {
-        return json(printer, made);
+fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
+    if invocation.shared.json {
+        return invocation.json(made);
     }
     let Made {
         cluster,
@@ -123,27 +123,27 @@ fn show(shared: &Shared, printer: Printer, made: &Made, verify: Verify) -> Resul
     let plural = if *nodes == 1 { "" } else { "s" };
     let domains: Vec<&str> = registries.iter().map(|one| one.domain.as_str()).collect();
     let domains = domains.join(", ");
-    printer.out(&match (made.changed, verify) {
+    invocation.printer.out(&match (made.changed, verify) {
         (false, _) => {
-            format!("Nothing to do: cluster {cluster} and {domains} are as they should be.")
+            format!("Nothing to do: cluster {cluster} and {domains} are ready.")
         }
         (true, Verify::EveryNode) => {
             let proven = proven(registries);
             format!("Ready: {nodes} node{plural} of cluster {cluster} {proven} over verified TLS.")
         }
         (true, Verify::Nothing) => format!(
-            "Done: cluster {cluster} with {nodes} node{plural} and {domains}; nothing was proven."
+            "Done: cluster {cluster} with {nodes} node{plural} and {domains}. Not verified; run: kindreg verify --name {cluster}"
         ),
     });
     if made.changed
         && let Some(next) = next(made)
     {
-        printer.out(&next);
+        invocation.printer.out(&next);
     }
     Ok(())
 }
 
-/// What to type next.
+/// Returns the commands to type next.
 fn next(made: &Made) -> Option<String> {
     let Made {
         cluster, context, ..
@@ -157,14 +157,14 @@ fn next(made: &Made) -> Option<String> {
         String::new()
     };
     Some(format!(
-        "\nWhat to type next:\n  {login}\
+        "\nNext steps:\n  {login}\
          docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
          kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
          kindreg down --name {cluster}"
     ))
 }
 
-/// What nodes did with which registries: an external one without an image for the proof only had to answer.
+/// Returns what nodes did with which registries: an external one without an image for the proof only had to answer.
 fn proven(registries: &[Endpoint]) -> String {
     let named = |pull: Pull| {
         let all = registries.iter().filter(|one| one.proof == pull);
@@ -173,7 +173,7 @@ fn proven(registries: &[Endpoint]) -> String {
     };
     match (named(Pull::Proven), named(Pull::Answered)) {
         (pulled, none) if none.is_empty() => format!("pulled from {pulled}"),
-        (none, answered) if none.is_empty() => format!("had an answer of {answered}"),
-        (pulled, answered) => format!("pulled from {pulled}, had an answer of {answered}"),
+        (none, answered) if none.is_empty() => format!("got an answer from {answered}"),
+        (pulled, answered) => format!("pulled from {pulled}, got an answer from {answered}"),
     }
 }

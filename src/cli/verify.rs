@@ -1,23 +1,24 @@
-//! `kindreg verify`: the proof alone.
+//! `kindreg verify`.
 
 use anyhow::Result;
 use clap::Args;
 
+use super::cluster;
+use super::invocation::Invocation;
 use super::session::Session;
-use super::{Shared, cluster, json};
 use crate::ops::{self, Negative};
 use crate::problem::Exit;
 use crate::report::{NodeVerification, Pull, WithoutCa};
-use crate::ui::Printer;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kindreg verify --name workshop\n  kindreg verify --strict\n  \
     kindreg verify --json | jq '.nodes[] | select(.pull != \"proven\")'\n\n\
-    Exit code 3 where a node can't pull, with the node's own words. It repairs nothing; `kindreg up` does."
+    The exit code is 3 if a node can't pull; the output then has the node's own error. `verify` repairs nothing; \
+    `kindreg up` does."
 )]
 pub(super) struct Arguments {
-    /// Prove the negative too: every node refuses the registry under a name whose CA it lacks
+    /// Also prove that every node refuses the registry without its CA
     #[arg(long, env = "KINDREG_STRICT")]
     strict: bool,
 }
@@ -32,21 +33,21 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(shared: &Shared, arguments: &Arguments, printer: Printer) -> Result<Exit> {
-    let name = cluster(shared)?;
-    let session = Session::open(shared, printer).await?;
+pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
+    let name = cluster(invocation)?;
+    let session = Session::open(invocation).await?;
     let finished = ops::verify(&session.client, &name, arguments.negative()).await?;
     session.progress.end();
-    if shared.json {
-        json(printer, &finished.report)?;
+    if invocation.shared.json {
+        invocation.json(&finished.report)?;
     } else {
         for node in &finished.report.nodes {
-            printer.out(&line(node));
+            invocation.printer.out(&line(node));
         }
     }
     match finished.failure {
         None => Ok(Exit::Done),
-        Some(error) => session.failed(error, "the proof did not finish"),
+        Some(error) => session.failed(error, "some nodes were not checked"),
     }
 }
 
@@ -63,15 +64,15 @@ fn line(proof: &NodeVerification) -> String {
         WithoutCa::NotRefused => "; without the CA it does not refuse",
         WithoutCa::NotTried => "",
     };
-    let why = why.as_deref().unwrap_or("nothing is known");
+    let why = why.as_deref().unwrap_or("unknown reason");
     match pull {
         Pull::Proven => {
             format!("proven      {node} pulls from {registry} over verified TLS{without}")
         }
         Pull::Answered => {
-            format!("proven      {node} has an answer of {registry} over verified TLS")
+            format!("proven      {node} gets an answer from {registry} over verified TLS")
         }
         Pull::Refused => format!("refused     {node} can't pull from {registry}{without}: {why}"),
-        Pull::NotProven => format!("not proven  {node} with {registry}{without}: {why}"),
+        Pull::NotProven => format!("not proven  {node} did not try {registry}{without}: {why}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What operations work with: engine, kind, Kubernetes API, and the user's files and variables.
+//! The client that every operation takes: engine, kind, Kubernetes API, and the user's files and variables.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,12 +27,12 @@ pub(crate) type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Makes the Kubernetes API of a cluster, by the container of its control plane.
 pub(crate) type KubeOf = Arc<dyn Fn(String) -> Arc<dyn Kube> + Send + Sync>;
 
-/// How a [`Client`] reaches the world. [`Connection::from_environment`] is what the program uses.
+/// Where a [`Client`] finds the Docker engine, programs, files and variables.
 #[derive(Clone)]
 pub struct Connection {
-    /// Address of the Docker engine; `None` for the one that docker itself would use.
+    /// Address of the Docker engine; `None` for the one that docker uses.
     pub docker_host: Option<String>,
-    /// Longest time that one wait may take.
+    /// Time limit for each wait.
     pub timeout: Duration,
     /// The user's home folder.
     pub home: PathBuf,
@@ -51,7 +51,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// The engine, the kind program and the files that docker, kind and kubectl would use in this process.
+    /// Returns the engine, programs, files and variables that docker, kind and kubectl would use in this process.
     #[must_use]
     pub fn from_environment() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Connection {
         Self { trace, ..self }
     }
 
-    /// Where the lock file of a running kind lies: the user's own folder that ends with the session, else under home.
+    /// Returns the folder for the lock file of a running kind: the user's folder of the session, or one under home.
     fn state_folder(&self) -> PathBuf {
         match (self.variable)("XDG_RUNTIME_DIR") {
             Some(folder) => PathBuf::from(folder).join("kindreg"),
@@ -83,7 +83,7 @@ impl Connection {
     }
 }
 
-/// What operations work with. Cloning is cheap.
+/// The engine, kind, the Kubernetes API and the user's files, for operations to work with. Cloning is cheap.
 #[derive(Clone)]
 pub struct Client {
     docker: Arc<dyn Docker>,
@@ -109,10 +109,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects to the engine, and finds the programs that kind takes. Changes nothing.
+    /// Connects to the engine and finds the programs kind and docker. Changes nothing.
     ///
     /// # Errors
-    /// No engine answers, or kind is not installed.
+    /// No engine answers, or kind or docker is not installed.
     pub async fn connect(connection: &Connection) -> Result<Self> {
         let Connection {
             docker_host,
@@ -149,7 +149,7 @@ impl Client {
         })
     }
 
-    /// A client over other ports than the real ones, with an empty home and environment.
+    /// Creates a client over fakes, with an empty environment.
     #[cfg(any(test, feature = "fakes"))]
     pub(crate) fn over(
         docker: Arc<dyn Docker>,
@@ -171,20 +171,39 @@ impl Client {
         }
     }
 
-    /// The same, with a listener to everything that happens.
+    /// Returns the client with its calls traced (`-v`), as [`Self::connect`] does it.
+    #[cfg(all(feature = "cli", feature = "fakes"))]
+    #[must_use]
+    pub(crate) fn with_trace(
+        self,
+        detail: Detail,
+        listener: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        let trace = Trace::new(detail, listener);
+        let (kube, tracing) = (Arc::clone(&self.kube), trace.clone());
+        Self {
+            docker: docker::traced::Traced::over(self.docker, &trace),
+            kind: kind::traced::Traced::over(self.kind, &trace),
+            kube: Arc::new(move |plane| kube::traced::Traced::over(kube(plane), &tracing)),
+            trace,
+            ..self
+        }
+    }
+
+    /// Returns the client with a listener to everything that happens.
     #[must_use]
     pub fn with_listener(self, listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
         let listener = Arc::new(listener);
         Self { listener, ..self }
     }
 
-    /// The same, stopped by a token. Operations clean up after themselves, and never cancel it.
+    /// Returns the client with a token that stops operations. They clean up after themselves, and never cancel it.
     #[must_use]
     pub fn with_stop(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
     }
 
-    /// The same, with another time limit for each wait.
+    /// Returns the client with another time limit for each wait.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -198,7 +217,7 @@ impl Client {
         &self.docker_config
     }
 
-    /// Where the user keeps credentials.
+    /// Returns the places where the user keeps credentials.
     pub(crate) fn sources(&self) -> CredentialSources<'_> {
         CredentialSources {
             variable: &*self.variable,
@@ -206,12 +225,12 @@ impl Client {
         }
     }
 
-    /// Tells the listener.
+    /// Sends an event to the listener.
     pub(crate) fn tell(&self, event: Event) {
         (self.listener)(event);
     }
 
-    /// What the steps of one cluster work with.
+    /// Creates the context for the steps of one cluster.
     pub(crate) fn ctx(&self, cluster: &ClusterName) -> Ctx {
         let listener = Arc::clone(&self.listener);
         let mut ctx = Ctx::new(

@@ -1,5 +1,5 @@
-//! What a cloned repository's settings must not do unasked: plant a CA for a name that others own, or hand the user's
-//! credentials to an address, a CA or out of variables of their choice.
+//! Asks before the settings of a cloned repository make the machine trust a CA for a name that others own, or send the
+//! user's credentials somewhere.
 
 use std::fmt;
 
@@ -13,12 +13,14 @@ use crate::spec::{
     ImageRef, Registry, Serves, Spec, Upstream,
 };
 
-const OTHERWISE: &str = "or take it out of kindreg.toml";
+/// What to do instead of agreeing, if only the file can ask for it.
+const OTHERWISE: &str = "change kindreg.toml";
 
-/// A consequence of the settings that the user has to agree to.
+/// A consequence of the settings that needs the user's consent, as a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     what: String,
+    /// What to do instead.
     otherwise: &'static str,
 }
 
@@ -28,27 +30,30 @@ impl fmt::Display for Question {
     }
 }
 
-/// Whether the user has agreed to every consequence beforehand (`--yes`).
+/// Whether the user is asked about consequences of the settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Consent {
-    /// New ones are asked about.
+    /// The user is asked about each new one.
     #[default]
     Ask,
-    /// The user has.
+    /// The user has agreed to all of them beforehand (`--yes`).
     Given,
 }
 
-/// Asks about what is new; what was agreed to once is not asked again.
+/// Asks about consequences that are new since the last `up`.
 ///
 /// # Errors
-/// The user does not agree, or there is nobody to ask.
+/// The user does not agree, or nobody can be asked.
 pub(super) fn ask(spec: &Spec, recorded: Option<&RecordedSpec>, user: &dyn User) -> Result<()> {
     let before = recorded.map(|recorded| &recorded.current);
     for question in questions(spec, before) {
         if !user.agrees(&question) {
             let Question { what, otherwise } = question;
-            let hint = format!("agree to it with --yes, {otherwise}");
-            return Err(Problem::usage(what, hint).into());
+            return Err(Problem::usage(
+                format!("this needs your consent: {what}"),
+                format!("agree with --yes, or {otherwise}"),
+            )
+            .into());
         }
     }
     Ok(())
@@ -62,7 +67,7 @@ fn questions(spec: &Spec, before: Option<&Spec>) -> Vec<Question> {
         if let Some(upstream) = foreign_upstream(registry, old) {
             all.push(Question {
                 what: format!(
-                    "{upstream} may be somebody's real registry, and nodes would trust the CA in upstream_ca for it"
+                    "nodes will trust the CA in upstream_ca for {upstream}, which may be a public registry"
                 ),
                 otherwise: OTHERWISE,
             });
@@ -74,7 +79,7 @@ fn questions(spec: &Spec, before: Option<&Spec>) -> Vec<Question> {
             let upstream = &cache.upstream;
             all.push(Question {
                 what: format!(
-                    "{upstream} will be sent ${} and ${} by image {image}, and whoever reaches {domain} can pull what they may",
+                    "image {image} will send ${} and ${} to {upstream}, and everyone who reaches {domain} can pull with them",
                     names.username, names.password
                 ),
                 otherwise: OTHERWISE,
@@ -89,14 +94,14 @@ fn questions(spec: &Spec, before: Option<&Spec>) -> Vec<Question> {
             Backend::Distribution(_) if planted && !is_private(&registry.host) => {
                 all.push(Question {
                     what: format!(
-                        "{domain} may be somebody's real registry, and the engine's host would trust a new CA for it"
+                        "the engine's host will trust a new CA for {domain}, which may be a public registry"
                     ),
-                    otherwise: "leave the host alone with --no-host-trust, or choose a name in .test",
+                    otherwise: "leave the host as it is with --no-host-trust, or choose a host name in .test",
                 });
             }
             Backend::External(external) if planted || !(same || harmless) => all.push(Question {
                 what: format!(
-                    "for {domain}, which kindreg does not run, {}",
+                    "for the external registry {domain}, {}",
                     handed(spec, external)
                 ),
                 otherwise: OTHERWISE,
@@ -107,7 +112,7 @@ fn questions(spec: &Spec, before: Option<&Spec>) -> Vec<Question> {
     all
 }
 
-/// Returns a registry that others own, for which nodes are newly to trust another CA than a public one.
+/// Returns an upstream with a public name for which nodes are to trust a CA of its own, if that is new.
 fn foreign_upstream<'a>(registry: &'a Registry, old: Option<&Registry>) -> Option<&'a Upstream> {
     let trusted = |registry: &'a Registry| {
         let (_, cache) = sends(registry)?;
@@ -120,7 +125,7 @@ fn foreign_upstream<'a>(registry: &'a Registry, old: Option<&Registry>) -> Optio
     (!is_private(&upstream.host) && !same).then_some(upstream)
 }
 
-/// Returns what a cache sends variables with: the same program, to the same registry, which shows the same CA.
+/// Returns the image and the settings of a cache, which decide who gets the user's variables.
 const fn sends(registry: &Registry) -> Option<(&ImageRef, &Cache)> {
     match &registry.backend {
         Backend::Distribution(Distribution {
@@ -132,7 +137,7 @@ const fn sends(registry: &Registry) -> Option<(&ImageRef, &Cache)> {
     }
 }
 
-/// What an external registry's settings decide for the user: whom nodes trust, where they find it, and what they send.
+/// The settings of an external registry that need consent.
 #[derive(PartialEq, Eq)]
 struct Choice<'a> {
     address: Option<Address>,
@@ -154,7 +159,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Whether it is docker's own: a public CA, a name server, and what docker would send there as well.
+    /// Returns whether docker would do the same: a public CA, an address by DNS, and docker's own login.
     const fn is_harmless(&self) -> bool {
         let login = match self.login {
             ExternalLogin::Anonymous | ExternalLogin::Docker => true,
@@ -164,13 +169,13 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Names that nobody owns in public.
+/// Returns whether nobody can own the name in public.
 fn is_private(host: &Host) -> bool {
     let top = host.as_str().rsplit('.').next().unwrap_or_default();
     ["test", "localhost", "internal", "local"].contains(&top)
 }
 
-/// What an external registry gets, in words.
+/// Returns what nodes and the host will do for an external registry, in words.
 fn handed(spec: &Spec, external: &External) -> String {
     let mut parts = Vec::new();
     if external.ca.is_some() {
@@ -178,22 +183,25 @@ fn handed(spec: &Spec, external: &External) -> String {
             HostTrust::Install => " and the engine's host",
             HostTrust::Leave => "",
         };
-        parts.push(format!("nodes{host} will trust a CA of its own"));
+        parts.push(format!("nodes{host} will trust the CA in kindreg.toml"));
     }
     if let Some(address) = external.address {
-        parts.push(format!("nodes will find it at {address}"));
+        parts.push(format!("nodes will connect to {address}"));
     }
     match &external.login {
         ExternalLogin::Anonymous => {}
         ExternalLogin::Docker => {
-            parts.push("it will be sent your credentials for it".to_owned());
+            parts.push("nodes will send it your docker login".to_owned());
         }
         ExternalLogin::Variables(names) => parts.push(format!(
-            "it will be sent ${} and ${}",
+            "nodes will send it ${} and ${}",
             names.username, names.password
         )),
     }
-    parts.join(", and ")
+    match parts.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{}, and {last}", all.join(", ")),
+        all => all.concat(),
+    }
 }
 
 #[cfg(test)]
@@ -221,8 +229,8 @@ mod tests {
     fn no_variable_is_sent_to_an_upstream_unasked() {
         let (without, with) = (CACHE.to_owned(), format!("{CACHE}{LOGIN}"));
         assert_eq!(asked(&without, None), [""; 0]);
-        let question = "nexus.internal:8443 will be sent $U and $P by image registry:3, and whoever reaches \
-                        cache.test:5002 can pull what they may";
+        let question = "image registry:3 will send $U and $P to nexus.internal:8443, and everyone who reaches \
+                        cache.test:5002 can pull with them";
         assert_eq!(asked(&with, None), [question]);
         assert_eq!(asked(&with, Some(&without)), [question], "they are new");
         assert_eq!(asked(&with, Some(&with)), [""; 0], "once is enough");

@@ -1,4 +1,4 @@
-//! Gathers the credentials that a cluster takes from the user.
+//! Gathers the credentials that the user has for the registries of a cluster.
 
 use anyhow::Result;
 
@@ -10,21 +10,21 @@ use crate::registry::managed;
 use crate::spec::{ExternalLogin, Spec};
 use crate::step::{Ctx, Stopped};
 
-/// User and password of the user's own choice, for the registries that kindreg runs.
+/// A user name and password that the user chose, for the registries that kindreg runs.
 #[derive(Debug, Clone)]
 pub struct OwnPassword(pub(crate) RegistryCredentials);
 
 impl OwnPassword {
-    /// Checks that a registry and every node can hold them.
+    /// Checks that registries and nodes can store them.
     ///
     /// # Errors
-    /// What they can't be.
+    /// They contain what can't be stored.
     pub fn new(user: &str, password: String) -> Result<Self> {
         Ok(Self(RegistryCredentials::new(user, password)?))
     }
 }
 
-/// Returns what the user has for external registries, without asking a helper or the user.
+/// Returns the user's credentials for external registries, without asking a helper or the user.
 pub(super) fn at_hand(client: &Client, spec: &Spec) -> Result<AtHand> {
     let sources = client.sources();
     let mut all = AtHand::new();
@@ -38,10 +38,10 @@ pub(super) fn at_hand(client: &Client, spec: &Spec) -> Result<AtHand> {
     Ok(all)
 }
 
-/// Gives steps all that can be had without asking a helper or the user.
+/// Puts the user's credentials into the context, without asking a helper or the user.
 ///
 /// # Errors
-/// Of two variables one is not set, they can't be used as credentials, or docker's config can't be read.
+/// One of two variables is not set, they can't be used as credentials, or docker's config can't be read.
 pub(super) fn take_along(ctx: &mut Ctx, client: &Client, spec: &Spec) -> Result<()> {
     ctx.external_credentials = at_hand(client, spec)?;
     ctx.upstream_credentials = AtHand::new();
@@ -54,10 +54,10 @@ pub(super) fn take_along(ctx: &mut Ctx, client: &Client, spec: &Spec) -> Result<
     Ok(())
 }
 
-/// Finds what neither the user has at hand nor the nodes hold: by a helper, or by a question.
+/// Puts all credentials into the context that are needed and that nodes lack; asks a helper, then the user.
 ///
 /// # Errors
-/// There is nothing, also for the upstream of a cache, or a helper fails.
+/// Credentials are missing, also those for the upstream of a cache, or a helper fails.
 pub(super) async fn complete(
     ctx: &mut Ctx,
     client: &Client,
@@ -65,7 +65,7 @@ pub(super) async fn complete(
     user: &dyn User,
 ) -> Result<()> {
     take_along(ctx, client, spec)?;
-    // Before anybody is asked anything, and before anything is made.
+    // Checked before the user is asked, and before anything is created.
     for registry in managed(spec) {
         if let Some(problem) = registry.missing_input(ctx).await? {
             return Err(problem.into());

@@ -16,13 +16,13 @@ use crate::spec::{ClusterName, Spec};
 
 pub use super::list::clusters;
 
-/// Removes a cluster. It needs no settings: what was asked for is recorded in the engine.
+/// Removes a cluster. It needs no settings, because the engine has a record of it.
 ///
-/// The failure beside the report is that docker could not be logged out: what it was logged in with is gone, so that a
-/// later run can't do it.
+/// The failure beside the report is that docker could not be logged out. A later run can't do that, because the password
+/// is gone.
 ///
 /// # Errors
-/// Something could not be removed; `down` again goes on.
+/// Something could not be removed; call it again to remove the rest.
 pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Removed>> {
     let removed = |outcome, kept: &[Object]| Removed {
         cluster: cluster.to_string(),
@@ -39,8 +39,8 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
     }
     let ctx = client.ctx(cluster);
     let plan = plan::down(&spec, &earlier, known);
-    // First: what docker keeps is removed only if it is what the registry still has, and a run that is killed later
-    // could not tell any more.
+    // Log out first: a login is removed only if it has the password that the registry still has, and once that is gone
+    // nobody can tell.
     let all = earlier.iter().chain([&spec]);
     let forgotten = forget(client, &logins(&ctx, all).await).await;
     let lock = ContainerLock::of(&spec);
@@ -58,7 +58,7 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
             let remains = (!remaining.is_empty()).then(|| still_there(cluster, &remaining));
             Ok(Finished {
                 report: removed(outcome, &kept),
-                failure: problem::together(forgotten.err().into_iter().chain(remains).collect()),
+                failure: problem::combine(forgotten.err().into_iter().chain(remains).collect()),
             })
         }
         Err(error) => Err(both(forgotten.err(), error)),
@@ -89,7 +89,7 @@ async fn wanted(
             current, earlier, ..
         })) => return Ok(Some((current, earlier, Known::Recorded))),
         Ok(None) => {}
-        // The objects themselves say what they are, as they do without a record.
+        // The labels of the objects say enough, as they do without a record.
         Err(error) => match problem::find::<UnknownRecord>(&error) {
             Some(UnknownRecord::Unreadable { .. }) => {}
             Some(UnknownRecord::Newer { .. }) | None => return Err(error),

@@ -1,4 +1,4 @@
-//! `env`: host, user and password of each registry as variables for a CI job.
+//! `env`: host, user and password of each registry as environment variables.
 
 use anyhow::Result;
 use secrecy::SecretString;
@@ -12,20 +12,20 @@ use crate::variables::{Format, Prefix, Secrets, formatted, prefix, variables};
 /// How the variables are written.
 #[derive(Debug, Clone)]
 pub struct EnvOptions {
-    /// The form of the text.
+    /// The format of the text.
     pub format: Format,
-    /// What the names begin with; `None` for `KINDREG_` and the registry's name.
+    /// The prefix of the names; `None` for `KINDREG_` and the registry's name.
     pub prefix: Option<Prefix>,
     /// Whether passwords are shown.
     pub secrets: Secrets,
 }
 
-/// The variables of a cluster.
+/// The variables of a cluster's registries.
 #[derive(Debug)]
 pub struct Written {
-    /// As text.
+    /// The text.
     pub text: SecretString,
-    /// The passwords in it, for a job's log to mask; none where they are not shown.
+    /// The passwords in the text, for a job's log to mask; empty if they are masked already.
     pub shown: Vec<SecretString>,
 }
 

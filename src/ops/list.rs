@@ -1,4 +1,4 @@
-//! `list`: all clusters of an engine. Reads only.
+//! `list`: the kindreg clusters of an engine. Reads only.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::observe::{node_names, nodes, recorded};
 use crate::report::Entry;
 use crate::spec::{ClusterName, Registry};
 
-/// Returns the names of all clusters that kindreg manages in the engine, whatever is left of them.
+/// Returns the names of all kindreg clusters of the engine, whatever is left of them.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -26,7 +26,7 @@ pub async fn clusters(client: &Client) -> Result<Vec<ClusterName>> {
     Ok(names)
 }
 
-/// Returns all clusters that kindreg manages in the engine.
+/// Returns all kindreg clusters of the engine.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -38,19 +38,19 @@ pub async fn list(client: &Client) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Returns one cluster; `None` where it was removed meanwhile.
+/// Returns one cluster; `None` if it was removed meanwhile.
 async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Entry>> {
     let spec = match recorded(docker, cluster).await {
         Ok(Some(recorded)) => recorded.current,
         Ok(None) => return Ok(None),
-        // One of another version must not hide the others.
+        // An unreadable record must not hide the other clusters.
         Err(error) => {
             return Ok(Some(Entry {
                 cluster: cluster.to_string(),
                 registries: Vec::new(),
                 nodes: 0,
                 running: 0,
-                problem: Some(format!("{error:#}")),
+                problem: Some(error.to_string()),
             }));
         }
     };

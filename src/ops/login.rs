@@ -1,4 +1,4 @@
-//! `login` and `logout`: docker, and all that reads its config, gets the registries' passwords and loses them again.
+//! `login` and `logout`: store the registries' passwords in docker's config, and remove them.
 
 use anyhow::{Error, Result};
 
@@ -10,13 +10,13 @@ use crate::report::{LoggedIn, LoggedOut, Login};
 use crate::spec::{Authentication, ClusterName, Registry, Spec};
 use crate::step::Ctx;
 
-/// Each domain with the users that were ever handed out for it.
+/// The domains that docker may be logged in to, each with the credentials that kindreg gave out for it.
 pub(super) type Logins = Vec<(String, Vec<RegistryCredentials>)>;
 
-/// Logs docker in to every registry that kindreg runs and that asks for a password.
+/// Logs docker in to every registry with a password that kindreg runs.
 ///
 /// # Errors
-/// There is no such cluster, a registry has no password yet, or docker's config or its helper can't take one.
+/// There is no such cluster, a registry has no password yet, or docker's config or its helper can't store one.
 pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
     let spec = existing(client, cluster).await?.current;
     let ours = Spec {
@@ -26,7 +26,7 @@ pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
     let passwords = passwords(client.docker(), &ours, &AtHand::new()).await?;
     let passwords = passwords.ok_or_else(|| {
         Problem::not_ready(
-            "a registry has no password yet",
+            format!("the registry passwords of cluster {cluster} are missing"),
             format!("run: kindreg up --name {cluster}"),
         )
     })?;
@@ -53,7 +53,7 @@ pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
     })
 }
 
-/// Forgets what [`login`] stored, and nothing else.
+/// Removes what [`login`] stored, and nothing else.
 ///
 /// # Errors
 /// There is no such cluster, or docker may still be logged in.
@@ -67,12 +67,12 @@ pub async fn logout(client: &Client, cluster: &ClusterName) -> Result<LoggedOut>
     })
 }
 
-/// Returns everything that [`login`] may have stored.
+/// Returns every login that [`login`] may have stored.
 pub(super) async fn logins(ctx: &Ctx, specs: impl IntoIterator<Item = &Spec>) -> Logins {
     let mut all = Vec::new();
     for spec in specs {
         for registry in spec.managed() {
-            // Without them there is nothing to compare with, and so nothing that is surely ours.
+            // Only a login with one of these passwords is ours.
             if let Ok(Some(users)) = stored_users(&*ctx.docker, &spec.cluster, registry).await {
                 let ours: Vec<_> = std::iter::once(users.current)
                     .chain(users.retiring)
@@ -85,7 +85,7 @@ pub(super) async fn logins(ctx: &Ctx, specs: impl IntoIterator<Item = &Spec>) ->
     all
 }
 
-/// Logs out of names that earlier settings had and today's do not: nothing answers there any more.
+/// Logs out of the names that earlier settings had and today's do not, as nothing answers there any more.
 ///
 /// # Errors
 /// Docker is still logged in to one of them.
@@ -104,10 +104,10 @@ pub(super) async fn forget_earlier(
     forget(client, &left).await.map(drop)
 }
 
-/// Logs out of all that can be, and returns what that was.
+/// Logs out wherever possible, and returns the domains.
 ///
 /// # Errors
-/// Docker may still be logged in to some.
+/// Docker may still be logged in to some of them.
 pub(super) async fn forget(client: &Client, logins: &Logins) -> Result<Vec<String>> {
     let config = client.docker_config();
     let (mut domains, mut kept, mut why) = (Vec::new(), Vec::new(), None);
@@ -128,6 +128,6 @@ pub(super) async fn forget(client: &Client, logins: &Logins) -> Result<Vec<Strin
     let by_hand: Vec<String> = by_hand.collect();
     Err(Error::from(why).context(Problem::new(
         format!("docker may still be logged in to {}", kept.join(", ")),
-        format!("log it out by hand: {}", by_hand.join("; ")),
+        format!("run: {}", by_hand.join("; ")),
     )))
 }

@@ -37,6 +37,8 @@ pub use render::render;
 pub use rotate::rotate;
 pub use secret::{Namespaces, SecretOptions, manifests, secret};
 pub use settings::{FILE, Need, Sources, settings};
+#[cfg(feature = "cli")]
+pub(crate) use status::UNCHANGEABLE;
 pub use status::status;
 pub use up::{AfterFailure, UpOptions, preview, up};
 pub use user::{Nobody, User};
@@ -47,12 +49,12 @@ pub use crate::plan::{Negative, Verify};
 pub use crate::trace::Detail;
 pub use crate::variables::{Format, Prefix, Secrets};
 
-/// What an operation came to: its report, and what failed beside it.
+/// The outcome of an operation: its report, and what failed beside it.
 #[derive(Debug)]
 pub struct Finished<T> {
-    /// The report, which is true also where something failed.
+    /// The report; it is right even if there is a failure.
     pub report: T,
-    /// What failed all the same.
+    /// What failed.
     pub failure: Option<Error>,
 }
 
@@ -65,7 +67,7 @@ impl<T> Finished<T> {
     }
 }
 
-/// Returns what is recorded of a cluster.
+/// Returns the record of a cluster.
 ///
 /// # Errors
 /// There is no such cluster, or its record can't be read.
@@ -74,7 +76,7 @@ async fn existing(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec
     found.ok_or_else(|| {
         Problem::not_ready(
             format!("no kindreg cluster named {cluster}"),
-            format!("run: kindreg up --name {cluster}, or see the others: kindreg list"),
+            format!("create it: kindreg up --name {cluster}, or see which there are: kindreg list"),
         )
         .into()
     })

@@ -1,7 +1,7 @@
-//! Finds a port for a registry whose port is `auto`, and another one where that turns out to be taken.
+//! Finds a free port for a registry whose port is `auto`, and another one if that turns out to be in use.
 //!
-//! What another program of the engine's host listens on can't be seen from here, nor what another `up` is about to
-//! take; the engine says so when the registry is started.
+//! Ports of other programs on the engine's host can't be seen from here, nor those that another `up` is about to use;
+//! the engine reports them when the registry is started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,23 +16,23 @@ use crate::spec::{Port, RegistryName, Spec};
 use crate::step::Ctx;
 use crate::steps::registry::PortTaken;
 
-/// Ports that are there to be had.
+/// Which ports are free, and which the cluster has.
 #[derive(Debug, Default)]
 pub struct Ports {
-    /// Those that the cluster's record names.
+    /// The ports of the cluster's own record.
     ours: BTreeMap<RegistryName, Port>,
-    /// Those that somebody has, or has asked for.
+    /// Ports that somebody uses or has asked for.
     taken: BTreeSet<u16>,
 }
 
 impl Ports {
-    /// What can be known without an engine.
+    /// Returns what is known without an engine.
     #[must_use]
     pub fn offline(request: &Request) -> Self {
         let fixed = request.registries.iter();
         let fixed = fixed.filter_map(|registry| match (&registry.backend, registry.port.value) {
             (BackendRequest::Distribution(_), PortRequest::Fixed(port)) => Some(port.number()),
-            // Others' are no ports of this machine.
+            // An external registry's port is not one of this machine.
             (BackendRequest::Distribution(_), PortRequest::Auto)
             | (BackendRequest::External(_), _) => None,
         });
@@ -42,7 +42,7 @@ impl Ports {
         }
     }
 
-    /// What the engine knows: `current` is what the cluster's own record asks for.
+    /// Returns what the engine knows; `current` is the Spec of the cluster's own record.
     pub async fn look(
         docker: &dyn Docker,
         request: &Request,
@@ -55,7 +55,7 @@ impl Ports {
             }
         }
         ports.taken.extend(docker.published_ports().await?);
-        // A registry that is stopped publishes nothing, and wants its port again all the same.
+        // A stopped registry publishes no port, and needs it again when it starts.
         for record in docker.containers(LABEL_MODE, "owned").await? {
             let (name, first) = (
                 record.labels.get(LABEL_CLUSTER),
@@ -67,7 +67,7 @@ impl Ports {
             let Some(cluster) = name.and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            // One that this version can't read is no reason to fail for another cluster.
+            // A record that this version can't read must not stop other clusters.
             if let Ok(Some(recorded)) = recorded(docker, &cluster).await {
                 let registries = recorded.current.managed();
                 let taken = registries.map(|registry| registry.port.number());
@@ -77,7 +77,7 @@ impl Ports {
         Ok(ports)
     }
 
-    /// Ports that are no longer to be had, whatever the engine knows.
+    /// Marks ports as in use, whatever the engine knows.
     #[must_use]
     pub fn without(mut self, lost: &BTreeSet<Port>) -> Self {
         self.ours.retain(|_, port| !lost.contains(port));
@@ -85,7 +85,7 @@ impl Ports {
         self
     }
 
-    /// The port of a registry: the one that it has already, else the first from 5001 on that nobody has.
+    /// Returns the port of a registry: the one that it has already, or the first free one from 5001.
     pub fn free(&mut self, name: &RegistryName) -> Result<Port> {
         if let Some(port) = self.ours.get(name) {
             return Ok(*port);
@@ -93,17 +93,19 @@ impl Ports {
         let first = Port::default().number();
         let number = (first..=u16::MAX)
             .find(|number| !self.taken.contains(number))
-            .ok_or_else(|| Problem::new("no port is free from 5001 on", "give one: --port N"))?;
+            .ok_or_else(|| {
+                Problem::new("no free port from 5001 to 65535", "choose one: --port N")
+            })?;
         self.taken.insert(number);
         Ok(Port::new(number)?)
     }
 }
 
-/// How often another port is tried: each try costs the start of a registry, and of nodes that are removed again.
+/// How many other ports are tried. Each try starts a registry and nodes that are removed again.
 const TRIES: usize = 10;
 
-/// Resolves a request and runs `attempt` with the outcome; again with another port where the host has one taken that
-/// was chosen here for a registry that is new. An attempt that fails has to leave nothing of the registry.
+/// Resolves a request and runs `attempt` with the Spec. Tries again with another port if the one that was chosen here for
+/// a new registry is in use on the host. An attempt that fails must leave nothing of the registry.
 pub async fn with_free_ports<T>(
     ctx: &Ctx,
     request: &Request,
@@ -144,8 +146,7 @@ pub async fn with_free_ports<T>(
     }
 }
 
-/// The ports that a record asks for. One of another version of kindreg may have another form, so only the ports are
-/// looked for.
+/// Returns the ports that a record asks for, whatever version of kindreg wrote it.
 fn numbers(asked: &str) -> Vec<u16> {
     fn ports(value: &serde_json::Value, found: &mut Vec<u16>) {
         match value {

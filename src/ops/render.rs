@@ -1,4 +1,4 @@
-//! `render`: every text that `up` would send anywhere. It asks no engine.
+//! `render`: every file and manifest that `up` would create. It asks no engine.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::report::{Rendered, Text};
 use crate::spec::request::Request;
 use crate::spec::{HostTrust, Registry, Spec, Target, Trust};
 
-/// Stands for a CA, which is made when it is needed and never before.
+/// Stands for a CA, which `up` creates.
 const CA: &str = "-----BEGIN CERTIFICATE-----\nmade by `kindreg up`\n-----END CERTIFICATE-----\n";
-/// Stands for the digest of the proof's image, which is another one each time.
+/// Stands for the digest of the proof's image, which is new each time.
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Returns all texts. A port that is `auto` is taken to be the first one from 5001 on.
+/// Returns all texts. The port `auto` becomes the first one from 5001 that the request leaves free.
 ///
 /// # Errors
 /// The request contradicts itself, or a text can't be rendered.
@@ -74,7 +74,7 @@ fn texts(spec: &Spec) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-/// The containers of a registry, and its configuration files.
+/// Returns the containers of a registry, and its configuration files.
 fn containers(registry: &Managed) -> Result<Vec<Text>> {
     let mut all = Vec::new();
     for container in registry.containers()? {
@@ -93,7 +93,7 @@ fn containers(registry: &Managed) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-/// The CA for the engine's host and the nodes, and containerd's folders.
+/// Returns the CA for the engine's host and the nodes, and containerd's folders.
 fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     let mut all = Vec::new();
     let ca = match registry.trust() {
@@ -123,7 +123,7 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-/// The image that nodes have to pull, by each name.
+/// Returns the image of the proof under each name.
 fn proof_images(spec: &Spec, registry: &Managed) -> Vec<String> {
     let image = match registry.delivery() {
         Delivery::Push => format!("kindreg/proof:{}", spec.cluster),
@@ -133,7 +133,7 @@ fn proof_images(spec: &Spec, registry: &Managed) -> Vec<String> {
     domains.map(|domain| format!("{domain}/{image}")).collect()
 }
 
-/// The lines for `/etc/hosts` of every node, and what keeps them there.
+/// Returns the lines for `/etc/hosts` of every node, and what keeps them there.
 fn hosts(spec: &Spec) -> Result<Vec<Text>> {
     let lines = texts_of::node_hosts(spec);
     if lines.is_empty() {

@@ -1,4 +1,4 @@
-//! `login --rotate`: a new password in the place of the old one, without one failed pull.
+//! `login --rotate`: replaces the password without a failed pull.
 
 use anyhow::Result;
 
@@ -11,11 +11,11 @@ use crate::registry::{Managed, managed};
 use crate::spec::{Authentication, ClusterName, Spec};
 use crate::step::Ctx;
 
-/// Rotates the password of every registry that kindreg runs and that asks for one. Killed at any point, it goes on where
-/// it stopped when it is called again.
+/// Replaces the password of every registry with one that kindreg runs. If it is killed, the next call continues where it
+/// stopped.
 ///
 /// # Errors
-/// There is no such cluster, or a step failed; both passwords are admitted then.
+/// There is no such cluster, or a step failed; both passwords work then.
 pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
     let spec = existing(client, cluster).await?.current;
     let ctx = client.ctx(cluster);
@@ -44,7 +44,9 @@ async fn rotate_one(client: &Client, ctx: &Ctx, spec: &Spec, registry: &Managed)
     };
     let users = stored_users(&*ctx.docker, &spec.cluster, registry.registry()).await?;
     if users.is_some_and(|users| users.retiring.is_some()) {
-        client.tell(Event::Note("finishing an earlier rotation".to_owned()));
+        client.tell(Event::Note(
+            "finishing an earlier password rotation".to_owned(),
+        ));
         run().await?;
     }
     run().await

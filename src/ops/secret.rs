@@ -15,13 +15,13 @@ use crate::steps::cluster::{attach, manifest, namespaces, put};
 /// The namespaces that get the secret.
 #[derive(Debug, Clone)]
 pub enum Namespaces {
-    /// These.
+    /// Those with these names.
     Named(Vec<Namespace>),
-    /// Every one that the cluster has now.
+    /// All that the cluster has now.
     All,
 }
 
-/// Which secret is made, and who uses it.
+/// Which secret is created, and who uses it.
 #[derive(Debug, Clone)]
 pub struct SecretOptions {
     /// The namespaces that get it.
@@ -32,10 +32,10 @@ pub struct SecretOptions {
     pub accounts: Vec<ObjectName>,
 }
 
-/// Makes the secret, or brings it up to date.
+/// Creates or updates the secret in each namespace.
 ///
 /// # Errors
-/// There is no such cluster or namespace, no registry has a password, or a secret of that name is somebody else's.
+/// There is no such cluster or namespace, no registry has a password, or another owner has a secret of that name.
 pub async fn secret(
     client: &Client,
     cluster: &ClusterName,
@@ -62,7 +62,7 @@ pub async fn secret(
     })
 }
 
-/// Returns the manifest of the secrets, passwords included, and makes nothing.
+/// Returns the manifest of the secrets with their passwords, and creates nothing.
 ///
 /// # Errors
 /// There is no such cluster, or no registry has a password.
@@ -87,14 +87,20 @@ async fn known(client: &Client, cluster: &ClusterName) -> Result<Passwords> {
     let spec = existing(client, cluster).await?.current;
     let at_hand = at_hand(client, &spec)?;
     let passwords = passwords(client.docker(), &spec, &at_hand).await?;
-    let passwords = passwords.filter(|passwords| !passwords.is_empty());
-    passwords.ok_or_else(|| {
+    let passwords = passwords.ok_or_else(|| {
         Problem::not_ready(
-            format!("no registry of cluster {cluster} has a password"),
+            format!("the registry passwords of cluster {cluster} are missing"),
             format!("run: kindreg up --name {cluster}"),
         )
-        .into()
-    })
+    })?;
+    if passwords.is_empty() {
+        return Err(Problem::not_ready(
+            format!("no registry of cluster {cluster} needs a password"),
+            "leave out imagePullSecrets; pods can pull without them",
+        )
+        .into());
+    }
+    Ok(passwords)
 }
 
 async fn chosen(

@@ -1,4 +1,4 @@
-//! What is asked for: `kindreg.toml`, and what is given over it. Reads files of the user's; the text is `spec`'s to parse.
+//! Reads `kindreg.toml` and applies what overrides it. `spec` parses the text.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -14,35 +14,37 @@ use crate::spec::{ClusterName, file};
 
 /// Name of the settings file.
 pub const FILE: &str = "kindreg.toml";
-/// Nobody writes more by hand, and what is asked for becomes a label of the record.
+/// Largest settings file: nobody writes more by hand, and the settings become a label of the record.
 const LARGEST: u64 = 256 * 1024;
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources<'a> {
-    /// A settings file; `None` for the next `kindreg.toml` from the current folder up to the repository's root.
+    /// The folder that relative paths are relative to; `None` for the current folder of the process.
+    pub folder: Option<&'a Path>,
+    /// A settings file; `None` for the nearest `kindreg.toml`, from the folder up to the repository's root.
     pub config: Option<&'a Path>,
-    /// The cluster's name, over that of the file.
+    /// The cluster's name; overrides the file.
     pub name: Option<Given<String>>,
-    /// What is given over the file.
+    /// Other values that override the file.
     pub overrides: Option<&'a Overrides>,
 }
 
-/// How much of the settings counts.
+/// Which settings an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The cluster's name alone; a given name makes the file needless.
+    /// The cluster's name alone; with a given name no file is read.
     Name,
     /// All of it.
     Everything,
-    /// What a cluster is compared with; a file that is found and about another cluster does not count.
+    /// Those that a cluster is compared with; a found file about another cluster is ignored.
     Comparison,
 }
 
-/// Returns what is asked for.
+/// Reads the settings.
 ///
 /// # Errors
-/// Every mistake in it, each with its place.
+/// All mistakes at once, each with its place.
 pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
     let mut mistakes = Vec::new();
     let name: Option<Given<ClusterName>> = sources
@@ -52,10 +54,10 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
     let mut request = Request::default();
     let path = match need {
         Need::Name if sources.name.is_some() => None,
-        Need::Name | Need::Everything | Need::Comparison => find(sources.config)?,
+        Need::Name | Need::Everything | Need::Comparison => find(sources)?,
     };
     if let Some(path) = path {
-        match parse(&path)? {
+        match parse(sources, &path)? {
             Ok(read) => request = read,
             Err(wrong) => mistakes.extend(wrong),
         }
@@ -73,7 +75,7 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
     if let Some(overrides) = sources.overrides {
         overrides.apply(&mut request, &mut mistakes);
     }
-    // What clashes within a wrong file has been said, and its values are not those to clash with.
+    // A wrong file was parsed in part, so values that clash with it would be false alarms.
     if file_is_right {
         mistakes.extend(request.mistakes());
     }
@@ -85,25 +87,33 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
         1 => "invalid configuration".to_owned(),
         number => format!("invalid configuration: {number} mistakes"),
     };
-    let hint =
-        "see what kindreg.toml may hold: kindreg init --schema, or the flags: kindreg up --help";
+    let hint = "see all settings: kindreg init; all flags: kindreg up --help";
     Err(anyhow!(lines.join("\n")).context(Problem::usage(what, hint)))
 }
 
-/// The file that counts: the one that was named, or the next `kindreg.toml` from here up to the repository's root.
-fn find(named: Option<&Path>) -> Result<Option<PathBuf>> {
-    if let Some(path) = named {
-        return Ok(Some(path.to_owned()));
+impl Sources<'_> {
+    /// Returns the folder that relative paths are relative to.
+    fn here(&self) -> std::io::Result<PathBuf> {
+        self.folder
+            .map_or_else(std::env::current_dir, |folder| Ok(folder.to_owned()))
     }
-    let here = std::env::current_dir().context("no current folder")?;
+}
+
+/// Returns the file that was named, or the nearest `kindreg.toml` from the folder up to the repository's root.
+fn find(sources: &Sources<'_>) -> Result<Option<PathBuf>> {
+    if let Some(path) = sources.config {
+        let folder = sources.folder.unwrap_or(Path::new(""));
+        return Ok(Some(folder.join(path)));
+    }
+    let here = sources.here().context("can't find the current folder")?;
     let root = here.ancestors().find(|folder| folder.join(".git").exists());
-    // Outside of a repository what lies above may be anybody's.
+    // Outside of a repository, a file in a folder above may be anybody's.
     let root = root.unwrap_or(&here);
     let folders = here
         .ancestors()
         .take_while(|folder| folder.starts_with(root));
     for path in folders.map(|folder| folder.join(FILE)) {
-        // The link itself counts too: who may place one chooses what is read.
+        // Its owner counts even if it is a link: who can place a link chooses what is read.
         match std::fs::symlink_metadata(&path) {
             Ok(found) => refuse_others(&path, found.uid())?,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -116,7 +126,7 @@ fn find(named: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// A file of somebody else's is not obeyed unasked, as git does not:
+/// Refuses a found file of another user, as git does:
 /// <https://github.blog/2022-04-12-git-security-vulnerability-announced/>.
 fn refuse_others(path: &Path, owner: u32) -> Result<()> {
     let user = rustix::process::geteuid().as_raw();
@@ -125,7 +135,7 @@ fn refuse_others(path: &Path, owner: u32) -> Result<()> {
     }
     let path = path.display();
     Err(Problem::usage(
-        format!("{path} belongs to user {owner}, and you are user {user}"),
+        format!("{path} belongs to another user (uid {owner}; yours is {user})"),
         format!("if you trust it, name it: --config {path}"),
     )
     .into())
@@ -138,12 +148,12 @@ fn unreadable(path: &Path) -> Problem {
     )
 }
 
-fn parse(path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {
+fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {
     let text = read(path).map_err(|why| anyhow!(why).context(unreadable(path)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut load = |relative: &str| read(&folder.join(relative));
-    // As short as it can be said from here.
-    let here = std::env::current_dir().unwrap_or_default();
+    // Mistakes show the path relative to the current folder.
+    let here = sources.here().unwrap_or_default();
     let shown = path
         .strip_prefix(&here)
         .unwrap_or(path)
@@ -152,7 +162,7 @@ fn parse(path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {
     Ok(file::parse(&text, &shown, &mut load))
 }
 
-/// The text of a file that is one: no pipe that never ends, no device.
+/// Reads a regular file: a pipe or a device may never end.
 fn read(path: &Path) -> std::result::Result<String, String> {
     let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !found.is_file() {

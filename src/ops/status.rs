@@ -1,4 +1,4 @@
-//! `status`: how everything is that a record asks for. Reads only.
+//! `status`: compares what is there with what is asked for. Reads only.
 
 use anyhow::Result;
 use time::OffsetDateTime;
@@ -19,10 +19,13 @@ use crate::spec::{Authorities, Registry, Spec, Trust};
 use crate::step::Ctx;
 use crate::steps::nodes::{ConfigPath, NodeCredentials, NodeHosts, NodeTrust, PerNode, difference};
 
-/// Compares what is there with what is asked for; where the request leaves something open, with what was asked for last.
+/// Identity of the part that stands for settings that `up` can't change.
+pub(crate) const UNCHANGEABLE: &str = "cluster";
+
+/// Compares what is there with the request, and where that says nothing with the last `up`.
 ///
 /// # Errors
-/// There is no such cluster, the engine does not answer, or a name is somebody else's.
+/// There is no such cluster, the engine does not answer, or something else has one of our names.
 pub async fn status(client: &Client, request: Request) -> Result<Report> {
     let cluster = request.cluster.value.clone();
     let recorded = existing(client, &cluster).await?;
@@ -37,7 +40,7 @@ pub async fn status(client: &Client, request: Request) -> Result<Report> {
 async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Report> {
     let current = &recorded.current;
     let unchangeable = recorded.unchangeable(&*ctx.docker, wanted).await?;
-    // What no `up` can do is told, and the rest is compared with what is.
+    // If `up` can't do what is asked for, the report says so, and compares the rest with the record.
     let spec = if unchangeable.is_some() {
         current
     } else {
@@ -56,7 +59,7 @@ async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Rep
     if let Some(why) = unchangeable {
         let anew = format!("recreate it: kindreg down --name {}", spec.cluster);
         let part = Part {
-            id: "cluster".to_owned(),
+            id: UNCHANGEABLE.to_owned(),
             part: format!("cluster {}", spec.cluster),
             state: Condition::Drifted,
             why: Some(format!("{why}; {anew}")),
@@ -112,7 +115,7 @@ async fn registry_report(ctx: &Ctx, spec: &Spec, registry: &Registry) -> Result<
     })
 }
 
-/// What steps find on one node: what it is about, and how it is there.
+/// One thing that steps check on every node: its name, and its state on each.
 type Aspect = (&'static str, Option<PerNode>);
 
 async fn node_reports(ctx: &Ctx, spec: &Spec) -> Result<Vec<NodeReport>> {

@@ -1,4 +1,4 @@
-//! `up`: brings a cluster with its registries about, and proves it.
+//! `up`: creates or repairs a cluster with its registries, and proves that every node can pull.
 
 use anyhow::Result;
 
@@ -19,33 +19,33 @@ use crate::spec::Spec;
 use crate::spec::request::Request;
 use crate::step::Ctx;
 
-/// What happens to what a failed run has made.
+/// What happens to what a failed run created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AfterFailure {
-    /// It is undone, and previous settings are brought back.
+    /// It is removed, and the previous settings are restored.
     #[default]
     RollBack,
-    /// It stays, to be looked at.
+    /// It is kept, for the user to look at.
     Keep,
 }
 
-/// How `up` goes about it.
+/// The options of [`up`].
 #[derive(Debug, Clone, Default)]
 pub struct UpOptions {
     /// Whether it ends with the proof.
     pub verify: Verify,
-    /// What happens to what a failed run has made.
+    /// What happens to what a failed run created.
     pub after_failure: AfterFailure,
-    /// Whether the user has agreed to every consequence beforehand.
+    /// Whether the user is asked about consequences.
     pub consent: Consent,
-    /// A password of the user's own choice instead of a random one.
+    /// The password to use instead of a random one.
     pub password: Option<OwnPassword>,
 }
 
-/// Brings about what is asked for. A second call changes nothing, or repairs.
+/// Creates what is asked for. A second call repairs what has drifted, and changes nothing else.
 ///
 /// # Errors
-/// Something could not be made or proven, after roll-back; or the user does not agree.
+/// Something could not be created or proven and was rolled back, or the user does not agree.
 pub async fn up(
     client: &Client,
     request: &Request,
@@ -60,7 +60,7 @@ pub async fn up(
     .await
 }
 
-/// One run, with ports that are free as far as is known.
+/// Runs once, with ports that seem to be free.
 async fn attempt(
     client: &Client,
     options: &UpOptions,
@@ -90,17 +90,16 @@ async fn attempt(
     Ok(Finished { report, failure })
 }
 
-/// Returns the plan that brings back the settings before a change; `None` where there was none.
+/// Returns the plan that restores the settings before a change; `None` if nothing changes.
 fn before(spec: &Spec, recorded: Option<&RecordedSpec>) -> Option<crate::step::Plan> {
     let recorded = recorded.filter(|recorded| recorded.current != *spec)?;
     let mut earlier = recorded.earlier.clone();
     earlier.push(spec.clone());
-    // Its proof was made then, and what fails now must not be tried again.
+    // Without a proof: it was made then, and what fails now must not be tried again.
     Some(plan::up(&recorded.current, &earlier, Verify::Nothing))
 }
 
-/// Says what the user should know, refuses what `up` can't do, and returns the earlier settings of which something may be
-/// left.
+/// Warns the user, refuses what `up` can't do, and returns the earlier settings of which something may be left.
 async fn examine(
     client: &Client,
     ctx: &Ctx,
@@ -118,14 +117,15 @@ async fn examine(
         return Ok(recorded.replaced_by(spec));
     };
     let name = &spec.cluster;
-    let anew = format!("use the same settings again, or recreate it: kindreg down --name {name}");
+    let anew =
+        format!("use the previous settings, or recreate the cluster: kindreg down --name {name}");
     Err(Problem::new(format!("cluster {name} {change}"), anew).into())
 }
 
 /// Returns what `up` would do, without doing anything.
 ///
 /// # Errors
-/// A name is somebody else's, or `up` can't change what is asked for.
+/// Something else has one of our names, or `up` can't change what is asked for.
 pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Result<Preview> {
     let ctx = client.ctx(&request.cluster.value);
     with_free_ports(&ctx, request, async |mut ctx, spec, recorded| {
@@ -164,7 +164,7 @@ fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
     }
 }
 
-/// Refuses engines that kindreg does not know.
+/// Refuses unsupported engines.
 fn support(engine: &EngineInfo) -> Result<()> {
     let name = match engine.product {
         Product::Docker => return Ok(()),

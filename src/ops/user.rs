@@ -1,4 +1,4 @@
-//! The port to whoever can be asked.
+//! The port through which operations ask the user.
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -6,13 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Question;
 
-/// Answers questions that only a person, or whoever speaks for one, can answer.
+/// Answers the questions of operations.
 #[async_trait]
 pub trait User: Send + Sync {
     /// Returns whether the user agrees to a consequence of the settings.
     fn agrees(&self, question: &Question) -> bool;
 
-    /// Returns user name and password for a registry; `None` where there is nobody to ask, or no answer.
+    /// Returns user name and password for a registry; `None` if nobody can be asked or there is no answer.
     async fn credentials(
         &self,
         domain: &str,
@@ -20,7 +20,7 @@ pub trait User: Send + Sync {
     ) -> Option<(String, SecretString)>;
 }
 
-/// Nobody can be asked: every question is declined.
+/// A user who can't be asked: the answer to every question is no.
 #[derive(Debug, Clone, Copy)]
 pub struct Nobody;
 

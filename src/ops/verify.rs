@@ -1,4 +1,4 @@
-//! `verify`: the proof alone, node by node. It repairs nothing.
+//! `verify`: proves again that each node can pull. It repairs nothing.
 
 use anyhow::Result;
 
@@ -12,10 +12,10 @@ use crate::spec::{ClusterName, Registry};
 use crate::steps::proof::lacks_ca;
 use crate::verdict::{Verdict, Verdicts, Verified};
 
-/// Proves every registry of a cluster again. Every node is in the report, also where one can't pull.
+/// Proves every registry of a cluster again. The report has every node, whether it can pull or not.
 ///
 /// # Errors
-/// There is no such cluster, or the engine can't be asked for the nodes.
+/// There is no such cluster, or the engine does not answer.
 pub async fn verify(
     client: &Client,
     cluster: &ClusterName,

@@ -8,14 +8,17 @@ use crate::hints;
 use crate::problem::Several;
 
 /// Prints an error, its causes, and what to do next.
-pub fn failure(printer: Printer, error: &Error) {
+pub fn failure(printer: &Printer, error: &Error) {
     if let Some(several) = error.downcast_ref::<Several>() {
         for one in several.failures() {
             failure(printer, one);
         }
         return;
     }
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // A cause that says the same as what it caused says nothing new.
+    texts.dedup();
+    let causes = texts.split_off(1);
     let hint = hints::hint(error);
     if printer.mode() == OutputMode::Json {
         let symptom = hints::symptom(error);
@@ -29,12 +32,13 @@ pub fn failure(printer: Printer, error: &Error) {
         });
         return printer.complain(&line.to_string());
     }
+    // kind's and a node's messages may have several lines; each stays under its heading.
+    let text = error.to_string().replace('\n', "\n       ");
     printer.complain(&format!(
-        "{} {error}",
+        "{} {text}",
         printer.styled("error:", style::ERROR)
     ));
     for cause in causes {
-        // A node's message may have several lines; each stays under its heading.
         let text = cause.replace('\n', "\n             ");
         printer.complain(&format!(
             "  {} {text}",
@@ -50,7 +54,7 @@ pub fn failure(printer: Printer, error: &Error) {
 }
 
 /// Prints that Ctrl-C ended the run, and what is left.
-pub fn interrupted(printer: Printer, left: &str) {
+pub fn interrupted(printer: &Printer, left: &str) {
     if printer.mode() == OutputMode::Json {
         return printer.complain(&json!({"event": "interrupted", "left": left}).to_string());
     }

@@ -2,12 +2,16 @@
 //!
 //! Nothing outside this folder prints. Nothing here decides.
 
+#[cfg(feature = "fakes")]
+mod captured;
 mod failure;
 mod printer;
 mod progress;
 mod prompt;
 mod style;
 
+#[cfg(feature = "fakes")]
+pub use captured::Captured;
 pub use failure::{failure, interrupted};
 pub use printer::{OutputMode, Printer};
 pub use progress::Progress;

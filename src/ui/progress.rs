@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Prints a line of the trace (`-v`, which has no bars).
-    pub fn told(&self, text: &str) {
+    pub fn trace(&self, text: &str) {
         self.printer.say(&match self.printer.mode() {
             OutputMode::Json => json!({"event": "trace", "text": text}).to_string(),
             _ => format!("  {} {text}", self.printer.styled("·", style::DIM)),

@@ -1,49 +1,86 @@
-//! Asks for credentials, only on a terminal. A typed password is not shown.
+//! Asks questions, only on a terminal. A typed password is not shown.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::Printer;
+use super::printer::Streams;
 
 impl Printer {
-    /// Asks for the user and password of a registry. Returns `None` without a terminal, for an empty answer, and after
-    /// `stop`.
+    /// Asks a yes-or-no question. Without a terminal, and for anything but `y` or `yes`, the answer is no.
+    #[must_use]
+    pub fn ask(&self, question: &str) -> bool {
+        if !self.is_terminal() {
+            return false;
+        }
+        self.stderr(&format!("{question} [y/N] "));
+        let answer = match &self.streams {
+            Streams::Process => typed_line(),
+            #[cfg(feature = "fakes")]
+            Streams::Captured(captured) => captured.answer(true),
+        };
+        answer.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for the user name and password of a registry. Returns `None` without a terminal, for an empty answer, and
+    /// after `stop`.
     pub async fn ask_credentials(
-        self,
+        &self,
         domain: &str,
         stop: &CancellationToken,
     ) -> Option<(String, SecretString)> {
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        if !self.is_terminal() {
             return None;
         }
-        let user = line(&format!("User of {domain}: "), stop).await?;
-        let password = {
-            let _hidden = Hidden::begin();
-            line(&format!("Password of {user} at {domain}: "), stop).await
-        };
+        let user = format!("User name for {domain}: ");
+        let user = self.line(&user, true, stop).await?;
+        let password = format!("Password for {user} at {domain}: ");
+        let password = self.line(&password, false, stop).await;
         // The typed end of line was not shown either.
-        let _ = writeln!(std::io::stderr());
+        self.stderr("\n");
         Some((user, password?.into()))
+    }
+
+    /// Returns whether somebody can be asked.
+    fn is_terminal(&self) -> bool {
+        match &self.streams {
+            Streams::Process => std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            #[cfg(feature = "fakes")]
+            Streams::Captured(captured) => captured.is_terminal(),
+        }
+    }
+
+    /// Reads a typed line; `None` if it is empty.
+    async fn line(
+        &self,
+        question: &str,
+        is_shown: bool,
+        stop: &CancellationToken,
+    ) -> Option<String> {
+        let is_process = matches!(self.streams, Streams::Process);
+        let _hidden = (is_process && !is_shown).then(Hidden::begin);
+        self.stderr(question);
+        let text = match &self.streams {
+            Streams::Process => {
+                // A thread of its own reads, because an unanswered question would keep the runtime from shutting down.
+                let (answer, typed) = tokio::sync::oneshot::channel();
+                std::thread::spawn(move || typed_line().map(|text| answer.send(text)));
+                stop.run_until_cancelled(typed).await?.ok()?
+            }
+            #[cfg(feature = "fakes")]
+            Streams::Captured(captured) => captured.answer(is_shown)?,
+        };
+        let text = text.trim_end_matches(['\r', '\n']).to_owned();
+        (!text.is_empty()).then_some(text)
     }
 }
 
-/// Reads a typed line. A thread of its own reads it, because an unanswered question would keep the runtime from
-/// shutting down.
-async fn line(question: &str, stop: &CancellationToken) -> Option<String> {
-    let _ = write!(std::io::stderr(), "{question}");
-    let (answer, typed) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        if std::io::stdin().read_line(&mut text).is_ok() {
-            let _ = answer.send(text);
-        }
-    });
-    let text = stop.run_until_cancelled(typed).await?.ok()?;
-    let text = text.trim_end_matches(['\r', '\n']).to_owned();
-    (!text.is_empty()).then_some(text)
+fn typed_line() -> Option<String> {
+    let mut text = String::new();
+    std::io::stdin().read_line(&mut text).ok().map(|_| text)
 }
 
 /// Turns the terminal's echo off until dropped.

@@ -291,7 +291,7 @@ fn a_real_helper_keeps_the_password(scene: &Scene, reference: &str) -> Pass {
     let (user, password) = user.split_once(':').unwrap();
     let login = || {
         let said = pass.kindreg(scene, "login").run().exits(0);
-        said.prints("kept in docker-credential-pass");
+        said.prints("the password is in docker-credential-pass");
         let kept = pass.kept();
         assert_eq!(
             (&kept[scene.domain()], &kept[scene.local_domain()]),

@@ -42,7 +42,7 @@ fn alone_it_is_enough_for_a_cluster() {
     up().run()
         .exits(0)
         .prints("Ready: 1 node")
-        .prints(&format!("had an answer of {}", company.domain()));
+        .prints(&format!("got an answer from {}", company.domain()));
     scene.has_nodes(1);
     up().run().exits(0).prints("Nothing to do");
     pods_pull(&scene, &company, "default", 0);

@@ -186,7 +186,7 @@ fn a_name_that_others_may_own_is_not_trusted_without_a_word() {
         .up(&["--host", "ghcr.io"])
         .run()
         .exits(2)
-        .says("ghcr.io:5919 may be somebody's real registry")
+        .says("for ghcr.io:5919, which may be a public registry")
         .says("--yes");
     scene.is_as_before();
 }

@@ -82,7 +82,7 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
     up(PASSWORD)
         .run()
         .exits(2)
-        .says(&format!("{GUARDED} will be sent $E2E_USR and $E2E_PSW"));
+        .says(&format!("will send $E2E_USR and $E2E_PSW to {GUARDED}, "));
     place
         .up(&scene)
         .args(&["--yes"])
@@ -444,7 +444,11 @@ fn a_cache_that_cannot_reach_its_upstream_says_so(scene: &Scene, place: &Place) 
         .says("connection refused");
     // A name that others own gets no other CA unasked.
     place.asks(&mirrors("ghcr.io"));
-    place.up(scene).run().exits(2).says("ghcr.io may be");
+    place
+        .up(scene)
+        .run()
+        .exits(2)
+        .says("for ghcr.io, which may be a public registry");
     place.asks(&mirrors(UPSTREAM));
     place.up(scene).run().exits(0).prints("Ready: 2 nodes");
 }

@@ -154,7 +154,9 @@ fn somebody_else_s_file_is_not_obeyed_unless_it_is_named() {
     let answer = run(&["render"]).run();
     assert_eq!((answer.code, answer.stdout.as_str()), (2, ""));
     assert!(
-        answer.stderr.contains("kindreg.toml belongs to user "),
+        answer
+            .stderr
+            .contains("kindreg.toml belongs to another user (uid "),
         "{answer:?}"
     );
     assert!(

@@ -14,5 +14,8 @@ pub(crate) fn same(name: &str, text: &str) {
     for (number, (was, is)) in kept.lines().zip(text.lines()).enumerate() {
         assert_eq!(was, is, "{name}, line {}", number + 1);
     }
-    assert_eq!(kept.len(), text.len(), "{name} has another length");
+    let last = kept.lines().count().min(text.lines().count());
+    let (was, is) = (kept.lines().nth(last), text.lines().nth(last));
+    assert_eq!(was, is, "{name}, line {}", last + 1);
+    assert_eq!(kept.len(), text.len(), "{name} ends in another way");
 }

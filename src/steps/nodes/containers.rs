@@ -47,7 +47,8 @@ impl Nodes {
         let control_plane = Layout::of(&self.spec.cluster).control_plane();
         // The network a node was created for counts too: a node may be disconnected, and Docker 20.10 shows a new node
         // on no network.
-        let is_ours = |node: &Container| node.network_mode == self.network() || self.is_connected(node);
+        let is_ours =
+            |node: &Container| node.network_mode == self.network() || self.is_connected(node);
         let ours = match found.iter().find(|node| node.name == control_plane) {
             Some(node) => is_ours(node),
             None => found.iter().all(is_ours),

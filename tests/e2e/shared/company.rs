@@ -66,7 +66,7 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
     up(&robot)
         .run()
         .exits(2)
-        .says("nodes and the engine's host will trust a CA of its own")
+        .says("nodes and the engine's host will trust the CA in kindreg.toml")
         .says("--yes");
     up(&nobody)
         .args(&["--yes"])
@@ -80,8 +80,8 @@ fn a_company_s_registry_is_trusted_found_and_pulled_from() {
     let password = user("robot").password().expose_secret().to_owned();
     let typed = [
         ("Continue? [y/N]", "y"),
-        (&*format!("User of {domain}:"), "robot"),
-        (&format!("Password of robot at {domain}:"), &password),
+        (&*format!("User name for {domain}:"), "robot"),
+        (&format!("Password for robot at {domain}:"), &password),
     ];
     let said = up(&nobody).at_a_terminal(&typed).run().exits(0);
     assert!(!said.to_string().contains(&password), "{said}");

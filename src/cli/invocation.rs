@@ -1,0 +1,61 @@
+//! One run of the command line, with the outside world that it works on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::Shared;
+#[cfg(feature = "fakes")]
+use crate::ops::Client;
+use crate::ui::Printer;
+
+/// How a command gets its client.
+#[derive(Debug)]
+pub(super) enum Connector {
+    /// It connects to the Docker engine.
+    Engine,
+    /// A test has made the client.
+    #[cfg(feature = "fakes")]
+    Given(Client),
+}
+
+/// What every command works with.
+#[derive(Debug)]
+pub(super) struct Invocation {
+    /// The options that every command takes.
+    pub(super) shared: Shared,
+    /// Where output goes.
+    pub(super) printer: Printer,
+    /// Where the client comes from.
+    pub(super) connector: Connector,
+    /// The folder that relative paths are relative to; `None` for the process's own.
+    pub(super) folder: Option<PathBuf>,
+    /// Returns the value of an environment variable.
+    pub(super) variable: fn(&str) -> Option<String>,
+}
+
+impl Invocation {
+    /// An invocation by the process itself.
+    pub(super) fn of_process(shared: Shared) -> Self {
+        Self {
+            printer: Printer::new(shared.output_mode()),
+            shared,
+            connector: Connector::Engine,
+            folder: None,
+            variable: |name| std::env::var(name).ok(),
+        }
+    }
+
+    /// Resolves a typed path.
+    pub(super) fn path(&self, typed: &Path) -> PathBuf {
+        let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+        folder.join(typed)
+    }
+
+    /// Prints a report as JSON on one line.
+    pub(super) fn json(&self, report: &impl Serialize) -> Result<()> {
+        self.printer.out(&serde_json::to_string(report)?);
+        Ok(())
+    }
+}
