@@ -40,7 +40,7 @@ async fn a_newer_record_stops_every_command_with_its_number() {
         let error = ended.unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("version 99"), "{text}");
-        assert!(hint(&error).is_some_and(|hint| hint.contains("the kindreg that")));
+        assert!(hint(&error).is_some_and(|hint| hint.contains("upgrade kindreg")));
     }
     assert_eq!(world.docker.journal(), before, "nothing is touched");
 }
