@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::Shared;
 #[cfg(feature = "fakes")]
 use crate::ops::Client;
+use crate::problem::Exit;
+use crate::report::{Planned, Preview};
 use crate::ui::Printer;
 
 /// How a command gets its client.
@@ -51,6 +53,21 @@ impl Invocation {
     pub(super) fn path(&self, typed: &Path) -> PathBuf {
         let folder = self.folder.as_deref().unwrap_or(Path::new(""));
         folder.join(typed)
+    }
+
+    /// Prints what a run would do, as text or JSON.
+    pub(super) fn preview(&self, preview: &Preview) -> Result<Exit> {
+        if self.shared.json {
+            self.json(preview)?;
+            return Ok(Exit::Done);
+        }
+        for Planned {
+            step, state, why, ..
+        } in &preview.steps
+        {
+            self.printer.out(&state.line(step, why.as_deref()));
+        }
+        Ok(Exit::Done)
     }
 
     /// Prints a report as JSON on one line.

@@ -7,7 +7,7 @@ use super::cluster;
 use super::invocation::Invocation;
 use super::session::Session;
 use crate::ops;
-use crate::problem::Exit;
+use crate::problem::{Exit, Problem};
 use crate::report::{LoggedIn, Login};
 
 #[derive(Debug, Args)]
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Replace the password first: give a new one to nodes, secrets and docker, then stop accepting the old one
     #[arg(long, env = "KINDREG_ROTATE")]
     rotate: bool,
+    /// Print the steps of a rotation without running them
+    #[arg(long, env = "KINDREG_DRY_RUN")]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -30,6 +33,14 @@ pub(super) struct LogoutArguments {}
 pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
     let name = cluster(invocation)?;
     let session = Session::open(invocation).await?;
+    if arguments.dry_run {
+        if !arguments.rotate {
+            let hint = format!("run: kindreg login --rotate --dry-run --name {name}");
+            return Err(Problem::usage("`login --dry-run` needs --rotate", hint).into());
+        }
+        let preview = ops::preview_rotation(&session.client, &name).await?;
+        return invocation.preview(&preview);
+    }
     if arguments.rotate {
         let ended = ops::rotate(&session.client, &name).await;
         session.progress.end();

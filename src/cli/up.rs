@@ -9,7 +9,7 @@ use super::request::{self, Flags};
 use super::session::Session;
 use crate::ops::{self, AfterFailure, Consent, Need, UpOptions, Verify};
 use crate::problem::Exit;
-use crate::report::{Endpoint, Made, Planned, Preview, Pull};
+use crate::report::{Endpoint, Made, Pull};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -77,8 +77,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
     let session = Session::open(invocation).await?;
     if arguments.dry_run {
         let preview = ops::preview(&session.client, &request, options.verify).await?;
-        show_preview(invocation, &preview)?;
-        return Ok(Exit::Done);
+        return invocation.preview(&preview);
     }
     let ended = ops::up(&session.client, &request, &options, &invocation.printer).await;
     session.progress.end();
@@ -95,19 +94,6 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
             },
         ),
     }
-}
-
-fn show_preview(invocation: &Invocation, preview: &Preview) -> Result<()> {
-    if invocation.shared.json {
-        return invocation.json(preview);
-    }
-    for Planned {
-        step, state, why, ..
-    } in &preview.steps
-    {
-        invocation.printer.out(&state.line(step, why.as_deref()));
-    }
-    Ok(())
 }
 
 fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {

@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Also prove that every node refuses the registry without its CA
     #[arg(long, env = "KINDREG_STRICT")]
     strict: bool,
+    /// Print the steps without running them
+    #[arg(long, env = "KINDREG_DRY_RUN")]
+    dry_run: bool,
 }
 
 impl Arguments {
@@ -36,6 +39,11 @@ impl Arguments {
 pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
     let name = cluster(invocation)?;
     let session = Session::open(invocation).await?;
+    if arguments.dry_run {
+        let negative = arguments.negative();
+        let preview = ops::preview_verification(&session.client, &name, negative).await?;
+        return invocation.preview(&preview);
+    }
     let finished = ops::verify(&session.client, &name, arguments.negative()).await?;
     session.progress.end();
     if invocation.shared.json {

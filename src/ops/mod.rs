@@ -34,7 +34,7 @@ pub use env::{EnvOptions, Written, env};
 pub use list::list;
 pub use login::{login, logout};
 pub use render::render;
-pub use rotate::rotate;
+pub use rotate::{preview_rotation, rotate};
 pub use secret::{Namespaces, SecretOptions, manifests, secret};
 pub use settings::{FILE, Need, Sources, settings};
 #[cfg(feature = "cli")]
@@ -42,7 +42,7 @@ pub(crate) use status::UNCHANGEABLE;
 pub use status::status;
 pub use up::{AfterFailure, UpOptions, preview, up};
 pub use user::{Nobody, User};
-pub use verify::verify;
+pub use verify::{preview_verification, verify};
 
 pub use crate::kube::name::{Namespace, ObjectName};
 pub use crate::plan::{Negative, Verify};

@@ -8,8 +8,9 @@ use crate::lock::ContainerLock;
 use crate::observe::stored_users;
 use crate::plan;
 use crate::registry::{Managed, managed};
+use crate::report::Preview;
 use crate::spec::{Authentication, ClusterName, Spec};
-use crate::step::Ctx;
+use crate::step::{Ctx, State};
 
 /// Replaces the password of every registry with one that kindreg runs. If it is killed, the next call continues where it
 /// stopped.
@@ -21,10 +22,7 @@ pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
     let ctx = client.ctx(cluster);
     let held = ContainerLock::of(&spec).acquire(&ctx).await?;
     let mut ended = Ok(());
-    for registry in managed(&spec) {
-        if registry.registry().authentication() == Authentication::Anonymous {
-            continue;
-        }
+    for registry in rotated(&spec) {
         ended = rotate_one(client, &ctx, &spec, &registry).await;
         if ended.is_err() {
             break;
@@ -32,6 +30,35 @@ pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
     }
     held.release().await;
     ended
+}
+
+/// Returns the steps of [`rotate`], without doing anything. An earlier rotation that was not finished is not among them.
+///
+/// # Errors
+/// There is no such cluster, or the engine does not answer.
+pub async fn preview_rotation(client: &Client, cluster: &ClusterName) -> Result<Preview> {
+    let spec = existing(client, cluster).await?.current;
+    let mut steps = Vec::new();
+    for registry in rotated(&spec) {
+        let plan = plan::rotate(&spec, &registry, client.docker_config());
+        let states = engine::preview(&plan, &client.ctx(cluster)).await?;
+        // What is ready is so with the password of today.
+        let states = states.into_iter().map(|(step, state)| match state {
+            State::Ready => (
+                step,
+                State::Drifted("depends on the new password".to_owned()),
+            ),
+            State::Missing | State::Drifted(_) => (step, state),
+        });
+        steps.extend(Preview::of(states).steps);
+    }
+    Ok(Preview { steps })
+}
+
+/// The registries that have a password of ours.
+fn rotated(spec: &Spec) -> impl Iterator<Item = Managed> {
+    managed(spec)
+        .filter(|registry| registry.registry().authentication() != Authentication::Anonymous)
 }
 
 async fn rotate_one(client: &Client, ctx: &Ctx, spec: &Spec, registry: &Managed) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::lock::ContainerLock;
 use crate::observe::{RecordedSpec, nodes};
 use crate::plan::{self, Verify};
 use crate::problem::Problem;
-use crate::report::{Condition, Endpoint, Made, Planned, Preview, Proof, Pull};
+use crate::report::{Endpoint, Made, Preview, Proof, Pull};
 use crate::spec::Spec;
 use crate::spec::request::Request;
 use crate::step::Ctx;
@@ -133,15 +133,7 @@ pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Resu
         take_along(&mut ctx, client, &spec)?;
         let plan = plan::up(&spec, &earlier, verify);
         let states = engine::preview(&plan, &ctx).await?;
-        let planned = states.into_iter().map(|(step, state)| Planned {
-            id: step.id().to_string(),
-            step: step.title(),
-            state: Condition::from(&state),
-            why: state.why(),
-        });
-        Ok(Preview {
-            steps: planned.collect(),
-        })
+        Ok(Preview::of(states))
     })
     .await
 }

@@ -7,7 +7,7 @@ use super::{Client, Finished, existing};
 use crate::engine;
 use crate::observe::{node_names, nodes};
 use crate::plan::{self, Negative};
-use crate::report::{NodeVerification, Pull, Verification, WithoutCa};
+use crate::report::{NodeVerification, Preview, Pull, Verification, WithoutCa};
 use crate::spec::{ClusterName, Registry};
 use crate::steps::proof::lacks_ca;
 use crate::verdict::{Verdict, Verdicts, Verified};
@@ -45,6 +45,21 @@ pub async fn verify(
         host: Pull::NotProven,
     };
     Ok(Finished { report, failure })
+}
+
+/// Returns the steps of [`verify`], without doing anything.
+///
+/// # Errors
+/// There is no such cluster, or the engine does not answer.
+pub async fn preview_verification(
+    client: &Client,
+    cluster: &ClusterName,
+    negative: Negative,
+) -> Result<Preview> {
+    let spec = existing(client, cluster).await?.current;
+    let plan = plan::verify(&spec, negative);
+    let states = engine::preview(&plan, &client.ctx(cluster)).await?;
+    Ok(Preview::of(states))
 }
 
 fn row(

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::spec::{Authentication, Backend, External, Registry};
-use crate::step::State;
+use crate::step::{State, Step};
 
 /// The state of a step, a node or a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -266,14 +266,29 @@ pub struct Proof {
     pub host: Pull,
 }
 
-/// The report of `up --dry-run`.
+/// The report of a dry run of `up`, `verify` or `login --rotate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Preview {
     /// All steps, in the order of the plan.
     pub steps: Vec<Planned>,
 }
 
-/// One step of a preview. `up` applies all steps that are not ready.
+impl Preview {
+    /// Returns the preview of steps with their states.
+    pub(crate) fn of<'a>(states: impl IntoIterator<Item = (&'a dyn Step, State)>) -> Self {
+        let planned = |(step, state): (&dyn Step, State)| Planned {
+            id: step.id().to_string(),
+            step: step.title(),
+            state: Condition::from(&state),
+            why: state.why(),
+        };
+        Self {
+            steps: states.into_iter().map(planned).collect(),
+        }
+    }
+}
+
+/// One step of a preview. The run applies all steps that are not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Planned {
     /// The id of the step, which stays when the title changes.

@@ -342,6 +342,8 @@ async fn verify() {
     stage.run("verify").await;
     stage.run("verify --json --quiet").await;
     stage.run("verify --strict").await;
+    stage.run("verify --strict --dry-run").await;
+    stage.run("verify --dry-run --json").await;
     stage.note("a node refuses the registry");
     let kube = stage.machine.kube("kindreg-control-plane");
     kube.pod_fails("kindreg-worker", "ErrImagePull", X509);
@@ -360,6 +362,9 @@ async fn login_and_logout() {
     stage.run("logout").await;
     stage.run("login").await;
     stage.run("login --json").await;
+    stage.run("login --rotate --dry-run").await;
+    stage.run("login --rotate --dry-run --json").await;
+    stage.run("login --dry-run").await;
     stage.run("login --rotate").await;
     stage.run("logout").await;
     stage.run("logout --json").await;

@@ -6,7 +6,7 @@ use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 /// There is no such namespace.
 pub static NO_NAMESPACE: Symptom = Symptom {
     code: Code(3001),
-    words: Words::any(&["namespaces"]),
+    words: Words::any(&["namespaces \""]).and(&["not found"]),
     meaning: Meaning::NoNamespace,
     waiting: Waiting::Useless,
     cause: "the namespace does not exist",

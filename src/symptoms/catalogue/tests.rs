@@ -258,6 +258,16 @@ fn every_symptom_is_found_by_its_own_words_first() {
 }
 
 #[test]
+fn words_that_only_look_like_a_symptom_are_none() {
+    for text in [
+        "POST /api/v1/namespaces/default/pods: Forbidden: exceeded quota",
+        "docker-credential-pass: pass store is uninitialized",
+    ] {
+        assert!(find(text).is_none(), "{text}");
+    }
+}
+
+#[test]
 fn every_entry_has_an_example_and_is_complete() {
     let shown: BTreeSet<Code> = EXAMPLES.iter().map(|(symptom, ..)| symptom.code).collect();
     let codes: BTreeSet<Code> = ALL.into_iter().map(|symptom| symptom.code).collect();
