@@ -73,7 +73,9 @@ async fn products() -> BTreeMap<String, Value> {
     let verified = ops::verify(&client, cluster, Negative::LeftOut).await;
     let verified = verified.unwrap();
     assert!(verified.failure.is_none(), "{:?}", verified.failure);
+    let removed = ops::down(&client, cluster).await.unwrap().report;
     BTreeMap::from([
+        ("down".to_owned(), json!(removed)),
         ("status".to_owned(), json!(status)),
         ("list".to_owned(), json!(list)),
         ("verify --strict".to_owned(), json!(verified.report)),
