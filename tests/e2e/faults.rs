@@ -21,7 +21,7 @@ fn without_an_engine_it_says_how_to_get_one() {
             .run()
             .exits(1)
             .says("/nonexistent/docker.sock")
-            .says("hint: start it");
+            .says("hint: run: sudo systemctl start docker, or start Docker Desktop");
     }
     scene.is_as_before();
 }

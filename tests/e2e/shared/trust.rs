@@ -28,7 +28,7 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
         &one,
         "x509: certificate signed by unknown authority",
     );
-    is_repaired(&scene, &format!("nothing on {one}"));
+    is_repaired(&scene, &format!("missing on {one}"));
 
     exec(&control_plane, &["rm", &format!("{certs}/ca.crt")]);
     is_refused(&scene, &control_plane, "unable to read CA cert");
