@@ -1,6 +1,6 @@
 //! The plan of `down`, which the engine undoes in reverse order.
 
-use super::{retire, stage, step, up};
+use super::{Verify, retire, stage, step, up};
 use crate::spec::Spec;
 use crate::step::Plan;
 use crate::steps::cluster::Leftovers;
@@ -21,7 +21,7 @@ pub enum Known {
 /// the cluster's label.
 #[must_use]
 pub fn down(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
-    let mut plan = up(spec, &[], up::Verify::EveryNode);
+    let mut plan = up(spec, &[], Verify::EveryNode);
     let left = match known {
         Known::Recorded => {
             let left = retire::host_trust(spec, earlier).into_iter();

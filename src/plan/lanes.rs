@@ -1,11 +1,11 @@
 //! The lanes of `up` that depend on the Spec. Some may be empty.
 
-use super::up::Verify;
-use super::{retire, step};
+use super::{Verify, step};
 use crate::registry::{Delivery, Managed, managed};
 use crate::render;
 use crate::spec::{Authentication, Spec};
 use crate::step::Lane;
+use crate::steps::Retired;
 use crate::steps::cluster::{Cluster, Hosting, NodesReady};
 use crate::steps::host::{HostTrust, Image};
 use crate::steps::nodes::{NodeCredentials, NodeHosts};
@@ -33,7 +33,7 @@ pub(super) fn registry(spec: &Spec, earlier: &[Spec], registry: Managed) -> Lane
         step(Certificate { registry: this() }),
     ];
     // Before it starts: a registry of other settings must not find secrets of earlier ones.
-    lane.extend(retire::setup(earlier, &registry));
+    lane.extend(retired_setup(earlier, &registry));
     lane.extend(registry.setup());
     match registry.registry().authentication() {
         Authentication::Anonymous => {}
@@ -46,6 +46,24 @@ pub(super) fn registry(spec: &Spec, earlier: &[Spec], registry: Managed) -> Lane
         spec: spec.clone(),
         registry,
     }));
+    lane
+}
+
+/// Returns the removal of set-up steps that earlier settings of a registry needed and today's do not: each once, the
+/// newest settings first.
+fn retired_setup(earlier: &[Spec], registry: &Managed) -> Lane {
+    let mut seen: Vec<_> = registry.setup().iter().map(|step| step.id()).collect();
+    let mut lane: Lane = Vec::new();
+    for old in earlier.iter().rev() {
+        let name = &registry.registry().name;
+        let same = managed(old).find(|old| old.registry().name == *name);
+        for old in same.iter().flat_map(|old| old.setup()) {
+            if !seen.contains(&old.id()) {
+                seen.push(old.id());
+                lane.push(step(Retired(old)));
+            }
+        }
+    }
     lane
 }
 

@@ -12,10 +12,20 @@ mod verify;
 pub use down::{Known, down};
 pub use lanes::announced;
 pub use rotate::rotate;
-pub use up::{Verify, up};
+pub use up::up;
 pub use verify::{Negative, verify};
 
 use crate::step::{Lane, Stage, Step};
+
+/// Whether `up` proves the registries at its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Prove every registry on every node.
+    #[default]
+    EveryNode,
+    /// Prove nothing (`--no-verify`).
+    Nothing,
+}
 
 fn step(step: impl Step + 'static) -> Box<dyn Step> {
     Box::new(step)

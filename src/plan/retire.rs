@@ -1,7 +1,6 @@
 //! Steps that remove what earlier Specs needed and this one does not.
 
 use super::{lanes, step};
-use crate::registry::{Managed, managed};
 use crate::spec::{Registry, Spec};
 use crate::step::Lane;
 use crate::steps::Retired;
@@ -65,22 +64,4 @@ pub(super) fn host_trust(spec: &Spec, earlier: &[Spec]) -> Vec<HostTrust> {
             registry: registry.clone(),
         })
         .collect()
-}
-
-/// Returns the removal of set-up steps that earlier settings of a registry needed and today's do not: each once, the
-/// newest settings first.
-pub(super) fn setup(earlier: &[Spec], registry: &Managed) -> Lane {
-    let mut seen: Vec<_> = registry.setup().iter().map(|step| step.id()).collect();
-    let mut lane: Lane = Vec::new();
-    for old in earlier.iter().rev() {
-        let name = &registry.registry().name;
-        let same = managed(old).find(|old| old.registry().name == *name);
-        for old in same.iter().flat_map(|old| old.setup()) {
-            if !seen.contains(&old.id()) {
-                seen.push(old.id());
-                lane.push(step(Retired(old)));
-            }
-        }
-    }
-    lane
 }

@@ -5,23 +5,13 @@ use super::lanes::{
     registry,
 };
 use super::retire::retirement;
-use super::{stage, step};
+use super::{Verify, stage, step};
 use crate::registry::managed;
 use crate::spec::{Spec, Target};
 use crate::step::Plan;
 use crate::steps::cluster::{Network, OriginalKubeconfig, Record};
 use crate::steps::nodes::{ConfigPath, NodeTrust, Nodes};
 use crate::steps::proof::Proving;
-
-/// Whether `up` proves the registries at its end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Prove every registry on every node.
-    #[default]
-    EveryNode,
-    /// Prove nothing (`--no-verify`).
-    Nothing,
-}
 
 /// Returns the plan that brings a machine to `spec` and removes what `earlier` Specs left. The lanes of a stage run at
 /// the same time.

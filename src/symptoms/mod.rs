@@ -21,11 +21,12 @@ use std::fmt;
 pub mod catalogue;
 pub mod credentials;
 mod matcher;
+mod words;
 
 pub use matcher::{find, find_in_pull, shows};
 
 use credentials::Trouble;
-use matcher::Words;
+use words::Words;
 
 /// The stable name of a symptom, shown as `KR2008`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! What the Docker engine says.
 
-use crate::symptoms::matcher::Words;
+use crate::symptoms::words::Words;
 use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 
 /// Another container or process has the host port.

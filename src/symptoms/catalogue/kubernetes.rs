@@ -1,6 +1,6 @@
 //! What kind and the Kubernetes API say.
 
-use crate::symptoms::matcher::Words;
+use crate::symptoms::words::Words;
 use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 
 /// There is no such namespace.

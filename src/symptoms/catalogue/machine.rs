@@ -1,6 +1,6 @@
 //! What a machine says: its disk, its files, its keychain.
 
-use crate::symptoms::matcher::Words;
+use crate::symptoms::words::Words;
 use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 
 /// A disk is full: the engine's, a registry's or a node's, or the user's own.

@@ -1,6 +1,6 @@
 //! What containerd and kubelet say in a node.
 
-use crate::symptoms::matcher::Words;
+use crate::symptoms::words::Words;
 use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 
 /// The certificate is not by a CA that the node trusts for it, or not for this name, or not for today.

@@ -4,7 +4,7 @@
 //! distribution (`registry/api/errcode`, `registry/auth/htpasswd`); the end-to-end tests have most of them said.
 
 use crate::symptoms::credentials::Trouble;
-use crate::symptoms::matcher::Words;
+use crate::symptoms::words::Words;
 use crate::symptoms::{Code, Meaning, Symptom, Waiting};
 
 /// Words about asking for a token. docker and oras give the URL alone.
