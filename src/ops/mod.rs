@@ -76,7 +76,7 @@ async fn existing(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec
     found.ok_or_else(|| {
         Problem::not_ready(
             format!("no kindreg cluster named {cluster}"),
-            format!("create it: kindreg up --name {cluster}, or see which there are: kindreg list"),
+            format!("run: kindreg up --name {cluster}, or list the clusters: kindreg list"),
         )
         .into()
     })

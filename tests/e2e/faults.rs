@@ -146,7 +146,9 @@ fn an_image_that_is_not_to_be_had_ends_the_run_before_it_begins() {
             .run()
             .exits(1)
             .says("can't pull image 127.0.0.1:1/absent:1")
-            .says("docker load -i FILE");
+            .says(
+                "hint: run: docker pull 127.0.0.1:1/absent:1; or load the image from a file with docker load",
+            );
         scene.is_as_before();
     }
 }
@@ -200,7 +202,6 @@ fn of_nothing_there_is_nothing_to_remove_and_nothing_to_verify() {
         .verify()
         .run()
         .exits(3)
-        .says("hint: run: kindreg up --name e2e-nothing")
-        .says("kindreg up --name e2e-nothing");
+        .says("hint: run: kindreg up --name e2e-nothing, or list the clusters: kindreg list");
     scene.is_as_before();
 }

@@ -121,7 +121,11 @@ fn a_cache_logs_in_to_an_upstream_that_asks_for_a_password() {
     every_node_runs(&scene, &[format!("{GUARDED}/team/app:2")]);
 
     place.asks(&guarded(""));
-    place.up(&scene).run().exits(0).says("old credentials");
+    place
+        .up(&scene)
+        .run()
+        .exits(0)
+        .says("old upstream credentials of registry cache");
     let file = "kindreg-e2e-mirror-auth-cache:/kindreg/secret/config.yml";
     let content = format!("docker cp {file} - | tar -xO | wc -c");
     assert_eq!(attempt("sh", &["-c", &content]).good().trim(), "0");

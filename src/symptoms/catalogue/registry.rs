@@ -87,7 +87,12 @@ pub static INVALID_REALM: Symptom = Symptom {
 /// docker's config names a credential helper that is not installed.
 pub static HELPER_MISSING: Symptom = Symptom {
     code: Code(2006),
-    words: Words::any(&["docker-credential-"]).and(&["not found", "not in PATH"]),
+    words: Words::any(&["docker-credential-"]).and(&[
+        "not found",
+        "not in PATH",
+        // The docker command line where a folder of PATH is relative.
+        "resolves to executable in current directory",
+    ]),
     source: "https://github.com/docker/docker-credential-helpers/issues/149",
     ..of(Trouble::Helper)
 };

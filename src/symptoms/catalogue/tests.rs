@@ -160,6 +160,7 @@ const EXAMPLES: &[(&Symptom, u16, &[&str])] = &[
         2006,
         &[
             r#"error getting credentials - err: exec: "docker-credential-desktop": executable file not found in $PATH, out: ``"#,
+            "error storing credentials - err: docker-credential-absent resolves to executable in current directory (./docker-credential-absent), out: ``",
         ],
     ),
     (
