@@ -90,7 +90,7 @@ pub static HELPER_MISSING: Symptom = Symptom {
     words: Words::any(&["docker-credential-"]).and(&[
         "not found",
         "not in PATH",
-        // The docker command line where a folder of PATH is relative.
+        // What Go's execabs makes of a missing program: <https://github.com/containerd/nerdctl/issues/3945>.
         "resolves to executable in current directory",
     ]),
     source: "https://github.com/docker/docker-credential-helpers/issues/149",
