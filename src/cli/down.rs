@@ -105,8 +105,15 @@ fn show(invocation: &Invocation, removed: &Removed) -> Result<()> {
         changed,
         kept,
     } = removed;
+    let except = if kept.is_empty() {
+        ""
+    } else {
+        ", except what is kept"
+    };
     invocation.printer.out(&if *changed {
-        format!("Removed: cluster {cluster} and everything that `kindreg up` created for it.")
+        format!(
+            "Removed: cluster {cluster} and everything that `kindreg up` created for it{except}."
+        )
     } else {
         nothing(cluster)
     });

@@ -281,6 +281,12 @@ async fn down() {
         .await;
     stage.note("after kindreg up and kindreg up --name b");
     stage.run("down --all --json --quiet").await;
+    let mut stage = stage.file("kindreg.toml", "[registry.registry]\nkeep_data = true\n");
+    stage.machine.run(&["up"]).await;
+    stage.note("after kindreg up with keep_data = true");
+    stage.run("down --quiet").await;
+    stage.run("down").await;
+    stage.run("down --json").await;
     stage.is_as_kept();
 }
 
