@@ -9,7 +9,7 @@
 //! - an operation of [`ops`] is one use case: it takes options and returns a [`report`];
 //! - the ports are Docker, kind and Kubernetes, each with a real and a fake implementation.
 //!
-//! One module, [`symptoms`], decides what the error texts of engines, nodes and registries mean.
+//! One module, `symptoms`, decides what the error texts of engines, nodes and registries mean.
 //!
 //! There is no state file: labels and derived names in the Docker engine are the only state.
 //!

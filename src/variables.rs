@@ -40,7 +40,7 @@ pub const MASK: &str = "***";
 pub enum Secrets {
     /// Passwords are shown.
     Shown,
-    /// Passwords are replaced by [`MASK`].
+    /// Passwords are replaced by `MASK`.
     Masked,
 }
 

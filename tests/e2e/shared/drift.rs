@@ -295,8 +295,8 @@ fn a_node_is_joined(scene: &Scene) {
         differs,
         [
             "containerd: config_path not set",
-            "trust: nothing",
-            "password: nothing",
+            "trust: missing",
+            "password: missing",
             "not proven with registry"
         ]
     );
