@@ -20,7 +20,7 @@ fn a_full_disk_of_the_registry_loses_no_image() {
         .verify()
         .run()
         .exits(3)
-        .says("can't push to localhost:5900")
+        .says("can't push image localhost:5900/kindreg/proof:e2e-shared")
         .says("hint: ");
     docker(&["stop", &scene.registry()]);
     drop(small);
