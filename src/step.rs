@@ -164,6 +164,15 @@ pub struct Stopped;
 #[error("skipped because an earlier step failed")]
 pub struct Skipped;
 
+/// The proof image of this run in one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProofImageIn {
+    /// It is being put there, or that failed: the registry may have it or not.
+    Unsure,
+    /// The registry has it, under this name without a domain.
+    Named(String),
+}
+
 /// The context of steps: ports, limits, credentials, and what this run has made so far.
 #[derive(Debug, Clone)]
 pub struct Ctx {
@@ -181,8 +190,8 @@ pub struct Ctx {
     pub stop: CancellationToken,
     /// The `kind create cluster` of this run, while it runs.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
-    /// The proof images of this run by registry, named without the domain.
-    pub proof_images: Arc<Mutex<BTreeMap<RegistryName, String>>>,
+    /// The proof images of this run, by registry.
+    pub proof_images: Arc<Mutex<BTreeMap<RegistryName, ProofImageIn>>>,
     /// The results of this run's proofs.
     verdicts: Arc<Mutex<BTreeMap<RegistryName, Verified>>>,
     /// Credentials that the user chose for the registries that kindreg runs; `None` to generate them.

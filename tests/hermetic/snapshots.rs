@@ -355,6 +355,10 @@ async fn verify() {
     kube.pod_fails("kindreg-worker", "ErrImagePull", X509);
     stage.run("verify").await;
     stage.run("verify --json").await;
+    stage.note("nothing can be pushed");
+    let registry = "kindreg-kindreg-registry";
+    stage.machine.docker().end_process(registry, 2);
+    stage.run("verify --strict --json").await;
     stage.is_as_kept();
 }
 

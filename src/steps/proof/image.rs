@@ -17,7 +17,7 @@ use crate::oci::proof::{Architecture, ProofImage as ProofArchive, proof_image};
 use crate::problem::Problem;
 use crate::registry::{Delivery, ImageStore, Managed};
 use crate::spec::{Authentication, Spec};
-use crate::step::{Ctx, State, Step, StepId};
+use crate::step::{Ctx, ProofImageIn, State, Step, StepId};
 use crate::steps::host::Script;
 use crate::symptoms::catalogue::node::CONNECTION_REFUSED;
 use crate::symptoms::credentials::diagnose;
@@ -48,9 +48,9 @@ impl ProofImage {
         format!("{}/{}", self.registry.local_domain(), self.tagged())
     }
 
-    async fn note_name(&self, ctx: &Ctx, name: String) {
+    async fn note(&self, ctx: &Ctx, image: ProofImageIn) {
         let registry = self.registry.registry().name.clone();
-        ctx.proof_images.lock().await.insert(registry, name);
+        ctx.proof_images.lock().await.insert(registry, image);
     }
 
     /// Writes the image into a cache's store. Nodes pull it by digest, because a cache asks its upstream for tags.
@@ -62,9 +62,12 @@ impl ProofImage {
     ) -> Result<()> {
         let (archive, digest) = store.archive(REPOSITORY, &image.stored());
         let archive = archive.into_bytes()?;
-        self.note_name(ctx, format!("{REPOSITORY}@{digest}")).await;
+        self.note(ctx, ProofImageIn::Unsure).await;
         let container = self.registry.container_name();
-        Ok(ctx.docker.upload(&container, "/", archive).await?)
+        ctx.docker.upload(&container, "/", archive).await?;
+        let name = ProofImageIn::Named(format!("{REPOSITORY}@{digest}"));
+        self.note(ctx, name).await;
+        Ok(())
     }
 
     /// Removes the proof image from a cache's store, and those that killed runs left there.
@@ -151,7 +154,7 @@ impl Step for ProofImage {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let registry = self.registry.registry();
-        if ctx.proof_images.lock().await.contains_key(&registry.name) {
+        if let Some(ProofImageIn::Named(_)) = ctx.proof_images.lock().await.get(&registry.name) {
             return Ok(State::Ready);
         }
         match self.when {
@@ -190,7 +193,8 @@ impl Step for ProofImage {
         }
         // Loading the new image would only untag one that a killed run left, so remove that first.
         ctx.docker.remove_image(&reference).await?;
-        self.note_name(ctx, self.tagged()).await;
+        // Before the push: if its answer gets lost, the registry has the image and `undo` has to remove it.
+        self.note(ctx, ProofImageIn::Unsure).await;
         ctx.docker.load(image.archive).await?;
         let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
@@ -210,7 +214,9 @@ impl Step for ProofImage {
             };
             let what = format!("can't push image {reference}");
             anyhow::Error::from(error).context(Problem::not_ready(what, hint))
-        })
+        })?;
+        self.note(ctx, ProofImageIn::Named(self.tagged())).await;
+        Ok(())
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::observe::subject;
 use crate::problem::Problem;
 use crate::registry::Managed;
 use crate::spec::Spec;
-use crate::step::{Ctx, State, Step, StepId};
+use crate::step::{Ctx, ProofImageIn, Skipped, State, Step, StepId};
 use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST};
 use crate::symptoms::credentials::diagnose;
 use crate::symptoms::{Meaning, shows};
@@ -47,14 +47,19 @@ impl Proof {
     /// was Ready, and then a lane beside it repaired a node, which makes the node's proof invalid.
     pub(super) async fn images(&self, ctx: &Ctx, domains: &[String]) -> Result<Vec<String>> {
         let name = &self.registry.registry().name;
-        if !ctx.proof_images.lock().await.contains_key(name) {
-            match self.when {
-                Proving::IfStale => self.image().apply(ctx).await?,
-                Proving::Always => return Err(crate::step::Skipped.into()),
+        let made = async || ctx.proof_images.lock().await.get(name).cloned();
+        let image = match (made().await, self.when) {
+            (Some(ProofImageIn::Named(image)), _) => image,
+            // Without the image no node can pull it, whatever it trusts.
+            (Some(ProofImageIn::Unsure) | None, Proving::Always) => return Err(Skipped.into()),
+            (Some(ProofImageIn::Unsure) | None, Proving::IfStale) => {
+                self.image().apply(ctx).await?;
+                match made().await {
+                    Some(ProofImageIn::Named(image)) => image,
+                    Some(ProofImageIn::Unsure) | None => return Err(Skipped.into()),
+                }
             }
-        }
-        let made = ctx.proof_images.lock().await;
-        let image = made.get(name).context("no proof image")?;
+        };
         Ok(domains
             .iter()
             .map(|domain| format!("{domain}/{image}"))
