@@ -54,20 +54,28 @@ pub async fn left(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Obje
     Ok(containers.chain(volumes).chain(networks).collect())
 }
 
-/// Returns the objects of a cluster that `down` removes. Data volumes that are kept and the lock, which this or another
-/// run holds, are left out.
-pub async fn removable(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Object>> {
+/// The objects of a cluster, by what `down` does with them. The lock, which this or another run holds, is in neither.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// What `down` removes.
+    pub removed: Vec<Object>,
+    /// The data volumes that stay.
+    pub kept: Vec<Object>,
+}
+
+/// Returns the objects of a cluster, by what `down` does with them.
+pub async fn removal(docker: &dyn Docker, spec: &Spec) -> Result<Removal> {
     let layout = Layout::of(&spec.cluster);
-    let mut spared = vec![Object::Container(layout.lock())];
-    for registry in &spec.registries {
-        match registry.backend.data() {
-            Data::Keep => spared.push(Object::Volume(layout.data_volume(&registry.name))),
-            Data::Discard => {}
-        }
-    }
+    let lock = Object::Container(layout.lock());
+    let kept = spec.registries.iter().filter_map(|registry| {
+        let volume = layout.data_volume(&registry.name);
+        (registry.backend.data() == Data::Keep).then_some(Object::Volume(volume))
+    });
+    let kept: Vec<Object> = kept.collect();
     let mut found = left(docker, &spec.cluster).await?;
-    found.retain(|object| !spared.contains(object));
-    Ok(found)
+    found.retain(|object| *object != lock);
+    let (kept, removed) = found.into_iter().partition(|found| kept.contains(found));
+    Ok(Removal { removed, kept })
 }
 
 async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {

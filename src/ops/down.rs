@@ -7,7 +7,7 @@ use super::{Client, Finished};
 use crate::engine::{self, AlreadyHeld, Lock, Outcome};
 use crate::lock::ContainerLock;
 use crate::observe::{
-    Object, RecordedSpec, Recovered, UnknownRecord, left, recorded, recovered, removable,
+    Object, RecordedSpec, Recovered, UnknownRecord, recorded, recovered, removal,
 };
 use crate::plan::{self, Known};
 use crate::problem::{self, Problem};
@@ -32,9 +32,9 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
     let Some((spec, earlier, known)) = wanted(client, cluster).await? else {
         return Ok(Finished::without_failure(removed(Outcome::Unchanged, &[])));
     };
-    if removable(client.docker(), &spec).await?.is_empty() {
-        let kept = left(client.docker(), cluster).await?;
-        let report = removed(Outcome::Unchanged, &kept);
+    let found = removal(client.docker(), &spec).await?;
+    if found.removed.is_empty() {
+        let report = removed(Outcome::Unchanged, &found.kept);
         return Ok(Finished::without_failure(report));
     }
     let ctx = client.ctx(cluster);
@@ -50,19 +50,19 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
         Known::Fragments => &AlreadyHeld,
     };
     let ended = engine::down(&plan, &ctx, lock, &|event| client.tell(event)).await;
-    match ended {
-        Ok(outcome) => {
-            // Whatever steps say that they did, this is what is true.
-            let remaining = removable(client.docker(), &spec).await?;
-            let kept = left(client.docker(), cluster).await?;
-            let remains = (!remaining.is_empty()).then(|| still_there(cluster, &remaining));
-            Ok(Finished {
-                report: removed(outcome, &kept),
-                failure: problem::combine(forgotten.err().into_iter().chain(remains).collect()),
-            })
-        }
-        Err(error) => Err(both(forgotten.err(), error)),
+    let outcome = match ended {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(both(forgotten.err(), error)),
+    };
+    // Whatever steps say that they did, this is what is true.
+    let found = removal(client.docker(), &spec).await?;
+    if !found.removed.is_empty() {
+        return Err(both(forgotten.err(), still_there(cluster, &found.removed)));
     }
+    Ok(Finished {
+        report: removed(outcome, &found.kept),
+        failure: forgotten.err(),
+    })
 }
 
 fn still_there(cluster: &ClusterName, remaining: &[Object]) -> Error {
@@ -108,7 +108,7 @@ async fn wanted(
 /// The engine does not answer.
 pub async fn removals(client: &Client, cluster: &ClusterName) -> Result<Removals> {
     let objects = match wanted(client, cluster).await? {
-        Some((spec, ..)) => removable(client.docker(), &spec).await?,
+        Some((spec, ..)) => removal(client.docker(), &spec).await?.removed,
         None => Vec::new(),
     };
     Ok(Removals {

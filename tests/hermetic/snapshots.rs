@@ -287,6 +287,10 @@ async fn down() {
     stage.run("down --quiet").await;
     stage.run("down").await;
     stage.run("down --json").await;
+    stage.note("another kindreg has the lock");
+    let ours = [("dev.kindreg.cluster", "kindreg")];
+    stage.foreign_container("kindreg-kindreg-lock", &ours).await;
+    stage.run("down --json").await;
     stage.is_as_kept();
 }
 

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::observe::{Object, removable};
+use crate::observe::{Object, removal};
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
@@ -26,7 +26,7 @@ impl Step for Leftovers {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = removable(&*ctx.docker, &self.spec).await?;
+        let found = removal(&*ctx.docker, &self.spec).await?.removed;
         Ok(if found.is_empty() {
             State::Missing
         } else {
@@ -40,7 +40,7 @@ impl Step for Leftovers {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        for object in removable(&*ctx.docker, &self.spec).await? {
+        for object in removal(&*ctx.docker, &self.spec).await?.removed {
             match object {
                 Object::Container(name) => ctx.docker.remove(&name).await?,
                 Object::Volume(name) => ctx.docker.remove_volume(&name).await?,
