@@ -6,8 +6,9 @@ use futures_util::future::try_join_all;
 
 use super::kubelet::Kubelet;
 use super::per_node::{PerNode, together};
+use super::unless_removed;
 use crate::credentials::{RegistryCredentials, auths};
-use crate::docker::{Container, DockerError};
+use crate::docker::Container;
 use crate::login;
 use crate::observe::{Wanted, kubelet_configs, nodes, note_path, running_nodes, wanted};
 use crate::spec::{Registry, Spec};
@@ -116,14 +117,7 @@ impl Step for NodeCredentials {
         let domains = &domains(&self.spec);
         let found = running_nodes(&*ctx.docker, &self.spec.cluster).await?;
         try_join_all(found.iter().map(|Container { name: node, .. }| async move {
-            match (Kubelet { ctx, node }).revoke(domains).await {
-                Err(error)
-                    if !matches!(error.downcast_ref(), Some(DockerError::Missing { .. })) =>
-                {
-                    Err(error)
-                }
-                _ => Ok(()),
-            }
+            unless_removed((Kubelet { ctx, node }).revoke(domains).await)
         }))
         .await?;
         Ok(())

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use super::per_node::{PerNode, together};
+use super::unless_removed;
 use crate::archive::{self, Archive};
-use crate::docker::{Container, DockerError};
+use crate::docker::Container;
 use crate::layout;
 use crate::observe::{below, nodes, running_nodes};
 use crate::render;
@@ -160,14 +161,7 @@ impl Step for NodeHosts {
             if present(ctx, name).await?.is_empty() {
                 return Ok(());
             }
-            match send(ctx, name, "", FORGET_SCRIPT, FORGET_HOSTS).await {
-                Err(error)
-                    if !matches!(error.downcast_ref(), Some(DockerError::Missing { .. })) =>
-                {
-                    Err(error)
-                }
-                _ => Ok(()),
-            }
+            unless_removed(send(ctx, name, "", FORGET_SCRIPT, FORGET_HOSTS).await)
         }))
         .await?;
         Ok(())

@@ -1,5 +1,9 @@
 //! Steps in nodes: containers, trust, credentials, `/etc/hosts`, and containerd's configuration.
 
+use anyhow::Result;
+
+use crate::docker::DockerError;
+
 mod config_path;
 mod containers;
 mod credentials;
@@ -22,3 +26,13 @@ pub use kubelet::{HAND_OVER, REVOKE};
 pub(crate) use per_node::{PerNode, difference};
 pub use trust::{NodeTrust, RetiredFolders};
 pub(crate) use trust::{make_empty, remove};
+
+/// Returns the result of an undo on one node. A node that was removed meanwhile has nothing left to undo.
+fn unless_removed(undone: Result<()>) -> Result<()> {
+    match undone {
+        Err(error) if !matches!(error.downcast_ref(), Some(DockerError::Missing { .. })) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
