@@ -161,6 +161,27 @@ pub(super) fn says(error: &DockerError, meaning: Meaning) -> bool {
     matches!(error, DockerError::Other { cause, .. } if shows(cause, meaning))
 }
 
+/// Returns the error of a name that is in use, if it is one.
+pub(super) fn name_taken(error: DockerError, name: &str) -> DockerError {
+    if says(&error, Meaning::NameTaken) {
+        DockerError::NameTaken {
+            name: name.to_owned(),
+        }
+    } else {
+        error
+    }
+}
+
+/// Returns the error of a port that is in use, if it is one.
+pub(super) fn port_taken(error: DockerError) -> DockerError {
+    match error {
+        DockerError::Other { cause, .. } if shows(&cause, Meaning::PortTaken) => {
+            DockerError::PortTaken { cause }
+        }
+        error => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,9 +23,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use tokio::time::{Instant, sleep};
 
-use self::failure::{Call, QUICK, TICK, optional, says};
+use self::failure::{Call, QUICK, TICK, name_taken, optional, port_taken, says};
 use crate::credentials::RegistryCredentials;
-use crate::symptoms::{Meaning, shows};
+use crate::symptoms::Meaning;
 
 use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
@@ -389,24 +389,5 @@ impl Docker for Bollard {
         let call = self.call("remove", "volume", name);
         let removal = self.api.remove_volume(name, None::<RemoveVolumeOptions>);
         optional(call.quick(removal).await).map(drop)
-    }
-}
-
-fn name_taken(error: DockerError, name: &str) -> DockerError {
-    if says(&error, Meaning::NameTaken) {
-        DockerError::NameTaken {
-            name: name.to_owned(),
-        }
-    } else {
-        error
-    }
-}
-
-fn port_taken(error: DockerError) -> DockerError {
-    match error {
-        DockerError::Other { cause, .. } if shows(&cause, Meaning::PortTaken) => {
-            DockerError::PortTaken { cause }
-        }
-        error => error,
     }
 }
