@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::domain::{api_host, domain};
 use super::name::invalid;
-use super::{Host, Invalid, Port, api_host, domain};
+use super::{Host, Invalid, Port};
 
 /// The value of `mirror_of`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -185,3 +185,41 @@ impl From<ControlPlanes> for u16 {
         number.0
     }
 }
+
+/// A port, or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortRequest {
+    /// This port.
+    Fixed(Port),
+    /// The port that the registry already has, or else the first free one.
+    Auto,
+}
+
+impl FromStr for PortRequest {
+    type Err = Invalid;
+    fn from_str(value: &str) -> Result<Self, Invalid> {
+        if value == "auto" {
+            return Ok(Self::Auto);
+        }
+        value.parse().map(Self::Fixed).map_err(|_| Invalid {
+            what: "port",
+            value: value.to_owned(),
+            why: "must be between 1 and 65535, or \"auto\"".to_owned(),
+        })
+    }
+}
+
+impl Default for PortRequest {
+    fn default() -> Self {
+        Self::Fixed(Port::default())
+    }
+}
+
+impl fmt::Display for PortRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(port) => port.fmt(f),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}

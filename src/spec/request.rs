@@ -1,16 +1,16 @@
 //! A request: the settings before they are a [`Spec`]. Each value has its source, and ports may still be `auto`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
 use anyhow::{Result, bail};
+
+pub use super::number::PortRequest;
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
     Auth, Authorities, Backend, Cache, CertificateSource, ClusterName, ControlPlanes, Data,
-    Distribution, External, Host, HostTrust, ImageRef, Invalid, KindConfig, MirrorOf, OwnedCluster,
-    Port, Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
+    Distribution, External, Host, HostTrust, ImageRef, KindConfig, MirrorOf, OwnedCluster, Port,
+    Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
 };
 
 /// The settings of one cluster and its registries.
@@ -117,44 +117,6 @@ impl BackendRequest {
         match self {
             Self::Distribution(asked) => Backend::Distribution(asked.resolve()),
             Self::External(external) => Backend::External(external.clone()),
-        }
-    }
-}
-
-/// A port, or `auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PortRequest {
-    /// This port.
-    Fixed(Port),
-    /// The port that the registry already has, or else the first free one.
-    Auto,
-}
-
-impl FromStr for PortRequest {
-    type Err = Invalid;
-    fn from_str(value: &str) -> Result<Self, Invalid> {
-        if value == "auto" {
-            return Ok(Self::Auto);
-        }
-        value.parse().map(Self::Fixed).map_err(|_| Invalid {
-            what: "port",
-            value: value.to_owned(),
-            why: "must be between 1 and 65535, or \"auto\"".to_owned(),
-        })
-    }
-}
-
-impl Default for PortRequest {
-    fn default() -> Self {
-        Self::Fixed(Port::default())
-    }
-}
-
-impl fmt::Display for PortRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(port) => port.fmt(f),
-            Self::Auto => f.write_str("auto"),
         }
     }
 }
