@@ -18,7 +18,9 @@ mod record;
 mod secrets;
 mod trust;
 
-pub use left::{Object, Recovered, left, recovered, removal};
+#[cfg(feature = "fakes")]
+pub use left::left;
+pub use left::{Object, Recovered, recovered, removal};
 pub use nodes::{containerd_files, node_names, nodes, running_nodes};
 pub use ownership::{foreign, our_container};
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
