@@ -1,4 +1,4 @@
-//! Implements [`Docker`] for the fake. Each call is counted first and settled last; `engine.rs` does the work.
+//! Implements [`Docker`] for the fake. Each call is counted first and settled last; `engine/` does the work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@
 //! The engine prints nothing: it emits [`Event`]s, and `ui` draws them.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Error, Result};
 use async_trait::async_trait;
@@ -12,70 +12,11 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::combine;
-use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, StepId, Stopped};
+use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, Stopped};
 
-/// An event of a running plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The run waits for something, or tells the user what it does next.
-    Note(String),
-    /// A text that the user should read although nothing failed.
-    Warning(String),
-    /// A step starts or ends.
-    Step {
-        /// The step's identity.
-        id: StepId,
-        /// The step's title.
-        title: String,
-        /// What happens to the step.
-        what: StepEvent,
-    },
-}
+mod event;
 
-/// What happens to a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepEvent {
-    /// The step starts.
-    Started {
-        /// The difference that the step repairs; `None` if it makes something that is missing.
-        drift: Option<String>,
-    },
-    /// The step was applied.
-    Done {
-        /// The time that the step took.
-        took: Duration,
-    },
-    /// The step failed. Roll-back follows, unless the run keeps what it made.
-    Failed {
-        /// The error with its chain of causes.
-        error: String,
-    },
-    /// The step is being undone.
-    Undoing,
-    /// The step was undone.
-    Undone {
-        /// The time that undoing took.
-        took: Duration,
-    },
-    /// The step could not be undone.
-    UndoFailed {
-        /// The error with its chain of causes.
-        error: String,
-    },
-}
-
-impl Event {
-    fn of(step: &dyn Step, what: StepEvent) -> Self {
-        Self::Step {
-            id: step.id(),
-            title: step.title(),
-            what,
-        }
-    }
-}
-
-/// A function that receives events, possibly from several lanes at once.
-pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
+pub use event::{Event, Events, StepEvent};
 
 /// The result of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
