@@ -79,6 +79,12 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
             container
         })
         .collect();
+    let restart = match registry.backend {
+        // A node's runtime can fail to start a program after a good pull, as runc on cgroup v1 sometimes does:
+        // https://github.com/kubernetes/kubernetes/issues/131087. kubelet then pulls and starts it again.
+        Backend::Distribution(_) => "OnFailure",
+        Backend::External(_) => "Never",
+    };
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -88,7 +94,7 @@ pub fn proof_pod(registry: &Registry, node: &str, images: &[String]) -> Value {
             "hostNetwork": true,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
-            "restartPolicy": "Never",
+            "restartPolicy": restart,
             "terminationGracePeriodSeconds": 0,
             "tolerations": [{"operator": "Exists"}],
             "containers": containers,

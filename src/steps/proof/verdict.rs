@@ -11,6 +11,10 @@ use crate::verdict::{Verdict, Verdicts};
 /// The reason for a refusal on a node that is stopped.
 pub(super) const STOPPED: &str = "the node is stopped";
 
+/// How often kubelet starts the pulled program again, after the node's runtime failed to start it, before the node is
+/// refused. The failure says nothing about the registry, and passes at the first or second try where it passes at all.
+const RESTARTS: u64 = 2;
+
 /// Returns whether the node refused because it does not trust the registry's CA.
 #[must_use]
 pub fn lacks_ca(verdict: &Verdict) -> bool {
@@ -116,9 +120,19 @@ pub(super) fn judge(pod: &Value) -> Verdict {
                 return Verdict::Refused(open);
             }
         }
-        let ended = &container["state"]["terminated"];
-        if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
-            return Verdict::Refused(format!("the pulled program failed: {ended}"));
+        let ends = ["state", "lastState"].map(|state| &container[state]["terminated"]);
+        let failed = |ended: &&Value| ended["exitCode"].as_i64().is_some_and(|code| code != 0);
+        if let Some(ended) = ends.into_iter().find(failed) {
+            let reason = ended["reason"].as_str().unwrap_or_default();
+            let restarts = container["restartCount"].as_u64().unwrap_or_default();
+            let is_running = container["state"]["running"].is_object();
+            if !shows(reason, Meaning::NotStarted) || (restarts >= RESTARTS && !is_running) {
+                return Verdict::Refused(format!("the pulled program failed: {ended}"));
+            }
+            open = format!(
+                "{reason}: {}",
+                ended["message"].as_str().unwrap_or_default()
+            );
         }
     }
     if status["phase"] == "Failed" {
@@ -178,6 +192,43 @@ mod tests {
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn a_program_that_the_node_could_not_start_is_tried_again_and_one_that_failed_is_not() {
+        let pod = |restarts: u64, container: Value| {
+            let mut container = container;
+            container["restartCount"] = json!(restarts);
+            judge(&json!({"status": {"phase": "Running", "containerStatuses": [container]}}))
+        };
+        let failed = |reason: &str| json!({"terminated": {"exitCode": 128, "reason": reason, "message": "unable to freeze"}});
+        let backing_off =
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
+        let running = json!({"running": {}});
+        let open = Verdict::Open("StartError: unable to freeze".to_owned());
+        let not_started = failed("StartError");
+        assert_eq!(pod(0, json!({"state": not_started})), open);
+        for now in [&backing_off, &running] {
+            let container = json!({"state": now, "lastState": not_started});
+            assert_eq!(pod(1, container), open);
+        }
+        assert_eq!(
+            pod(2, json!({"state": running, "lastState": not_started})),
+            open
+        );
+        for last in [
+            json!({"state": not_started}),
+            json!({"state": backing_off, "lastState": not_started}),
+        ] {
+            assert!(matches!(pod(2, last), Verdict::Refused(_)));
+        }
+        // It ran, and failed: once is enough, also where kubelet has started it again since.
+        for ran in [
+            json!({"state": failed("Error")}),
+            json!({"state": running, "lastState": failed("Error")}),
+        ] {
+            assert!(matches!(pod(0, ran), Verdict::Refused(_)));
+        }
     }
 
     #[test]
