@@ -79,10 +79,10 @@ impl<'a> Session<'a> {
 #[async_trait]
 impl User for Printer {
     fn agrees(&self, question: &Question) -> bool {
-        self.ask(&format!(
-            "{}. Continue?",
-            capitalised(&question.to_string())
-        ))
+        let text = capitalised(&question.to_string());
+        // A value of several lines ends with its last line.
+        let end = if text.contains('\n') { "\n" } else { ". " };
+        self.ask(&format!("{text}{end}Continue?"))
     }
 
     async fn credentials(

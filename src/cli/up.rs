@@ -32,8 +32,9 @@ pub(super) struct Arguments {
     /// Don't roll back after a failure, so that you can look at what is there
     #[arg(long, env = "KINDREG_KEEP_ON_FAILURE")]
     keep_on_failure: bool,
-    /// Answer yes to every question: about CAs for public host names, about external registries, and about credentials
-    /// for the upstream of a cache
+    /// Answer yes to every question: about images and a kind configuration in a kindreg.toml that was not named with
+    /// --config, about CAs for host names outside .test and .localhost, about external registries, and about
+    /// credentials for the upstream of a cache
     #[arg(long, short, env = "KINDREG_YES")]
     yes: bool,
     /// Print what would be done, and do nothing

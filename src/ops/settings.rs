@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::problem::Problem;
 use crate::spec::mistake::{Given, Mistake, Source};
 use crate::spec::overrides::Overrides;
-use crate::spec::request::Request;
+use crate::spec::request::{Request, SettingsFile};
 use crate::spec::{ClusterName, file};
 
 /// Name of the settings file.
@@ -58,7 +58,13 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
     };
     if let Some(path) = path {
         match parse(sources, &path)? {
-            Ok(read) => request = read,
+            Ok(read) => {
+                request = read;
+                request.file = match sources.config {
+                    Some(_) => SettingsFile::Named,
+                    None => SettingsFile::Found,
+                };
+            }
             Err(wrong) => mistakes.extend(wrong),
         }
     }
@@ -151,7 +157,7 @@ fn unreadable(path: &Path) -> Problem {
 fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {
     let text = read(path).map_err(|why| anyhow!(why).context(unreadable(path)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut load = |relative: &str| read(&folder.join(relative));
+    let mut load = |relative: &str| beside(folder, relative);
     // Mistakes show the path relative to the current folder.
     let here = sources.here().unwrap_or_default();
     let shown = path
@@ -160,6 +166,26 @@ fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Reque
         .display()
         .to_string();
     Ok(file::parse(&text, &shown, &mut load))
+}
+
+/// Reads a file in a folder or below it, links included: the text goes to the nodes and into the record, and a cloned
+/// repository may link to any file of the user's.
+fn beside(folder: &Path, relative: &str) -> std::result::Result<String, String> {
+    let real = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let file = real(&folder.join(relative))?;
+    if file.starts_with(real(folder)?) {
+        read(&file)
+    } else {
+        Err(format!(
+            "{} is outside the folder of kindreg.toml",
+            file.display()
+        ))
+    }
 }
 
 /// Reads a regular file: a pipe or a device may never end.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::consent::{self, Consent};
+use super::consent::{Asking, Consent};
 use super::credentials::{OwnPassword, complete, take_along};
 use super::login::forget_earlier;
 use super::ports::with_free_ports;
@@ -54,8 +54,9 @@ pub async fn up(
 ) -> Result<Finished<Made>> {
     let mut ctx = client.ctx(&request.cluster.value);
     ctx.own_credentials = options.password.as_ref().map(|own| own.0.clone());
+    let mut asking = Asking::new(request, options.consent, user);
     with_free_ports(&ctx, request, async |ctx, spec, recorded| {
-        attempt(client, options, user, ctx, &spec, recorded.as_ref()).await
+        attempt(client, options, &mut asking, ctx, &spec, recorded.as_ref()).await
     })
     .await
 }
@@ -64,17 +65,14 @@ pub async fn up(
 async fn attempt(
     client: &Client,
     options: &UpOptions,
-    user: &dyn User,
+    asking: &mut Asking<'_>,
     mut ctx: Ctx,
     spec: &Spec,
     recorded: Option<&RecordedSpec>,
 ) -> Result<Finished<Made>> {
     let earlier = examine(client, &ctx, spec, recorded).await?;
-    match options.consent {
-        Consent::Ask => consent::ask(spec, recorded, user)?,
-        Consent::Given => {}
-    }
-    complete(&mut ctx, client, spec, user).await?;
+    asking.ask(spec, recorded)?;
+    complete(&mut ctx, client, spec, asking.user).await?;
     let plan = plan::up(spec, &earlier, options.verify);
     let before = before(spec, recorded);
     let on_failure = match options.after_failure {

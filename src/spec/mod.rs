@@ -111,7 +111,7 @@ impl std::fmt::Display for Warning {
             Self::MulticastName(host) => write!(
                 f,
                 "host name {host} ends in .local, which is reserved for multicast DNS (RFC 6762): lookups may be slow \
-                 or fail; use a name in .test or .internal"
+                 or fail; use a name in .test"
             ),
             Self::AirPlayPort => f.write_str(
                 "port 5000 is in use on macOS (AirPlay Receiver); use another one, such as 5001",

@@ -62,7 +62,13 @@ impl Registry {
     /// Returns the domain as image references write it: `host:port`, without `:443`.
     #[must_use]
     pub fn domain(&self) -> String {
-        domain(self.host.as_str(), self.port)
+        self.domain_of(&self.host)
+    }
+
+    /// Returns the domain of one of its host names.
+    #[must_use]
+    pub fn domain_of(&self, host: &Host) -> String {
+        domain(host.as_str(), self.port)
     }
 
     /// Returns the domain by which the engine's host reaches it without a resolver entry (`localhost:port`); `None`
@@ -158,10 +164,7 @@ impl Registry {
     /// runs it.
     #[must_use]
     pub fn domains(&self) -> Vec<String> {
-        let mut all: Vec<String> = self
-            .hosts()
-            .map(|name| domain(name.as_str(), self.port))
-            .collect();
+        let mut all: Vec<String> = self.hosts().map(|name| self.domain_of(name)).collect();
         all.extend(self.local_domain());
         all
     }

@@ -13,9 +13,23 @@ use super::{
     Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
 };
 
+/// How the settings file of a request was chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SettingsFile {
+    /// There is none.
+    #[default]
+    Absent,
+    /// The user named it.
+    Named,
+    /// It was found in the current folder or above, where a cloned repository may have put it.
+    Found,
+}
+
 /// The settings of one cluster and its registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// How the settings file was chosen.
+    pub file: SettingsFile,
     /// Name of the kind cluster.
     pub cluster: Given<ClusterName>,
     /// Number of worker nodes.
@@ -124,6 +138,7 @@ impl BackendRequest {
 impl Default for Request {
     fn default() -> Self {
         Self {
+            file: SettingsFile::default(),
             cluster: Given::default(),
             workers: Given::default(),
             control_planes: Given::default(),

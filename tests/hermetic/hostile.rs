@@ -105,7 +105,17 @@ fn the_file_takes_no_hostile_value_in_any_field() {
 
 #[test]
 fn files_that_it_names_lie_beside_the_file_and_nowhere_else() {
-    for path in ["/etc/passwd", "~/kind.yaml", "", "a\u{0}b", "a\nb"] {
+    for path in [
+        "/etc/passwd",
+        "~/kind.yaml",
+        "",
+        "a\u{0}b",
+        "a\nb",
+        "..",
+        "../kind.yaml",
+        "a/../../kind.yaml",
+        "a/..",
+    ] {
         for section in [
             "[cluster]\nkind_config",
             "[registry.r]\nbackend = \"external\"\nhost = \"a.test\"\nca",

@@ -12,6 +12,7 @@ mod change;
 mod cli;
 mod colour;
 mod config;
+mod consent;
 mod contract;
 mod engine;
 mod external;

@@ -119,6 +119,7 @@ async fn up_with_credentials_that_are_missing() {
     let variables = "username_env = \"NEXUS_USR\"\npassword_env = \"NEXUS_PSW\"\n";
     let mut stage = Stage::new("up-credentials").file("kindreg.toml", EXTERNAL);
     stage.run("up").await;
+    stage.run("up --yes").await;
     let mut stage = stage.file("kindreg.toml", &format!("{EXTERNAL}{variables}"));
     stage.note("with username_env and password_env in kindreg.toml");
     stage.run("up --yes").await;

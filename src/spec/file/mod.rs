@@ -140,6 +140,8 @@ impl FromStr for RelativePath {
             "must not be empty or contain control characters"
         } else if value.starts_with(['/', '~']) {
             "must be relative to the folder of kindreg.toml"
+        } else if value.split('/').any(|part| part == "..") {
+            "must not contain .., as it must stay in the folder of kindreg.toml"
         } else {
             return Ok(Self(value.to_owned()));
         };
