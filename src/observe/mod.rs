@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::archive;
 
+mod configuration;
+mod flaws;
 mod left;
 mod nodes;
 mod ownership;
@@ -18,10 +20,11 @@ mod record;
 mod secrets;
 mod trust;
 
+pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
 #[cfg(feature = "fakes")]
 pub use left::left;
 pub use left::{Object, Recovered, recovered, removal};
-pub use nodes::{containerd_files, node_names, nodes, running_nodes};
+pub use nodes::{Tree, containerd_files, containerd_tree, node_names, nodes, running_nodes};
 pub use ownership::{foreign, our_container};
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
 pub(crate) use passwords::{Wanted, wanted};

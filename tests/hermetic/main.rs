@@ -38,5 +38,6 @@ mod snapshots;
 mod stage;
 mod status;
 mod verbose;
+mod verified;
 mod walk;
 mod world;
