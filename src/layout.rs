@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::docker::ContainerSpec;
-use crate::spec::{ClusterName, DEFAULT_FOLDER, Registry, RegistryName, Spec, Target};
+use crate::docker::{ContainerSpec, Label};
+use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
 
+/// The beginning of the keys of all our labels.
+pub const LABEL_PREFIX: &str = "dev.kindreg.";
 /// Label of every kindreg object: the cluster's name.
 pub const LABEL_CLUSTER: &str = "dev.kindreg.cluster";
 /// Label of every object of one registry: the registry's name.
 pub const LABEL_REGISTRY: &str = "dev.kindreg.registry";
-/// Label of a registry's container: whether `down` keeps its data (`keep` or `discard`), for a `down` without a record.
+/// Label of a registry's container and of its data volume: whether `down` keeps its data (`keep` or `discard`), for a
+/// `down` without a record.
 pub const LABEL_DATA: &str = "dev.kindreg.data";
 /// Label of a container: the hash of the settings that it was created with.
 pub const LABEL_SPEC: &str = "dev.kindreg.spec";
@@ -109,6 +112,13 @@ impl Layout {
         format!("kindreg-{}-host", self.cluster)
     }
 
+    /// Returns the name of the container through which `down` reads a volume that no other container has. The underscore
+    /// keeps it apart from registries, whose names have none.
+    #[must_use]
+    pub fn volume_reader(&self) -> String {
+        format!("kindreg-{}-volume_reader", self.cluster)
+    }
+
     /// Returns the name of the one-shot container that replaces a registry's users.
     #[must_use]
     pub fn users_writer(&self, name: &RegistryName) -> String {
@@ -198,25 +208,14 @@ impl Layout {
         labels
     }
 
-    /// Returns whether an object with these labels belongs to this cluster.
+    /// Returns whether an object with that name and these labels belongs to this cluster: the name is one that kindreg
+    /// derives, and the label names the cluster. A container's label may still come from its image.
     #[must_use]
-    pub fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
-        labels
-            .get(LABEL_CLUSTER)
-            .is_some_and(|name| name == self.cluster.as_str())
+    pub fn owns(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        let rest = name.strip_prefix(self.record().as_str());
+        let derived = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        derived && Label::Pair(LABEL_CLUSTER, self.cluster.as_str()).is_in(labels)
     }
-}
-
-/// Returns the names of the folders where containerd looks for the settings of a domain, in its order. It uses the first
-/// one that exists, even if that is empty:
-/// <https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go> (`hostPaths`).
-#[must_use]
-pub fn registry_folders(domain: &str) -> Vec<String> {
-    let flat = domain
-        .rsplit_once(':')
-        .map(|(host, port)| format!("{host}_{port}_"));
-    let named = [domain.to_owned(), DEFAULT_FOLDER.to_owned()];
-    flat.into_iter().chain(named).collect()
 }
 
 /// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The label with kindreg's version is left
@@ -301,17 +300,6 @@ mod tests {
         assert_eq!(fingerprint(&other).unwrap(), HASH);
         other.ports.clear();
         assert_ne!(fingerprint(&other).unwrap(), HASH);
-    }
-
-    #[test]
-    fn a_domain_s_folders_are_in_the_order_in_which_containerd_looks_for_them() {
-        let folders = registry_folders("registry.test:5001");
-        assert_eq!(
-            folders,
-            ["registry.test_5001_", "registry.test:5001", "_default"]
-        );
-        assert_eq!(registry_folders("[::1]:5000")[0], "[::1]_5000_");
-        assert_eq!(registry_folders("docker.io"), ["docker.io", "_default"]);
     }
 
     #[test]

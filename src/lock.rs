@@ -17,6 +17,7 @@ use crate::docker::{
 use crate::engine::{Held, Lock};
 use crate::layout::Layout;
 use crate::nonce::nonce;
+use crate::observe::owns;
 use crate::problem::Problem;
 use crate::spec::{ClusterName, Spec};
 use crate::step::Ctx;
@@ -33,8 +34,7 @@ const LABEL_HOLDER: &str = "dev.kindreg.holder";
 pub struct ContainerLock {
     /// The cluster that is locked.
     pub cluster: ClusterName,
-    /// The image to use if there is no record. It must have `cat`. The record's image is preferred, because it can't be
-    /// removed.
+    /// The image of the container, which is present and has `cat`.
     pub image: String,
 }
 
@@ -65,15 +65,13 @@ impl ContainerLock {
         }
     }
 
-    async fn container(&self, ctx: &Ctx, holder: &str) -> Result<ContainerSpec> {
+    fn container(&self, holder: &str) -> ContainerSpec {
         let layout = Layout::of(&self.cluster);
-        let record = ctx.docker.container(&layout.record()).await?;
-        let record = record.filter(|record| layout.owns(&record.labels));
         let mut labels = layout.labels();
         labels.insert(LABEL_HOLDER.to_owned(), holder.to_owned());
-        Ok(ContainerSpec {
+        ContainerSpec {
             name: layout.lock(),
-            image: record.map_or_else(|| self.image.clone(), |record| record.image),
+            image: self.image.clone(),
             entrypoint: vec!["cat".to_owned()],
             command: Vec::new(),
             environment: BTreeMap::new(),
@@ -85,7 +83,7 @@ impl ContainerLock {
             capabilities: Capabilities::Only(Vec::new()),
             input: Input::UntilClientLeaves,
             afterwards: Afterwards::Remove,
-        })
+        }
     }
 
     /// Removes the lock if it belongs to this holder: it may exist although its creation seemed to fail.
@@ -116,7 +114,7 @@ impl ContainerLock {
 impl Lock for ContainerLock {
     async fn acquire(&self, ctx: &Ctx) -> Result<Box<dyn Held>> {
         let holder = nonce().context("can't generate a random lock id")?;
-        let spec = self.container(ctx, &holder).await?;
+        let spec = self.container(&holder);
         let begun = Instant::now();
         let mut idle: Option<(String, Instant)> = None;
         let mut said = false;
@@ -136,7 +134,7 @@ impl Lock for ContainerLock {
                 }
             }
             if let Some(holder) = ctx.docker.container(&spec.name).await? {
-                if !Layout::of(&self.cluster).owns(&holder.labels) {
+                if !owns(&*ctx.docker, &Layout::of(&self.cluster), &holder).await? {
                     return Err(Problem::foreign(
                         format!(
                             "container {} exists and was not created by kindreg",

@@ -148,6 +148,8 @@ pub struct Container {
     pub name: String,
     /// Reference of its image.
     pub image: String,
+    /// Id of its image. The reference may name another image by now.
+    pub image_id: String,
     /// All labels, those of the image included.
     pub labels: BTreeMap<String, String>,
     /// Current state.
@@ -305,6 +307,36 @@ pub struct ExecOutput {
     pub stderr: Vec<u8>,
 }
 
+/// Labels to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Label<'a> {
+    /// A key with any value.
+    Key(&'a str),
+    /// A key with this value.
+    Pair(&'a str, &'a str),
+}
+
+impl Label<'_> {
+    /// Returns whether these labels have it.
+    #[must_use]
+    pub fn is_in(self, labels: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::Key(key) => labels.contains_key(key),
+            Self::Pair(key, value) => labels.get(key).is_some_and(|found| found == value),
+        }
+    }
+}
+
+impl std::fmt::Display for Label<'_> {
+    /// Writes it as docker's filters do.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Pair(key, value) => write!(f, "{key}={value}"),
+        }
+    }
+}
+
 /// Returns the ports of the engine's host that containers publish, sorted and without duplicates.
 fn host_ports(containers: impl Iterator<Item = Container>) -> Vec<u16> {
     let published = containers.flat_map(|container| container.ports);
@@ -326,6 +358,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
 
     /// Returns the id of an image, or `None` if it is not present.
     async fn image(&self, reference: &str) -> Result<Option<String>>;
+    /// Returns the labels of an image by reference or id, or `None` if it is not present.
+    async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>>;
     /// Pulls an image. Fails with [`DockerError::Pull`] if the registry does not provide it.
     async fn pull(&self, reference: &str) -> Result<()>;
     /// Loads a docker archive (with `manifest.json` at its top).
@@ -337,8 +371,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
 
     /// Returns a container by name or id, or `None`.
     async fn container(&self, name: &str) -> Result<Option<Container>>;
-    /// Returns the containers in any state with the label `key=value`. Their `networks` and `ports` may be incomplete.
-    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>>;
+    /// Returns the containers in any state with the label. Their `networks` and `ports` may be incomplete.
+    async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>>;
     /// Returns the ports of the engine's host that running containers publish, sorted and without duplicates.
     async fn published_ports(&self) -> Result<Vec<u16>>;
     /// Creates a container without starting it, and returns its id. Fails with [`DockerError::NameTaken`] if its name
@@ -367,8 +401,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
 
     /// Returns a network by its exact name, or `None`.
     async fn network(&self, name: &str) -> Result<Option<Network>>;
-    /// Returns the networks with the label `key=value`.
-    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>>;
+    /// Returns the networks with the label.
+    async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>>;
     /// Creates a bridge network. Fails with [`DockerError::NameTaken`] if its name is in use.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()>;
     /// Removes a network. An absent one is `Ok`.
@@ -378,8 +412,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
 
     /// Returns a volume, or `None`.
     async fn volume(&self, name: &str) -> Result<Option<Volume>>;
-    /// Returns the volumes with the label `key=value`.
-    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>>;
+    /// Returns the volumes with the label.
+    async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>>;
     /// Creates a volume with the default driver. Fails with [`DockerError::NameTaken`] if one of that name has other
     /// labels.
     async fn create_volume(&self, volume: &Volume) -> Result<()>;

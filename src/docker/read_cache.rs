@@ -2,7 +2,7 @@
 //!
 //! Many steps read the same containers and files. The cache lives for one round only, so it never gets stale.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::{
-    Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
-    NetworkSpec, Result, Volume,
+    Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Label,
+    Network, NetworkSpec, Result, Volume,
 };
 use crate::credentials::RegistryCredentials;
 
@@ -22,14 +22,15 @@ pub struct ReadCache {
     engine: Arc<dyn Docker>,
     info: Answers<(), EngineInfo>,
     image: Answers<String, Option<String>>,
+    image_labels: Answers<String, Option<BTreeMap<String, String>>>,
     container: Answers<String, Option<Container>>,
-    containers: Answers<(String, String), Vec<Container>>,
+    containers: Answers<String, Vec<Container>>,
     logs: Answers<(String, u32), String>,
     download: Answers<(String, String), Option<Bytes>>,
     network: Answers<String, Option<Network>>,
-    networks: Answers<(String, String), Vec<Network>>,
+    networks: Answers<String, Vec<Network>>,
     volume: Answers<String, Option<Volume>>,
-    volumes: Answers<(String, String), Vec<Volume>>,
+    volumes: Answers<String, Vec<Volume>>,
 }
 
 impl ReadCache {
@@ -39,6 +40,7 @@ impl ReadCache {
             engine,
             info: Answers::default(),
             image: Answers::default(),
+            image_labels: Answers::default(),
             container: Answers::default(),
             containers: Answers::default(),
             logs: Answers::default(),
@@ -92,13 +94,17 @@ impl Docker for ReadCache {
         let ask = self.engine.image(reference);
         self.image.get(reference.to_owned(), ask).await
     }
+    async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let ask = self.engine.image_labels(image);
+        self.image_labels.get(image.to_owned(), ask).await
+    }
     async fn container(&self, name: &str) -> Result<Option<Container>> {
         let ask = self.engine.container(name);
         self.container.get(name.to_owned(), ask).await
     }
-    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
-        let ask = self.engine.containers(key, value);
-        self.containers.get(pair(key, value), ask).await
+    async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
+        let ask = self.engine.containers(label);
+        self.containers.get(label.to_string(), ask).await
     }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         self.engine.published_ports().await
@@ -115,17 +121,17 @@ impl Docker for ReadCache {
         let ask = self.engine.network(name);
         self.network.get(name.to_owned(), ask).await
     }
-    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
-        let ask = self.engine.networks(key, value);
-        self.networks.get(pair(key, value), ask).await
+    async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>> {
+        let ask = self.engine.networks(label);
+        self.networks.get(label.to_string(), ask).await
     }
     async fn volume(&self, name: &str) -> Result<Option<Volume>> {
         let ask = self.engine.volume(name);
         self.volume.get(name.to_owned(), ask).await
     }
-    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
-        let ask = self.engine.volumes(key, value);
-        self.volumes.get(pair(key, value), ask).await
+    async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>> {
+        let ask = self.engine.volumes(label);
+        self.volumes.get(label.to_string(), ask).await
     }
 
     async fn pull(&self, reference: &str) -> Result<()> {

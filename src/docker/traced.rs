@@ -2,6 +2,7 @@
 //!
 //! The trace never has data that goes in or out: no standard input, content of an archive, log or password.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Attached, Container, ContainerSpec, Docker, EngineInfo, ExecOutput, Network, NetworkSpec,
-    Result, Volume,
+    Attached, Container, ContainerSpec, Docker, EngineInfo, ExecOutput, Label, Network,
+    NetworkSpec, Result, Volume,
 };
 use crate::archive;
 use crate::credentials::RegistryCredentials;
@@ -95,6 +96,10 @@ impl Docker for Traced {
         let call = self.engine.image(reference);
         self.traced("inspect image", reference, call).await
     }
+    async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let call = self.engine.image_labels(image);
+        self.traced("inspect image", image, call).await
+    }
     async fn pull(&self, reference: &str) -> Result<()> {
         self.traced("pull", reference, self.engine.pull(reference))
             .await
@@ -116,10 +121,10 @@ impl Docker for Traced {
         let call = self.engine.container(name);
         self.traced("inspect container", name, call).await
     }
-    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
-        let call = self.engine.containers(key, value);
-        let label = format!("{key}={value}");
-        self.traced("list containers with", &label, call).await
+    async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
+        let call = self.engine.containers(label);
+        self.traced("list containers with", &label.to_string(), call)
+            .await
     }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         let call = self.engine.published_ports();
@@ -181,10 +186,10 @@ impl Docker for Traced {
         let call = self.engine.network(name);
         self.traced("inspect network", name, call).await
     }
-    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
-        let call = self.engine.networks(key, value);
-        let label = format!("{key}={value}");
-        self.traced("list networks with", &label, call).await
+    async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>> {
+        let call = self.engine.networks(label);
+        self.traced("list networks with", &label.to_string(), call)
+            .await
     }
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
         let call = self.engine.create_network(spec);
@@ -203,10 +208,10 @@ impl Docker for Traced {
         let call = self.engine.volume(name);
         self.traced("inspect volume", name, call).await
     }
-    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
-        let call = self.engine.volumes(key, value);
-        let label = format!("{key}={value}");
-        self.traced("list volumes with", &label, call).await
+    async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>> {
+        let call = self.engine.volumes(label);
+        self.traced("list volumes with", &label.to_string(), call)
+            .await
     }
     async fn create_volume(&self, volume: &Volume) -> Result<()> {
         let call = self.engine.create_volume(volume);

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Creation, Kind, KindError, Orphan, Result};
 use crate::docker::fake::{FakeDocker, Lost};
 use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, DockerError, Input, NetworkMode, PublishedPort,
+    Afterwards, Capabilities, ContainerSpec, DockerError, Input, Label, NetworkMode, PublishedPort,
     Restart,
 };
 
@@ -128,7 +128,11 @@ impl FakeKind {
         };
         let mut config: Config =
             serde_yaml::from_str(config).map_err(|error| failed(error.to_string()))?;
-        if !self.docker.peek_labelled(CLUSTER, cluster).is_empty() {
+        if !self
+            .docker
+            .peek_labelled(Label::Pair(CLUSTER, cluster))
+            .is_empty()
+        {
             return Err(failed(format!(
                 "node(s) already exist for a cluster with the name \"{cluster}\""
             )));
@@ -219,7 +223,7 @@ fn node(name: String, cluster: &str, role: String, image: String, network: &str)
 
 /// Removes a cluster's nodes, and returns whether there were any.
 fn remove_nodes(docker: &FakeDocker, cluster: &str) -> bool {
-    let nodes = docker.peek_labelled(CLUSTER, cluster);
+    let nodes = docker.peek_labelled(Label::Pair(CLUSTER, cluster));
     for node in &nodes {
         docker.remove_foreign(&node.name);
     }
@@ -302,7 +306,7 @@ mod tests {
             .finished()
             .await
             .unwrap();
-        let nodes = docker.containers(CLUSTER, "c").await.unwrap();
+        let nodes = docker.containers(Label::Pair(CLUSTER, "c")).await.unwrap();
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["c-control-plane", "c-worker", "c-worker2"]);
         assert!(
@@ -318,7 +322,13 @@ mod tests {
         assert!(kind.create("c", "net", CONFIG).await.is_err());
         kind.delete("c").await.unwrap();
         kind.delete("c").await.unwrap();
-        assert!(docker.containers(CLUSTER, "c").await.unwrap().is_empty());
+        assert!(
+            docker
+                .containers(Label::Pair(CLUSTER, "c"))
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(docker.journal(), ["kind create c", "kind delete c"]);
 
         kind.fail_next("no space");
@@ -330,7 +340,13 @@ mod tests {
             .await
             .unwrap_err();
         assert!(failed.to_string().contains("no space"));
-        assert!(docker.containers(CLUSTER, "c").await.unwrap().is_empty());
+        assert!(
+            docker
+                .containers(Label::Pair(CLUSTER, "c"))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Kube, KubeError, Result};
 use crate::docker::fake::{FakeDocker, Lost};
-use crate::docker::{Container, ContainerState, DockerError};
+use crate::docker::{Container, ContainerState, DockerError, Label};
 
 /// An in-memory Kubernetes API.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl FakeKube {
         let label = "io.x-k8s.kind.cluster";
         let cluster = control_plane.labels.get(label).map_or("", String::as_str);
         self.docker
-            .peek_labelled(label, cluster)
+            .peek_labelled(Label::Pair(label, cluster))
             .iter()
             .map(node)
             .collect()

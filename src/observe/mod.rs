@@ -9,8 +9,7 @@ use bytes::Bytes;
 
 use crate::archive;
 
-mod configuration;
-mod flaws;
+mod copies;
 mod left;
 mod nodes;
 mod ownership;
@@ -20,16 +19,18 @@ mod record;
 mod secrets;
 mod trust;
 
-pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
+pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
 #[cfg(feature = "fakes")]
 pub use left::left;
-pub use left::{Object, Recovered, recovered, removal};
-pub use nodes::{Tree, containerd_files, containerd_tree, node_names, nodes, running_nodes};
-pub use ownership::{foreign, our_container};
+pub use left::{Object, Recovered, clusters, recovered, removal};
+pub use nodes::{
+    containerd_files, is_load_balancer, kind_containers, node_names, nodes, running_nodes,
+};
+pub use ownership::{ClusterOwner, foreign, our_container, owns, refuse_foreign_cluster};
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
 pub(crate) use passwords::{Wanted, wanted};
 pub use proof::{REFUSED, note_path, proven_nodes, refused, subject};
-pub use record::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
+pub use record::{Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, recorded, stored};
 pub use secrets::{ca, identity, secret_files, stored_users};
 pub use trust::{certs, expected_files, expected_files_of};
 

@@ -5,23 +5,31 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::below;
-use crate::archive::{self, Kind};
-use crate::docker::{Container, ContainerState, Docker};
+use super::{ClusterOwner, below};
+use crate::docker::{Container, ContainerState, Docker, Label};
 use crate::layout;
 use crate::spec::{ClusterName, Spec};
 
+/// Returns all containers with kind's label for the cluster, whosever they are.
+pub async fn kind_containers(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
+    let label = Label::Pair(layout::KIND_LABEL_CLUSTER, cluster.as_str());
+    Ok(docker.containers(label).await?)
+}
+
+/// Returns whether a container with kind's label is the load balancer of several control planes, and not a node.
+#[must_use]
+pub fn is_load_balancer(container: &Container) -> bool {
+    Label::Pair(layout::KIND_LABEL_ROLE, "external-load-balancer").is_in(&container.labels)
+}
+
 /// Returns the containers of the cluster's nodes, sorted by name; empty if there is no cluster.
+///
+/// # Errors
+/// The cluster is not ours, or the engine does not answer.
 pub async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
-    let mut found = docker
-        .containers(layout::KIND_LABEL_CLUSTER, cluster.as_str())
-        .await?;
-    found.retain(|node| {
-        // kind gives the load balancer of several control planes the cluster's label too.
-        node.labels
-            .get(layout::KIND_LABEL_ROLE)
-            .is_none_or(|role| role != "external-load-balancer")
-    });
+    let mut found = kind_containers(docker, cluster).await?;
+    ClusterOwner::of(cluster, &found).refused(cluster)?;
+    found.retain(|node| !is_load_balancer(node));
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
@@ -51,63 +59,4 @@ pub async fn containerd_files(docker: &dyn Docker, node: &str) -> Result<BTreeMa
         Some(tar) => below(&tar, "containerd"),
         None => Ok(BTreeMap::new()),
     }
-}
-
-/// Everything in containerd's folder of a node, by path relative to `/etc/containerd`.
-#[derive(Debug, Default)]
-pub struct Tree {
-    files: BTreeMap<String, Bytes>,
-    entries: BTreeMap<String, Kind>,
-}
-
-impl Tree {
-    /// Returns all entries, links and devices included.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, Kind)> {
-        self.entries
-            .iter()
-            .map(|(path, kind)| (path.as_str(), *kind))
-    }
-
-    /// Returns the content of a regular file.
-    #[must_use]
-    pub fn file(&self, path: &str) -> Option<&Bytes> {
-        self.files.get(path)
-    }
-
-    /// Returns the content of a regular file of certs.d.
-    #[must_use]
-    pub fn certs_file(&self, path: &str) -> Option<&Bytes> {
-        self.file(&format!("certs.d/{path}"))
-    }
-
-    /// Returns what an entry of certs.d is; `None` if there is none.
-    #[must_use]
-    pub fn certs_kind(&self, path: &str) -> Option<Kind> {
-        self.entries.get(&format!("certs.d/{path}")).copied()
-    }
-
-    /// Returns the paths below a folder of certs.d, relative to certs.d.
-    pub fn certs_below(&self, folder: &str) -> impl Iterator<Item = &str> {
-        let folder = format!("certs.d/{folder}/");
-        let paths = self.entries.keys();
-        paths.filter_map(move |path| {
-            path.starts_with(&folder)
-                .then(|| path.strip_prefix("certs.d/"))
-                .flatten()
-        })
-    }
-}
-
-/// Reads containerd's folder of a node.
-pub async fn containerd_tree(docker: &dyn Docker, node: &str) -> Result<Tree> {
-    let Some(tar) = docker.download(node, layout::NODE_CONTAINERD).await? else {
-        return Ok(Tree::default());
-    };
-    let entries = archive::entries(&tar)?.into_iter();
-    let entries = entries
-        .filter_map(|(path, kind)| Some((path.strip_prefix("containerd/")?.to_owned(), kind)));
-    Ok(Tree {
-        files: below(&tar, "containerd")?,
-        entries: entries.collect(),
-    })
 }

@@ -1,17 +1,18 @@
 //! Reads of the record: the Spec of a cluster, stored in the engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::copies::copy;
 use super::{below, our_container};
-use crate::docker::Docker;
+use crate::docker::{Docker, Label};
 use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{ClusterName, RegistryName, Spec};
 
-/// The file in the record container with the current Spec. The container's label has the first one.
+/// The file in the record container with the current Spec. Without it, the container's label has the first and only one.
 pub const RECORD_FILE: &str = "record.json";
 /// The folder of [`RECORD_FILE`] in the record container.
 const FOLDER: &str = "/kindreg";
@@ -91,39 +92,100 @@ pub enum UnknownRecord {
     },
 }
 
-/// Returns the record of a cluster; `None` if there is none.
+/// Where a record was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the record container.
+    Record,
+    /// In a copy, because the record container is missing or its file is incomplete.
+    Copy,
+}
+
+/// Everything that a record keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The Specs.
+    pub specs: RecordedSpec,
+    /// What `down` restores: the content of each file in [`layout::ORIGINALS`], by its name.
+    pub originals: BTreeMap<String, String>,
+    /// Where it was found.
+    pub place: Place,
+}
+
+/// Returns the record of a cluster, or its copy; `None` if there is neither.
 ///
 /// # Errors
 /// The record container is not ours, an [`UnknownRecord`], or the engine does not answer.
 pub async fn recorded(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<RecordedSpec>> {
+    let stored = stored(docker, cluster).await?;
+    Ok(stored.map(|stored| stored.specs))
+}
+
+/// Returns everything that the record of a cluster keeps, from its copy if need be; `None` if there is neither.
+///
+/// # Errors
+/// The record container is not ours, an [`UnknownRecord`], or the engine does not answer.
+pub async fn stored(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<StoredRecord>> {
     let layout = Layout::of(cluster);
     let name = layout.record();
     let Some(record) = our_container(docker, &layout, &name).await? else {
-        return Ok(None);
+        return copy(docker, cluster).await;
     };
-    let file = match docker.download(&name, FOLDER).await? {
-        Some(tar) => below(&tar, "kindreg")?.remove(RECORD_FILE),
-        None => None,
+    let mut files = match docker.download(&name, FOLDER).await? {
+        Some(tar) => below(&tar, "kindreg")?,
+        None => BTreeMap::new(),
     };
-    // A file whose write was interrupted does not parse. The label then has the last complete record.
-    if let Some(text) = file
-        && serde_json::from_slice::<serde_json::Value>(&text).is_ok()
-    {
-        return read(&text, cluster).map(Some);
-    }
-    let label = record.labels.get(layout::LABEL_RECORD);
-    read(label.map_or(&[], |text| text.as_bytes()), cluster).map(Some)
+    let specs = match files.remove(RECORD_FILE) {
+        // The first Spec, which no later one has replaced.
+        None => {
+            let label = record.labels.get(layout::LABEL_RECORD);
+            read(label.map_or(&[], |text| text.as_bytes()), cluster)?
+        }
+        Some(text) if serde_json::from_slice::<serde_json::Value>(&text).is_ok() => {
+            read(&text, cluster)?
+        }
+        // Its write was interrupted. The label has an older Spec; the copies were written before.
+        Some(_) => {
+            let copy = copy(docker, cluster).await?;
+            let copy = copy.ok_or_else(|| unreadable(cluster, "incomplete".to_owned()))?;
+            return Ok(Some(copy));
+        }
+    };
+    let originals = files.into_iter().filter_map(|(path, content)| {
+        let name = path.strip_prefix("originals/")?.to_owned();
+        Some((name, String::from_utf8(content.to_vec()).ok()?))
+    });
+    Ok(Some(StoredRecord {
+        specs,
+        originals: originals.collect(),
+        place: Place::Record,
+    }))
 }
 
-fn read(text: &[u8], cluster: &ClusterName) -> Result<RecordedSpec> {
-    let unreadable = |why: String| {
-        let what = format!("can't read the record of cluster {cluster}");
-        let hint = format!("run: kindreg down --name {cluster}");
-        anyhow::Error::from(UnknownRecord::Unreadable { why }).context(Problem::new(what, hint))
-    };
+fn unreadable(cluster: &ClusterName, why: String) -> anyhow::Error {
+    let what = format!("can't read the record of cluster {cluster}");
+    let hint = format!("run: kindreg down --name {cluster}");
+    anyhow::Error::from(UnknownRecord::Unreadable { why }).context(Problem::new(what, hint))
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// An [`UnknownRecord`].
+pub(super) fn read(text: &[u8], cluster: &ClusterName) -> Result<RecordedSpec> {
+    let unreadable = |why: String| unreadable(cluster, why);
     let version = serde_json::from_slice(text).map(|Versioned { version }| version);
     match version {
-        Ok(VERSION) => serde_json::from_slice(text).map_err(|error| unreadable(error.to_string())),
+        Ok(VERSION) => {
+            let specs = serde_json::from_slice::<RecordedSpec>(text);
+            let specs = specs.map_err(|error| unreadable(error.to_string()))?;
+            // What it says about another cluster would be done to that one.
+            let all = || specs.earlier.iter().chain([&specs.current]);
+            if let Some(other) = all().find(|spec| spec.cluster != *cluster) {
+                return Err(unreadable(format!("it names cluster {}", other.cluster)));
+            }
+            Ok(specs)
+        }
         Ok(version) if version > VERSION => {
             Err(UnknownRecord::Newer { version }).context(Problem::new(
                 format!("cluster {cluster} was created or changed by a newer kindreg"),
@@ -141,8 +203,11 @@ pub async fn managed_with_volumes(
     docker: &dyn Docker,
     cluster: &ClusterName,
 ) -> Result<BTreeSet<RegistryName>> {
-    let volumes = docker.volumes(layout::LABEL_CLUSTER, cluster.as_str());
-    let named = volumes.await?.into_iter().filter_map(|volume| {
+    let volumes = docker.volumes(Label::Pair(layout::LABEL_CLUSTER, cluster.as_str()));
+    let layout = Layout::of(cluster);
+    let volumes = volumes.await?.into_iter();
+    let ours = volumes.filter(|volume| layout.owns(&volume.name, &volume.labels));
+    let named = ours.filter_map(|volume| {
         let name = volume.labels.get(layout::LABEL_REGISTRY)?;
         name.parse().ok()
     });

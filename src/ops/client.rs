@@ -9,6 +9,7 @@ use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::bollard::Bollard;
+use crate::docker::read_cache::ReadCache;
 use crate::docker::{self, Docker, address};
 use crate::engine::Event;
 use crate::kind::{self, Kind, cli::KindCli};
@@ -207,6 +208,15 @@ impl Client {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Returns the same client for one round of reads: equal reads are sent once, and writes fail.
+    pub(crate) fn reading(&self) -> Self {
+        let docker = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
+        Self {
+            docker,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn docker(&self) -> &dyn Docker {

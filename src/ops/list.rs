@@ -2,28 +2,30 @@
 
 use anyhow::Result;
 
-use super::Client;
+use super::{Client, removals};
 use crate::docker::{ContainerState, Docker};
-use crate::layout;
-use crate::observe::{node_names, nodes, recorded};
+use crate::observe::{self, ClusterOwner, is_load_balancer, kind_containers, node_names, recorded};
 use crate::report::Entry;
 use crate::spec::{ClusterName, Registry};
 
-/// Returns the names of all kindreg clusters of the engine, whatever is left of them.
+/// Returns the names of all kindreg clusters of the engine, whatever is left of them. Data that an earlier `down` kept
+/// are no cluster.
 ///
 /// # Errors
 /// The engine does not answer.
 pub async fn clusters(client: &Client) -> Result<Vec<ClusterName>> {
-    let mut names: Vec<ClusterName> = client
-        .docker()
-        .containers(layout::LABEL_MODE, "owned")
-        .await?
-        .iter()
-        .filter_map(|record| record.labels.get(layout::LABEL_CLUSTER)?.parse().ok())
-        .collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
+    let mut clusters = Vec::new();
+    let client = &client.reading();
+    for cluster in observe::clusters(client.docker()).await? {
+        // One that this version can't read, or can't remove, is there too.
+        let is_there = removals(client, &cluster)
+            .await
+            .map_or(true, |found| !found.removes.is_empty());
+        if is_there {
+            clusters.push(cluster);
+        }
+    }
+    Ok(clusters)
 }
 
 /// Returns all kindreg clusters of the engine.
@@ -31,38 +33,38 @@ pub async fn clusters(client: &Client) -> Result<Vec<ClusterName>> {
 /// # Errors
 /// The engine does not answer.
 pub async fn list(client: &Client) -> Result<Vec<Entry>> {
+    let client = &client.reading();
     let mut entries = Vec::new();
     for cluster in clusters(client).await? {
-        entries.extend(entry(client.docker(), &cluster).await?);
+        entries.push(entry(client.docker(), &cluster).await?);
     }
     Ok(entries)
 }
 
-/// Returns one cluster; `None` if it was removed meanwhile.
-async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option<Entry>> {
-    let spec = match recorded(docker, cluster).await {
-        Ok(Some(recorded)) => recorded.current,
-        Ok(None) => return Ok(None),
-        // An unreadable record must not hide the other clusters.
-        Err(error) => {
-            return Ok(Some(Entry {
-                cluster: cluster.to_string(),
-                registries: Vec::new(),
-                nodes: 0,
-                running: 0,
-                problem: Some(error.to_string()),
-            }));
-        }
-    };
-    let found = nodes(docker, cluster).await?;
+async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Entry> {
+    let mut found = kind_containers(docker, cluster).await?;
+    if ClusterOwner::of(cluster, &found) != ClusterOwner::Ours {
+        found.clear();
+    }
+    found.retain(|node| !is_load_balancer(node));
     let running = found
         .iter()
         .filter(|node| node.state == ContainerState::Running);
-    Ok(Some(Entry {
+    let running = running.count();
+    // An unreadable record must not hide the other clusters.
+    let (spec, problem) = match recorded(docker, cluster).await {
+        Ok(Some(recorded)) => (Some(recorded.current), None),
+        Ok(None) => (None, Some("its record is missing".to_owned())),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let registries = spec.iter().flat_map(|spec| &spec.registries);
+    Ok(Entry {
         cluster: cluster.to_string(),
-        registries: spec.registries.iter().map(Registry::domain).collect(),
-        nodes: node_names(&spec, &found).len(),
-        running: running.count(),
-        problem: None,
-    }))
+        registries: registries.map(Registry::domain).collect(),
+        nodes: spec
+            .as_ref()
+            .map_or(found.len(), |spec| node_names(spec, &found).len()),
+        running,
+        problem,
+    })
 }

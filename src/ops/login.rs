@@ -2,7 +2,7 @@
 
 use anyhow::{Error, Result};
 
-use super::{Client, existing};
+use super::{Client, existing_record};
 use crate::credentials::RegistryCredentials;
 use crate::observe::{AtHand, passwords, stored_users};
 use crate::problem::Problem;
@@ -18,7 +18,7 @@ pub(super) type Logins = Vec<(String, Vec<RegistryCredentials>)>;
 /// # Errors
 /// There is no such cluster, a registry has no password yet, or docker's config or its helper can't store one.
 pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
-    let spec = existing(client, cluster).await?.current;
+    let spec = existing_record(client, cluster).await?.current;
     let ours = Spec {
         registries: spec.managed().cloned().collect(),
         ..spec.clone()
@@ -58,7 +58,7 @@ pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
 /// # Errors
 /// There is no such cluster, or docker may still be logged in.
 pub async fn logout(client: &Client, cluster: &ClusterName) -> Result<LoggedOut> {
-    let spec = existing(client, cluster).await?.current;
+    let spec = existing_record(client, cluster).await?.current;
     let ctx = client.ctx(cluster);
     let logouts = forget(client, &logins(&ctx, [&spec]).await).await?;
     Ok(LoggedOut {

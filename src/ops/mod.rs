@@ -5,7 +5,7 @@
 
 use anyhow::{Error, Result};
 
-use crate::observe::{RecordedSpec, recorded};
+use crate::observe::{RecordedSpec, recorded, refuse_foreign_cluster};
 use crate::problem::Problem;
 use crate::spec::ClusterName;
 
@@ -14,6 +14,7 @@ mod consent;
 mod credentials;
 mod down;
 mod env;
+mod helper;
 mod list;
 mod login;
 pub(crate) mod ports;
@@ -70,14 +71,31 @@ impl<T> Finished<T> {
 /// Returns the record of a cluster.
 ///
 /// # Errors
-/// There is no such cluster, or its record can't be read.
+/// There is no such cluster, its record can't be read, or the kind cluster of that name is not ours.
 async fn existing(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec> {
-    let found = recorded(client.docker(), cluster).await?;
-    found.ok_or_else(|| {
+    let found = existing_record(client, cluster).await?;
+    refuse_foreign_cluster(client.docker(), cluster).await?;
+    Ok(found)
+}
+
+/// Returns the record of a cluster, for what touches neither nodes nor the Kubernetes API.
+///
+/// # Errors
+/// There is no such cluster, or its record can't be read.
+async fn existing_record(client: &Client, cluster: &ClusterName) -> Result<RecordedSpec> {
+    if let Some(found) = recorded(client.docker(), cluster).await? {
+        return Ok(found);
+    }
+    let problem = if removals(client, cluster).await?.removes.is_empty() {
         Problem::not_ready(
             format!("no kindreg cluster named {cluster}"),
             format!("run: kindreg up --name {cluster}, or list the clusters: kindreg list"),
         )
-        .into()
-    })
+    } else {
+        Problem::not_ready(
+            format!("the record of cluster {cluster} is missing"),
+            format!("run: kindreg down --name {cluster}"),
+        )
+    };
+    Err(problem.into())
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::docker::Docker;
-use crate::layout::{LABEL_CLUSTER, LABEL_MODE, LABEL_RECORD};
-use crate::observe::{RecordedSpec, recorded};
+use crate::docker::{Docker, Label};
+use crate::layout::{LABEL_MODE, LABEL_RECORD};
+use crate::observe::{RecordedSpec, clusters, recorded};
 use crate::problem::{self, Problem};
 use crate::spec::request::{BackendRequest, PortRequest, Request};
 use crate::spec::{Port, RegistryName, Spec};
@@ -56,17 +56,13 @@ impl Ports {
         }
         ports.taken.extend(docker.published_ports().await?);
         // A stopped registry publishes no port, and needs it again when it starts.
-        for record in docker.containers(LABEL_MODE, "owned").await? {
-            let (name, first) = (
-                record.labels.get(LABEL_CLUSTER),
-                record.labels.get(LABEL_RECORD),
-            );
+        for record in docker.containers(Label::Pair(LABEL_MODE, "owned")).await? {
+            let first = record.labels.get(LABEL_RECORD);
             ports
                 .taken
                 .extend(first.iter().flat_map(|asked| numbers(asked)));
-            let Some(cluster) = name.and_then(|name| name.parse().ok()) else {
-                continue;
-            };
+        }
+        for cluster in clusters(docker).await? {
             // A record that this version can't read must not stop other clusters.
             if let Ok(Some(recorded)) = recorded(docker, &cluster).await {
                 let registries = recorded.current.managed();

@@ -21,15 +21,18 @@ pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
     let spec = existing(client, cluster).await?.current;
     let ctx = client.ctx(cluster);
     let held = ContainerLock::of(&spec).acquire(&ctx).await?;
-    let mut ended = Ok(());
-    for registry in rotated(&spec) {
-        ended = rotate_one(client, &ctx, &spec, &registry).await;
-        if ended.is_err() {
-            break;
-        }
-    }
+    let ended = rotate_all(client, &ctx, cluster).await;
     held.release().await;
     ended
+}
+
+/// Rotates under the lock. Another run may have changed the settings before this one got it.
+async fn rotate_all(client: &Client, ctx: &Ctx, cluster: &ClusterName) -> Result<()> {
+    let spec = existing(client, cluster).await?.current;
+    for registry in rotated(&spec) {
+        rotate_one(client, ctx, &spec, &registry).await?;
+    }
+    Ok(())
 }
 
 /// Returns the steps of [`rotate`], without doing anything. An earlier rotation that was not finished is not among them.

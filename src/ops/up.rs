@@ -11,7 +11,7 @@ use crate::docker::{EngineInfo, Product};
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
-use crate::observe::{RecordedSpec, nodes};
+use crate::observe::{RecordedSpec, nodes, refuse_foreign_cluster};
 use crate::plan::{self, Verify};
 use crate::problem::Problem;
 use crate::report::{Endpoint, Made, Preview, Proof, Pull};
@@ -107,6 +107,7 @@ async fn examine(
     for warning in spec.warnings() {
         client.tell(Event::Warning(warning.to_string()));
     }
+    refuse_foreign_cluster(&*ctx.docker, &spec.cluster).await?;
     let Some(recorded) = recorded else {
         support(&ctx.docker.info().await?)?;
         return Ok(Vec::new());

@@ -1,9 +1,11 @@
 //! The plan of `down`, which the engine undoes in reverse order.
 
+use super::lanes::{host_trust, registry};
 use super::{Verify, retire, stage, step, up};
+use crate::registry::managed;
 use crate::spec::Spec;
-use crate::step::Plan;
-use crate::steps::cluster::Leftovers;
+use crate::step::{Lane, Plan};
+use crate::steps::cluster::{Leftovers, Network, Record};
 use crate::steps::host::HostLeftovers;
 
 /// The source of the Spec for `down`.
@@ -22,15 +24,7 @@ pub enum Known {
 #[must_use]
 pub fn down(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
     let mut plan = up(spec, &[], Verify::EveryNode);
-    let left = match known {
-        Known::Recorded => {
-            let left = retire::host_trust(spec, earlier).into_iter();
-            left.map(step).collect()
-        }
-        Known::Recovered => vec![step(HostLeftovers { spec: spec.clone() })],
-        Known::Fragments => Vec::new(),
-    };
-    plan.stages.push(stage([left]));
+    plan.stages.push(stage([left(spec, earlier, known)]));
     if let Some(lane) = plan
         .stages
         .first_mut()
@@ -39,4 +33,33 @@ pub fn down(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
         lane.insert(0, step(Leftovers { spec: spec.clone() }));
     }
     plan
+}
+
+/// Returns the plan to undo everything outside the kind cluster, because somebody else has created one of that name. It
+/// reads and writes nothing in nodes, in the Kubernetes API and in the kubeconfig.
+#[must_use]
+pub fn down_beside_foreign(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
+    let cluster = spec.cluster.clone();
+    Plan::of(vec![
+        stage([vec![
+            step(Leftovers { spec: spec.clone() }),
+            step(Record { spec: spec.clone() }),
+            step(Network { cluster }),
+        ]]),
+        stage(managed(spec).map(|it| registry(spec, earlier, it))),
+        stage([host_trust(spec)]),
+        stage([left(spec, earlier, known)]),
+    ])
+}
+
+/// Returns the steps for what the Spec does not name.
+fn left(spec: &Spec, earlier: &[Spec], known: Known) -> Lane {
+    match known {
+        Known::Recorded => {
+            let left = retire::host_trust(spec, earlier).into_iter();
+            left.map(step).collect()
+        }
+        Known::Recovered => vec![step(HostLeftovers { spec: spec.clone() })],
+        Known::Fragments => Vec::new(),
+    }
 }

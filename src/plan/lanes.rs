@@ -6,7 +6,7 @@ use crate::render;
 use crate::spec::{Authentication, Spec};
 use crate::step::Lane;
 use crate::steps::Retired;
-use crate::steps::cluster::{Cluster, Hosting, NodesReady};
+use crate::steps::cluster::{Cluster, Hosting, NodesReady, RecordCopies};
 use crate::steps::host::{HostTrust, Image};
 use crate::steps::nodes::{NodeCredentials, NodeHosts};
 use crate::steps::proof::{ExternalProof, Proof, ProofImage, Proving};
@@ -84,13 +84,17 @@ pub(super) fn credentials(spec: &Spec) -> Lane {
     lane.into_iter().collect()
 }
 
-/// Returns the lane of host trust: one registry after the other, because they share folders.
+/// Returns the lane that copies the record, once there is something to copy it to, and then sets up host trust: one
+/// registry after the other, because they share folders and the record.
 pub(super) fn host_trust(spec: &Spec) -> Lane {
-    let lane = spec.host_trusted().map(|registry| HostTrust {
+    let cluster = spec.cluster.clone();
+    let mut lane: Lane = vec![step(RecordCopies { cluster })];
+    let trust = spec.host_trusted().map(|registry| HostTrust {
         spec: spec.clone(),
         registry: registry.clone(),
     });
-    lane.map(step).collect()
+    lane.extend(trust.map(step));
+    lane
 }
 
 /// Returns the lane that waits until kind has finished.

@@ -9,7 +9,7 @@ mod rotate;
 mod up;
 mod verify;
 
-pub use down::{Known, down};
+pub use down::{Known, down, down_beside_foreign};
 pub use lanes::announced;
 pub use rotate::rotate;
 pub use up::up;

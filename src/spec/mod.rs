@@ -34,7 +34,7 @@ pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub(crate) use name::{checked_string, invalid, label};
 pub use number::{ControlPlanes, Port, Workers};
-pub use registry::{Authentication, DEFAULT_FOLDER, Mirrored, Registry, Trust};
+pub use registry::{Authentication, Mirrored, Registry, Trust};
 pub use target::{OwnedCluster, Target};
 
 /// An invalid value, and the rule that it breaks.
@@ -83,6 +83,17 @@ pub enum Data {
     Discard,
     /// Their volume stays, and the next `up` uses it again.
     Keep,
+}
+
+impl Data {
+    /// Returns the value of the label that says so.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Discard => "discard",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// Whether `/etc/docker/certs.d` of the engine's host gets the registries' CAs.

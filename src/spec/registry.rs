@@ -8,10 +8,6 @@ use super::{
     RegistryName, Serves, Variables,
 };
 
-/// The folder in containerd's certs.d for registries without a folder of their own:
-/// <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
-pub const DEFAULT_FOLDER: &str = "_default";
-
 /// One registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,11 +155,6 @@ impl Registry {
         all
     }
 
-    /// Returns those domains, each with the folder in containerd's certs.d that must answer for it.
-    pub fn answers(&self) -> impl Iterator<Item = (String, String)> {
-        self.proof_domains().into_iter().zip(self.node_folders())
-    }
-
     /// Returns its host names, the canonical one first.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         std::iter::once(&self.host).chain(&self.names)
@@ -185,7 +176,7 @@ impl Mirrored<'_> {
     #[must_use]
     pub fn folder(self) -> String {
         match self {
-            Self::Everything => DEFAULT_FOLDER.to_owned(),
+            Self::Everything => "_default".to_owned(),
             Self::Upstream(cache) => cache.upstream.to_string(),
         }
     }

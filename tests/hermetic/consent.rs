@@ -2,7 +2,7 @@
 //! values, and before anything is done.
 
 use kindreg::fakes::{Answer, Machine};
-use kindreg::internal::docker::Docker;
+use kindreg::internal::docker::{Docker, Label};
 
 use crate::config::authority;
 use crate::stage::words;
@@ -122,7 +122,7 @@ async fn a_found_file_does_nothing_unasked() {
         assert!(
             machine
                 .docker()
-                .containers("", "")
+                .containers(Label::Key("dev.kindreg.cluster"))
                 .await
                 .unwrap()
                 .is_empty()

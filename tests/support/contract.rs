@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use kindreg::internal::docker::{
-    Afterwards, Capabilities, ContainerSpec, ContainerState, Docker, DockerError, Input, Mount,
-    MountSource, NetworkMode, NetworkSpec, PublishedPort, Restart, Volume,
+    Afterwards, Capabilities, ContainerSpec, ContainerState, Docker, DockerError, Input, Label,
+    Mount, MountSource, NetworkMode, NetworkSpec, PublishedPort, Restart, Volume,
 };
 use sha2::{Digest, Sha256};
 
@@ -120,7 +120,10 @@ async fn containers(ground: Ground<'_>) {
         "{:?}",
         stopped.state
     );
-    let listed = docker.containers(LABEL, ground.prefix).await.unwrap();
+    let listed = docker
+        .containers(Label::Pair(LABEL, ground.prefix))
+        .await
+        .unwrap();
     assert_eq!(
         listed
             .iter()
@@ -128,7 +131,13 @@ async fn containers(ground: Ground<'_>) {
             .collect::<Vec<_>>(),
         [(&stopped.name, &stopped.state)]
     );
-    assert_eq!(docker.containers(LABEL, &absent).await.unwrap(), []);
+    assert_eq!(
+        docker
+            .containers(Label::Pair(LABEL, &absent))
+            .await
+            .unwrap(),
+        []
+    );
     docker.start(name).await.unwrap();
 
     docker.remove(name).await.unwrap();
@@ -254,7 +263,7 @@ async fn networks(ground: Ground<'_>) {
     assert_eq!((&found.name, &found.labels), (&one.name, &one.labels));
     assert!(!found.gateways.is_empty());
     let mut names: Vec<_> = docker
-        .networks(LABEL, ground.prefix)
+        .networks(Label::Pair(LABEL, ground.prefix))
         .await
         .unwrap()
         .into_iter()
@@ -284,7 +293,10 @@ async fn networks(ground: Ground<'_>) {
         .unwrap();
     let member = docker.container(&container.name).await.unwrap().unwrap();
     assert_eq!(member.network_mode, one.name);
-    let listed = docker.containers(LABEL, ground.prefix).await.unwrap();
+    let listed = docker
+        .containers(Label::Pair(LABEL, ground.prefix))
+        .await
+        .unwrap();
     let listed = listed.iter().find(|listed| listed.id == member.id).unwrap();
     assert_eq!(listed.network_mode, one.name);
     for name in [&one.name, &longer.name] {
@@ -375,7 +387,10 @@ async fn volumes(ground: Ground<'_>) {
         Some(&volume)
     );
     assert_eq!(
-        docker.volumes(LABEL, ground.prefix).await.unwrap(),
+        docker
+            .volumes(Label::Pair(LABEL, ground.prefix))
+            .await
+            .unwrap(),
         std::slice::from_ref(&volume)
     );
     docker.remove_volume(&volume.name).await.unwrap();
@@ -453,21 +468,21 @@ async fn attached(ground: Ground<'_>) {
 async fn clean(ground: Ground<'_>) {
     let docker = ground.docker;
     for container in docker
-        .containers(LABEL, ground.prefix)
+        .containers(Label::Pair(LABEL, ground.prefix))
         .await
         .unwrap_or_default()
     {
         docker.remove(&container.id).await.ok();
     }
     for network in docker
-        .networks(LABEL, ground.prefix)
+        .networks(Label::Pair(LABEL, ground.prefix))
         .await
         .unwrap_or_default()
     {
         docker.remove_network(&network.id).await.ok();
     }
     for volume in docker
-        .volumes(LABEL, ground.prefix)
+        .volumes(Label::Pair(LABEL, ground.prefix))
         .await
         .unwrap_or_default()
     {

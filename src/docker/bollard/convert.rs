@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use ::bollard::auth::DockerCredentials;
 use ::bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, HostConfig,
-    Ipam, IpamConfig, MountType, Network as ApiNetwork, NetworkCreateRequest, NetworkingConfig,
-    PortBinding, PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum, SystemInfo,
-    SystemVersion,
+    ImageInspect, Ipam, IpamConfig, MountType, Network as ApiNetwork, NetworkCreateRequest,
+    NetworkingConfig, PortBinding, PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum,
+    SystemInfo, SystemVersion,
 };
 
 use secrecy::ExposeSecret;
@@ -77,6 +77,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
             .trim_start_matches('/')
             .to_owned(),
         image: config.image.unwrap_or_default(),
+        image_id: answer.image.unwrap_or_default(),
         labels: map(config.labels),
         state: container_state(&status, state.exit_code.unwrap_or_default()),
         network_mode: answer
@@ -127,6 +128,7 @@ pub(super) fn listed(answer: ContainerSummary) -> Container {
             .map_or("", |name| name.trim_start_matches('/'))
             .to_owned(),
         image: answer.image.unwrap_or_default(),
+        image_id: answer.image_id.unwrap_or_default(),
         labels: map(answer.labels),
         state: container_state(&status, code),
         network_mode: answer
@@ -185,6 +187,11 @@ fn published(ports: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
 /// Converts bollard's map, which may be `null`.
 fn map(labels: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
     labels.into_iter().flatten().collect()
+}
+
+/// Returns the labels of an inspected image.
+pub(super) fn image_labels(answer: ImageInspect) -> BTreeMap<String, String> {
+    map(answer.config.and_then(|config| config.labels))
 }
 
 /// Converts a map to bollard's.

@@ -3,7 +3,7 @@
 //! Every call has a limit: two minutes, or half an hour if it moves data or waits. No call is retried. Dropping a
 //! future closes its connection, but the engine may still finish what it began.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ use crate::credentials::RegistryCredentials;
 use crate::symptoms::Meaning;
 
 use super::{
-    Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Network,
-    NetworkSpec, Result, Volume,
+    Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Label,
+    Network, NetworkSpec, Result, Volume,
 };
 
 mod connect;
@@ -70,8 +70,8 @@ impl Bollard {
 
 type Filters = HashMap<&'static str, Vec<String>>;
 
-fn labelled(key: &str, value: &str) -> Filters {
-    HashMap::from([("label", vec![format!("{key}={value}")])])
+fn labelled(label: Label<'_>) -> Filters {
+    HashMap::from([("label", vec![label.to_string()])])
 }
 
 /// Reads a stream of progress to its end: the engine works only while it is read, and reports failures in it.
@@ -94,6 +94,12 @@ impl Docker for Bollard {
         let call = self.call("look for", "image", reference);
         let found = optional(call.quick(self.api.inspect_image(reference)).await)?;
         Ok(found.and_then(|image| image.id))
+    }
+
+    async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let call = self.call("look for", "image", image);
+        let found = optional(call.quick(self.api.inspect_image(image)).await)?;
+        Ok(found.map(convert::image_labels))
     }
 
     async fn pull(&self, reference: &str) -> Result<()> {
@@ -165,11 +171,11 @@ impl Docker for Bollard {
         Ok(found.map(convert::inspected))
     }
 
-    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
-        let call = self.call("list", "containers labelled", &format!("{key}={value}"));
+    async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
+        let call = self.call("list", "containers labelled", &label.to_string());
         let options = ListContainersOptionsBuilder::new()
             .all(true)
-            .filters(&labelled(key, value))
+            .filters(&labelled(label))
             .build();
         let containers = call.quick(self.api.list_containers(Some(options))).await?;
         Ok(containers.into_iter().map(convert::listed).collect())
@@ -311,9 +317,9 @@ impl Docker for Bollard {
         Ok(networks.into_iter().find(|network| network.name == name))
     }
 
-    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
-        let call = self.call("list", "networks labelled", &format!("{key}={value}"));
-        self.find_networks(&call, labelled(key, value)).await
+    async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>> {
+        let call = self.call("list", "networks labelled", &label.to_string());
+        self.find_networks(&call, labelled(label)).await
     }
 
     /// Looks for the name first: below API 1.44, an engine creates a second network of the same name, unless the
@@ -355,10 +361,10 @@ impl Docker for Bollard {
         Ok(found.map(convert::volume))
     }
 
-    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
-        let call = self.call("list", "volumes labelled", &format!("{key}={value}"));
+    async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>> {
+        let call = self.call("list", "volumes labelled", &label.to_string());
         let options = ListVolumesOptionsBuilder::new()
-            .filters(&labelled(key, value))
+            .filters(&labelled(label))
             .build();
         let answer = call.quick(self.api.list_volumes(Some(options))).await?;
         Ok(answer

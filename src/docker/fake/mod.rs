@@ -11,7 +11,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    Container, ContainerSpec, DockerError, EngineInfo, ExecOutput, NetworkMode, NetworkSpec, Result,
+    Container, ContainerSpec, DockerError, EngineInfo, ExecOutput, Label, NetworkMode, NetworkSpec,
+    Result,
 };
 use commands::Commands;
 use engine::{Engine, View, familiar};
@@ -163,6 +164,27 @@ impl FakeDocker {
         )
     }
 
+    /// Removes what does not run, as `docker container prune -f` does. It is not a call, and not in the journal.
+    pub fn prune_containers(&self) {
+        self.engine().prune_containers();
+    }
+
+    /// Removes what is not in use, as `docker system prune -af --volumes` does.
+    pub fn prune_system(&self) {
+        self.prune_containers();
+        self.engine().prune_the_rest();
+    }
+
+    /// Adds an image of a container, as `docker commit` does.
+    pub fn commit(&self, container: &str, reference: &str) {
+        self.engine().commit(container, reference);
+    }
+
+    /// Makes the engine keep a container, although it says that it removed it.
+    pub fn keep(&self, container: &str) {
+        self.engine().stuck.insert(container.to_owned());
+    }
+
     /// Makes a container's process exit.
     pub fn end_process(&self, container: &str, code: i64) {
         self.engine().end(container, code);
@@ -214,13 +236,13 @@ impl FakeDocker {
     }
 
     /// Returns all containers with a label, without counting a call.
-    pub(crate) fn peek_labelled(&self, key: &str, value: &str) -> Vec<Container> {
+    pub(crate) fn peek_labelled(&self, label: Label<'_>) -> Vec<Container> {
         let engine = self.engine();
         let all = engine
             .containers
             .keys()
             .filter_map(|name| engine.report(name));
-        all.filter(|container| container.labels.get(key).is_some_and(|has| has == value))
+        all.filter(|container| label.is_in(&container.labels))
             .collect()
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::super::{
     Attached, Container, ContainerSpec, ContainerState, Docker, DockerError, EngineInfo,
-    ExecOutput, Network, NetworkSpec, Result, Volume, host_ports,
+    ExecOutput, Label, Network, NetworkSpec, Result, Volume, host_ports,
 };
 use super::engine::{Engine, View};
 use super::{FakeDocker, files, lock};
@@ -41,6 +41,11 @@ impl Docker for FakeDocker {
         call.settle(Ok(self.engine().image(reference).cloned()))
     }
 
+    async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let call = self.enter(format!("labels of image {image}"))?;
+        call.settle(Ok(self.engine().image_labels(image)))
+    }
+
     async fn pull(&self, reference: &str) -> Result<()> {
         let call = self.enter(format!("pull {reference}"))?;
         call.settle(self.engine().pull(reference))
@@ -66,9 +71,9 @@ impl Docker for FakeDocker {
             .settle(Ok(self.peek(name)))
     }
 
-    async fn containers(&self, key: &str, value: &str) -> Result<Vec<Container>> {
-        self.enter(format!("containers {key}={value}"))?
-            .settle(Ok(self.peek_labelled(key, value)))
+    async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
+        self.enter(format!("containers {label}"))?
+            .settle(Ok(self.peek_labelled(label)))
     }
 
     async fn published_ports(&self) -> Result<Vec<u16>> {
@@ -124,7 +129,9 @@ impl Docker for FakeDocker {
     async fn remove(&self, name: &str) -> Result<()> {
         let call = self.enter(format!("remove {name}"))?;
         let mut engine = self.engine();
-        if let Some(name) = engine.name_of(name) {
+        if let Some(name) = engine.name_of(name)
+            && !engine.stuck.contains(&name)
+        {
             engine.containers.remove(&name);
             engine.record(format!("remove {name}"));
         }
@@ -197,12 +204,12 @@ impl Docker for FakeDocker {
         call.settle(Ok(self.engine().networks.get(name).cloned()))
     }
 
-    async fn networks(&self, key: &str, value: &str) -> Result<Vec<Network>> {
-        let call = self.enter(format!("networks {key}={value}"))?;
+    async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>> {
+        let call = self.enter(format!("networks {label}"))?;
         let networks: Vec<_> = self.engine().networks.values().cloned().collect();
         call.settle(Ok(networks
             .into_iter()
-            .filter(|network| has(&network.labels, key, value))
+            .filter(|network| label.is_in(&network.labels))
             .collect()))
     }
 
@@ -231,12 +238,12 @@ impl Docker for FakeDocker {
         call.settle(Ok(self.engine().volume(name)))
     }
 
-    async fn volumes(&self, key: &str, value: &str) -> Result<Vec<Volume>> {
-        let call = self.enter(format!("volumes {key}={value}"))?;
+    async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>> {
+        let call = self.enter(format!("volumes {label}"))?;
         let volumes = self.engine().volumes();
         call.settle(Ok(volumes
             .into_iter()
-            .filter(|volume| has(&volume.labels, key, value))
+            .filter(|volume| label.is_in(&volume.labels))
             .collect()))
     }
 
@@ -249,8 +256,4 @@ impl Docker for FakeDocker {
         let call = self.enter(format!("remove volume {name}"))?;
         call.settle(self.engine().remove_volume(name))
     }
-}
-
-fn has(labels: &BTreeMap<String, String>, key: &str, value: &str) -> bool {
-    labels.get(key).is_some_and(|label| label == value)
 }

@@ -8,7 +8,7 @@ use crate::docker::{
     Restart,
 };
 use crate::layout::{self, Layout};
-use crate::spec::{Auth, Data, Serves};
+use crate::spec::{Auth, Serves};
 
 /// The folder of the upstream's CA in the secret volume.
 const UPSTREAM: &str = "upstream";
@@ -47,11 +47,8 @@ pub(super) fn container(driver: &Driver) -> Result<ContainerSpec, serde_json::Er
         input: Input::Closed,
         afterwards: Afterwards::Keep,
     };
-    let data = match settings.data {
-        Data::Keep => "keep",
-        Data::Discard => "discard",
-    };
     let labels = &mut container.labels;
+    let data = settings.data.label();
     labels.insert(layout::LABEL_DATA.to_owned(), data.to_owned());
     let hash = layout::fingerprint(&container)?;
     container.labels.insert(layout::LABEL_SPEC.to_owned(), hash);

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 
-use crate::archive::Archive;
+use super::copies::{save, save_original};
 use crate::kubeconfig::Original;
 use crate::layout::{self, Layout};
 use crate::observe::below;
@@ -40,13 +40,6 @@ impl OriginalKubeconfig {
             _ => Ok(None),
         }
     }
-
-    async fn write(&self, ctx: &Ctx, text: Vec<u8>) -> Result<()> {
-        let archive = Archive::new()
-            .file(format!("kindreg/originals/{FILE}"), 0o644, text)
-            .into_bytes()?;
-        Ok(ctx.docker.upload(&self.record(), "/", archive).await?)
-    }
 }
 
 #[async_trait]
@@ -69,8 +62,11 @@ impl Step for OriginalKubeconfig {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         ctx.kubeconfig.check_writable()?;
-        let original = serde_json::to_vec(&ctx.kubeconfig.original()?)?;
-        self.write(ctx, original).await
+        let original = serde_json::to_string(&ctx.kubeconfig.original()?)?;
+        save(ctx, &self.cluster, |record| {
+            record.originals.insert(FILE.to_owned(), original);
+        })
+        .await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
@@ -80,6 +76,6 @@ impl Step for OriginalKubeconfig {
         ctx.kubeconfig
             .restore(&original, &Layout::of(&self.cluster).context())?;
         // The archive API can't delete; an empty file counts as missing.
-        self.write(ctx, Vec::new()).await
+        save_original(ctx, &self.cluster, FILE, String::new()).await
     }
 }

@@ -1,5 +1,6 @@
 //! Steps of the cluster as a whole: record, network, kubeconfig, creation, readiness, and objects in its API.
 
+mod copies;
 mod created;
 mod hosting;
 mod kubeconfig;
@@ -9,6 +10,7 @@ mod pull_secrets;
 mod ready;
 mod record;
 
+pub use copies::{RecordCopies, copy_in_volumes, save, save_original};
 pub use created::{Cluster, created};
 pub use hosting::Hosting;
 pub use kubeconfig::OriginalKubeconfig;

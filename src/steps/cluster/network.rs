@@ -54,7 +54,7 @@ impl Step for Network {
         let name = self.layout().network();
         Ok(match ctx.docker.network(&name).await? {
             None => State::Missing,
-            Some(network) if self.layout().owns(&network.labels) => State::Ready,
+            Some(network) if self.layout().owns(&name, &network.labels) => State::Ready,
             Some(_) => {
                 return Err(foreign(
                     "network",

@@ -7,12 +7,15 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
+use super::copies::save;
 use crate::archive::Archive;
 use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
 };
 use crate::layout::{self, Layout};
-use crate::observe::{RECORD_FILE, RecordedSpec, UnknownRecord, recorded};
+use crate::observe::{
+    Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, our_container, recorded, stored,
+};
 use crate::problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
@@ -25,6 +28,31 @@ pub struct Record {
 }
 
 impl Record {
+    /// Creates the record again from its copy, if the record container is missing, and writes everything that the copy
+    /// has. The Spec of this step names the image.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn rebuild(&self, ctx: &Ctx, copy: &StoredRecord) -> Result<()> {
+        let layout = Layout::of(&self.spec.cluster);
+        let record = layout.record();
+        if our_container(&*ctx.docker, &layout, &record)
+            .await?
+            .is_none()
+        {
+            ctx.docker.create(&self.container()?).await?;
+        }
+        let specs = serde_json::to_vec(&copy.specs)?;
+        let mut archive = Archive::new().file(format!("kindreg/{RECORD_FILE}"), 0o644, specs);
+        for (name, text) in &copy.originals {
+            archive = archive.file(format!("kindreg/originals/{name}"), 0o644, text.clone());
+        }
+        Ok(ctx
+            .docker
+            .upload(&record, "/", archive.into_bytes()?)
+            .await?)
+    }
+
     fn container(&self) -> Result<ContainerSpec> {
         let layout = Layout::of(&self.spec.cluster);
         let record = RecordedSpec::new(self.spec.clone(), Vec::new());
@@ -66,7 +94,7 @@ impl Step for Record {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = match recorded(&*ctx.docker, &self.spec.cluster).await {
+        let found = match stored(&*ctx.docker, &self.spec.cluster).await {
             // Only for `down`, which removes the record; `up` reads it before it makes a plan.
             Err(error) => match problem::find(&error) {
                 Some(UnknownRecord::Unreadable { .. }) => {
@@ -78,20 +106,32 @@ impl Step for Record {
         };
         Ok(match found {
             None => State::Missing,
-            Some(record) if record.current == self.spec => State::Ready,
+            Some(record) if record.place == Place::Copy => {
+                let layout = Layout::of(&self.spec.cluster);
+                let container = our_container(&*ctx.docker, &layout, &layout.record()).await?;
+                match container {
+                    None => State::Missing,
+                    Some(_) => State::Drifted("incomplete".to_owned()),
+                }
+            }
+            Some(record) if record.specs.current == self.spec => State::Ready,
             Some(record) => {
-                let differences = record.current.differences(&self.spec).join("; ");
+                let differences = record.specs.current.differences(&self.spec).join("; ");
                 State::Drifted(format!("settings changed: {differences}"))
             }
         })
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let Some(before) = recorded(&*ctx.docker, &self.spec.cluster).await? else {
+        let Some(before) = stored(&*ctx.docker, &self.spec.cluster).await? else {
             ctx.docker.create(&self.container()?).await?;
             return Ok(());
         };
-        write(ctx, &self.spec, before.replaced_by(&self.spec)).await
+        let earlier = before.specs.replaced_by(&self.spec);
+        if before.place == Place::Copy {
+            self.rebuild(ctx, &before).await?;
+        }
+        write(ctx, &self.spec, earlier).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
@@ -136,10 +176,6 @@ impl Step for Settled {
 }
 
 async fn write(ctx: &Ctx, current: &Spec, earlier: Vec<Spec>) -> Result<()> {
-    let record = Layout::of(&current.cluster).record();
-    let text = serde_json::to_vec(&RecordedSpec::new(current.clone(), earlier))?;
-    let archive = Archive::new()
-        .file(format!("kindreg/{RECORD_FILE}"), 0o644, text)
-        .into_bytes()?;
-    Ok(ctx.docker.upload(&record, "/", archive).await?)
+    let specs = RecordedSpec::new(current.clone(), earlier);
+    save(ctx, &current.cluster, |record| record.specs = specs).await
 }

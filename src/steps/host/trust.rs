@@ -10,12 +10,12 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use super::one_shot::Script;
-use crate::archive::Archive;
 use crate::docker::{Mount, MountSource};
 use crate::layout::{self, Layout};
-use crate::observe::{below, ca, our_container};
+use crate::observe::{below, ca, clusters, our_container, stored};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step, StepId};
+use crate::steps::cluster::{save, save_original};
 
 /// The name of the script that installs a file. Its arguments are the folder and the file name.
 pub const INSTALL: &str = "kindreg-install";
@@ -75,21 +75,17 @@ impl HostTrust {
     /// Returns the parent folders that other clusters' records note. The last cluster to be removed removes them.
     async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
         let mut shared = BTreeSet::new();
-        for record in ctx.docker.containers(layout::LABEL_MODE, "owned").await? {
-            shared.extend(noted_folders(ctx, &record.name).await?);
+        for cluster in clusters(&*ctx.docker).await? {
+            // A record that this version can't read must not stop other clusters.
+            if let Ok(Some(record)) = stored(&*ctx.docker, &cluster).await
+                && let Some(text) = record.originals.get(NOTE)
+            {
+                shared.extend(folders(text.as_bytes())?);
+            }
         }
         let folder = self.folder();
         shared.retain(|made| folder.starts_with(made.as_str()));
         Ok(shared)
-    }
-
-    async fn note(&self, ctx: &Ctx, folders: &BTreeSet<String>) -> Result<()> {
-        let text = serde_json::to_vec(folders)?;
-        let archive = Archive::new()
-            .file(format!("kindreg/originals/{NOTE}"), 0o644, text)
-            .into_bytes()?;
-        let record = self.layout().record();
-        Ok(ctx.docker.upload(&record, "/", archive).await?)
     }
 
     /// Runs a script in a one-shot container that mounts the host's `/etc`.
@@ -168,7 +164,12 @@ impl Step for HostTrust {
         let mut folders = noted_folders(ctx, &self.layout().record()).await?;
         folders.extend(self.absent(ctx).await?);
         folders.extend(self.shared(ctx).await?);
-        self.note(ctx, &folders).await?;
+        let text = serde_json::to_string(&folders)?;
+        let cluster = &self.spec.cluster;
+        save(ctx, cluster, |record| {
+            record.originals.insert(NOTE.to_owned(), text);
+        })
+        .await?;
         let (folder, file) = (self.folder(), self.layout().host_ca());
         self.run(
             ctx,
@@ -200,7 +201,8 @@ impl Step for HostTrust {
                 made.remove(&folder);
             }
         }
-        self.note(ctx, &made).await
+        let text = serde_json::to_string(&made)?;
+        save_original(ctx, &self.spec.cluster, NOTE, text).await
     }
 }
 
@@ -209,10 +211,23 @@ pub(super) async fn noted_folders(ctx: &Ctx, record: &str) -> Result<BTreeSet<St
     let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
         return Ok(BTreeSet::new());
     };
-    match below(&tar, "originals")?.get(NOTE) {
-        Some(text) => {
-            serde_json::from_slice(text).context("can't read the record's list of host folders")
-        }
-        None => Ok(BTreeSet::new()),
-    }
+    let text = below(&tar, "originals")?.remove(NOTE);
+    text.map_or_else(|| Ok(BTreeSet::new()), |text| folders(&text))
+}
+
+/// Reads a note. Others may have written it: it is only believed about Docker's folder, certs.d and the folders in it.
+fn folders(note: &[u8]) -> Result<BTreeSet<String>> {
+    let noted: BTreeSet<String> =
+        serde_json::from_slice(note).context("can't read the record's list of host folders")?;
+    let certs = format!("{}/{}", layout::HOST_ETC, layout::HOST_CERTS);
+    let believed = |folder: &String| match folder.strip_prefix(certs.as_str()) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix('/').is_some_and(|name| {
+            !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+        }),
+        None => certs
+            .rsplit_once('/')
+            .is_some_and(|(parent, _)| folder == parent),
+    };
+    Ok(noted.into_iter().filter(believed).collect())
 }

@@ -41,34 +41,6 @@ impl Nodes {
         node.networks.contains_key(&self.network())
     }
 
-    /// Fails if the cluster is not ours. It is ours if its control plane is on our network; without a control plane, if
-    /// all nodes are.
-    fn refuse_foreign(&self, found: &[Container]) -> Result<()> {
-        let control_plane = Layout::of(&self.spec.cluster).control_plane();
-        // The network a node was created for counts too: a node may be disconnected, and Docker 20.10 shows a new node
-        // on no network.
-        let is_ours =
-            |node: &Container| node.network_mode == self.network() || self.is_connected(node);
-        let ours = match found.iter().find(|node| node.name == control_plane) {
-            Some(node) => is_ours(node),
-            None => found.iter().all(is_ours),
-        };
-        if ours {
-            return Ok(());
-        }
-        Err(Problem::foreign(
-            format!(
-                "kind cluster {} exists and was not created by kindreg",
-                self.name()
-            ),
-            format!(
-                "choose another name with --name, or run: kind delete cluster --name {}",
-                self.name()
-            ),
-        )
-        .into())
-    }
-
     /// Returns the nodes of the Spec that do not exist.
     fn missing(&self, found: &[Container]) -> Vec<String> {
         let mut missing = layout::nodes(&self.spec);
@@ -222,7 +194,6 @@ impl Step for Nodes {
         if found.is_empty() {
             return Ok(State::Missing);
         }
-        self.refuse_foreign(&found)?;
         if ctx.creation.lock().await.is_none() && !created(ctx, &self.spec).await? {
             return Ok(State::Drifted("cluster creation did not finish".to_owned()));
         }
@@ -255,7 +226,6 @@ impl Step for Nodes {
         }
         // No `up` has finished this cluster, so it has no user's work and may be deleted.
         if !found.is_empty() {
-            self.refuse_foreign(&found)?;
             ctx.kind.delete(self.name()).await?;
         }
         self.create(ctx).await
@@ -268,7 +238,6 @@ impl Step for Nodes {
         }
         self.wait_for_orphan(ctx).await?;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        self.refuse_foreign(&found)?;
         let deleted = ctx.kind.delete(self.name()).await;
         if creation.is_some() && !self.all_run(&found) {
             return self.delete_late_nodes(ctx, deleted).await;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::docker::Volume;
-use crate::layout::Layout;
+use crate::layout::{LABEL_DATA, Layout};
 use crate::observe::foreign;
 use crate::registry::Managed;
 use crate::spec::Data;
@@ -42,7 +42,7 @@ impl Step for Volumes {
             tokio::join!(ctx.docker.volume(&names[0]), ctx.docker.volume(&names[1]));
         let (secret, data) = (secret?, data?);
         for volume in [&secret, &data].into_iter().flatten() {
-            if !layout.owns(&volume.labels) {
+            if !layout.owns(&volume.name, &volume.labels) {
                 let remove = format!("docker volume rm {}", volume.name);
                 return Err(foreign("volume", &volume.name, &remove));
             }
@@ -59,10 +59,14 @@ impl Step for Volumes {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let layout = Layout::of(self.registry.cluster());
-        let labels = layout.registry_labels(&self.registry.registry().name);
-        for name in self.names() {
+        let [secret, data] = self.names();
+        for name in [secret, data.clone()] {
             if ctx.docker.volume(&name).await?.is_none() {
-                let labels = labels.clone();
+                let mut labels = layout.registry_labels(&self.registry.registry().name);
+                if name == data {
+                    let kept = self.registry.data().label();
+                    labels.insert(LABEL_DATA.to_owned(), kept.to_owned());
+                }
                 ctx.docker.create_volume(&Volume { name, labels }).await?;
             }
         }

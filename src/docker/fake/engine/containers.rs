@@ -35,7 +35,8 @@ impl Engine {
             id: container.id.clone(),
             name: container.spec.name.clone(),
             image: container.spec.image.clone(),
-            labels: container.spec.labels.clone(),
+            image_id: container.image_id.clone(),
+            labels: container.labels.clone(),
             state: container.state.clone(),
             network_mode: match &container.spec.network {
                 NetworkMode::None => "none".to_owned(),
@@ -47,11 +48,13 @@ impl Engine {
     }
 
     pub(in crate::docker::fake) fn create(&mut self, spec: &ContainerSpec) -> Result<String> {
-        if self.image(&spec.image).is_none() {
+        let Some(image_id) = self.image(&spec.image).cloned() else {
             return Err(DockerError::Missing {
                 what: format!("image {}", spec.image),
             });
-        }
+        };
+        let mut labels = self.image_labels(&spec.image).unwrap_or_default();
+        labels.extend(spec.labels.clone());
         if self.containers.contains_key(&spec.name) {
             return Err(DockerError::NameTaken {
                 name: spec.name.clone(),
@@ -101,7 +104,9 @@ impl Engine {
         };
         let container = FakeContainer {
             id: self.new_id(),
+            image_id,
             spec: spec.clone(),
+            labels,
             state: ContainerState::Created,
             networks,
             output: String::new(),

@@ -24,7 +24,10 @@ pub(super) enum View {
 #[derive(Debug, Clone)]
 pub(super) struct FakeContainer {
     pub(super) id: String,
+    pub(super) image_id: String,
     pub(super) spec: ContainerSpec,
+    /// Those of its image, and its own.
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) state: ContainerState,
     pub(super) networks: BTreeMap<String, Vec<String>>,
     pub(super) output: String,
@@ -51,6 +54,10 @@ pub(super) struct Engine {
     pub(super) networks: BTreeMap<String, Network>,
     image_files: BTreeMap<String, BTreeMap<String, Node>>,
     images: BTreeMap<String, String>,
+    /// Labels of images, by id.
+    image_labels: BTreeMap<String, BTreeMap<String, String>>,
+    /// The containers that the engine does not remove, although it says so.
+    pub(super) stuck: BTreeSet<String>,
     volumes: BTreeMap<String, FakeVolume>,
     host: Tree,
     serial: u16,
@@ -83,6 +90,8 @@ impl Engine {
             networks: BTreeMap::new(),
             image_files: BTreeMap::new(),
             images: BTreeMap::new(),
+            image_labels: BTreeMap::new(),
+            stuck: BTreeSet::new(),
             volumes: BTreeMap::new(),
             host,
             serial: 0,
@@ -113,6 +122,22 @@ impl Engine {
     pub(super) fn tag(&mut self, reference: &str, id: Option<String>) {
         let id = id.unwrap_or_else(|| format!("sha256:{}", self.new_id()));
         self.images.insert(familiar(reference), id);
+    }
+
+    pub(super) fn image_labels(&self, image: &str) -> Option<BTreeMap<String, String>> {
+        let id = self.image(image)?;
+        Some(self.image_labels.get(id).cloned().unwrap_or_default())
+    }
+
+    /// Adds an image with the labels of a container, as `docker commit` does.
+    pub(super) fn commit(&mut self, container: &str, reference: &str) {
+        let Ok(labels) = self.found(container).map(|found| found.labels.clone()) else {
+            return;
+        };
+        self.tag(reference, None);
+        if let Some(id) = self.image(reference).cloned() {
+            self.image_labels.insert(id, labels);
+        }
     }
 
     pub(super) fn pull(&mut self, reference: &str) -> Result<()> {
@@ -219,6 +244,27 @@ impl Engine {
             .get(&named.unwrap_or_else(|| familiar(reference)))
             .cloned()
             .unwrap_or_default()
+    }
+
+    // Housekeeping
+
+    /// Removes containers that do not run.
+    pub(super) fn prune_containers(&mut self) {
+        self.containers
+            .retain(|_, container| container.state == ContainerState::Running);
+    }
+
+    /// Removes networks and images that no container uses, and keeps named volumes.
+    pub(super) fn prune_the_rest(&mut self) {
+        let containers = &self.containers;
+        self.networks.retain(|name, _| {
+            let mut all = containers.values();
+            all.any(|container| container.networks.contains_key(name))
+        });
+        self.images.retain(|_, id| {
+            let mut all = containers.values();
+            all.any(|container| container.image_id == *id)
+        });
     }
 
     // Networks and volumes
