@@ -44,6 +44,17 @@ pub struct ArchiveFile {
     pub content: Bytes,
 }
 
+/// What an entry of an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A link, a device, or anything else.
+    Other,
+}
+
 #[derive(Debug, Clone)]
 enum Content {
     Folder,
@@ -193,6 +204,24 @@ pub fn files(tar: &[u8]) -> Result<BTreeMap<String, ArchiveFile>> {
         files.insert(path, ArchiveFile { mode, content });
     }
     Ok(files)
+}
+
+/// Returns what an archive has, by path without a leading `./`. Bytes that are not UTF-8 are replaced, and a path that
+/// leads out of the archive is left out.
+pub fn entries(tar: &[u8]) -> Result<BTreeMap<String, Kind>> {
+    let mut found = BTreeMap::new();
+    for entry in tar::Archive::new(tar).entries().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
+        let kind = match entry.header().entry_type() {
+            tar::EntryType::Directory => Kind::Folder,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Other,
+        };
+        if let Ok(path) = relative(&String::from_utf8_lossy(&entry.path_bytes())) {
+            found.insert(path, kind);
+        }
+    }
+    Ok(found)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::docker::{ContainerSpec, Label};
-use crate::spec::{ClusterName, Registry, RegistryName, Spec, Target};
+use crate::spec::{ClusterName, DEFAULT_FOLDER, Registry, RegistryName, Spec, Target};
 
 /// The beginning of the keys of all our labels.
 pub const LABEL_PREFIX: &str = "dev.kindreg.";
@@ -218,6 +218,18 @@ impl Layout {
     }
 }
 
+/// Returns the names of the folders where containerd looks for the settings of a domain, in its order. It uses the first
+/// one that exists, even if that is empty:
+/// <https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go> (`hostPaths`).
+#[must_use]
+pub fn registry_folders(domain: &str) -> Vec<String> {
+    let flat = domain
+        .rsplit_once(':')
+        .map(|(host, port)| format!("{host}_{port}_"));
+    let named = [domain.to_owned(), DEFAULT_FOLDER.to_owned()];
+    flat.into_iter().chain(named).collect()
+}
+
 /// Returns the hash of a container's settings, for its label [`LABEL_SPEC`]. The label with kindreg's version is left
 /// out.
 ///
@@ -300,6 +312,17 @@ mod tests {
         assert_eq!(fingerprint(&other).unwrap(), HASH);
         other.ports.clear();
         assert_ne!(fingerprint(&other).unwrap(), HASH);
+    }
+
+    #[test]
+    fn a_domain_s_folders_are_in_the_order_in_which_containerd_looks_for_them() {
+        let folders = registry_folders("registry.test:5001");
+        assert_eq!(
+            folders,
+            ["registry.test_5001_", "registry.test:5001", "_default"]
+        );
+        assert_eq!(registry_folders("[::1]:5000")[0], "[::1]_5000_");
+        assert_eq!(registry_folders("docker.io"), ["docker.io", "_default"]);
     }
 
     #[test]

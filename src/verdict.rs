@@ -11,6 +11,13 @@ pub enum Verdict {
     Proven,
     /// The pull failed, with the node's own message.
     Refused(String),
+    /// The node pulled the image, and its settings do not show that it verified the registry's certificate.
+    Unverified {
+        /// What is wrong with the settings.
+        why: String,
+        /// What the user has to do; `None` if `kindreg up` repairs it.
+        by_hand: Option<String>,
+    },
 }
 
 /// The results of the pods, by node name.
@@ -31,7 +38,7 @@ impl Verdict {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Proven => None,
-            Self::Open(why) | Self::Refused(why) => Some(why),
+            Self::Open(why) | Self::Refused(why) | Self::Unverified { why, .. } => Some(why),
         }
     }
 }

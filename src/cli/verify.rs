@@ -14,7 +14,8 @@ use crate::report::{NodeVerification, Pull, WithoutCa};
 #[command(
     after_help = "Examples:\n  kindreg verify --name workshop\n  kindreg verify --strict\n  \
     kindreg verify --json | jq '.nodes[] | select(.pull != \"proven\")'\n\n\
-    The exit code is 3 if a node can't pull; the output then has the node's own error. `verify` repairs nothing; \
+    The exit code is 3 if a node can't pull, or pulls with settings that are not exactly kindreg's; the output says \
+    why. `verify` repairs nothing; \
     `kindreg up` does."
 )]
 pub(super) struct Arguments {
@@ -81,6 +82,11 @@ fn line(proof: &NodeVerification) -> String {
             format!("proven      {node} gets an answer from {registry} over verified TLS")
         }
         Pull::Refused => format!("refused     {node} can't pull from {registry}{without}: {why}"),
+        Pull::Unverified => {
+            format!(
+                "unverified  {node} pulls from {registry}, maybe without verifying its certificate{without}: {why}"
+            )
+        }
         Pull::NotProven => format!("not proven  {node} did not try {registry}{without}: {why}"),
     }
 }

@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use crate::archive;
 
+mod configuration;
 mod copies;
+mod flaws;
 mod left;
 mod nodes;
 mod ownership;
@@ -20,11 +22,13 @@ mod secrets;
 mod trust;
 
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
+pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
 #[cfg(feature = "fakes")]
 pub use left::left;
 pub use left::{Object, Recovered, clusters, recovered, removal};
 pub use nodes::{
-    containerd_files, is_load_balancer, kind_containers, node_names, nodes, running_nodes,
+    Tree, containerd_files, containerd_tree, is_load_balancer, kind_containers, node_names, nodes,
+    running_nodes,
 };
 pub use ownership::{ClusterOwner, foreign, our_container, owns, refuse_foreign_cluster};
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};

@@ -6,6 +6,7 @@ use anyhow::Result;
 use bytes::Bytes;
 
 use super::{ClusterOwner, below};
+use crate::archive::{self, Kind};
 use crate::docker::{Container, ContainerState, Docker, Label};
 use crate::layout;
 use crate::spec::{ClusterName, Spec};
@@ -59,4 +60,63 @@ pub async fn containerd_files(docker: &dyn Docker, node: &str) -> Result<BTreeMa
         Some(tar) => below(&tar, "containerd"),
         None => Ok(BTreeMap::new()),
     }
+}
+
+/// Everything in containerd's folder of a node, by path relative to `/etc/containerd`.
+#[derive(Debug, Default)]
+pub struct Tree {
+    files: BTreeMap<String, Bytes>,
+    entries: BTreeMap<String, Kind>,
+}
+
+impl Tree {
+    /// Returns all entries, links and devices included.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.entries
+            .iter()
+            .map(|(path, kind)| (path.as_str(), *kind))
+    }
+
+    /// Returns the content of a regular file.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&Bytes> {
+        self.files.get(path)
+    }
+
+    /// Returns the content of a regular file of certs.d.
+    #[must_use]
+    pub fn certs_file(&self, path: &str) -> Option<&Bytes> {
+        self.file(&format!("certs.d/{path}"))
+    }
+
+    /// Returns what an entry of certs.d is; `None` if there is none.
+    #[must_use]
+    pub fn certs_kind(&self, path: &str) -> Option<Kind> {
+        self.entries.get(&format!("certs.d/{path}")).copied()
+    }
+
+    /// Returns the paths below a folder of certs.d, relative to certs.d.
+    pub fn certs_below(&self, folder: &str) -> impl Iterator<Item = &str> {
+        let folder = format!("certs.d/{folder}/");
+        let paths = self.entries.keys();
+        paths.filter_map(move |path| {
+            path.starts_with(&folder)
+                .then(|| path.strip_prefix("certs.d/"))
+                .flatten()
+        })
+    }
+}
+
+/// Reads containerd's folder of a node.
+pub async fn containerd_tree(docker: &dyn Docker, node: &str) -> Result<Tree> {
+    let Some(tar) = docker.download(node, layout::NODE_CONTAINERD).await? else {
+        return Ok(Tree::default());
+    };
+    let entries = archive::entries(&tar)?.into_iter();
+    let entries = entries
+        .filter_map(|(path, kind)| Some((path.strip_prefix("containerd/")?.to_owned(), kind)));
+    Ok(Tree {
+        files: below(&tar, "containerd")?,
+        entries: entries.collect(),
+    })
 }

@@ -72,6 +72,7 @@ fn row(
     let (pull, why) = match verdict(&verified.pulls) {
         Some(Some(Verdict::Proven)) => (Pull::of(registry), None),
         Some(Some(Verdict::Open(why) | Verdict::Refused(why))) => (Pull::Refused, Some(why)),
+        Some(Some(Verdict::Unverified { why, .. })) => (Pull::Unverified, Some(why)),
         Some(None) => (Pull::Refused, Some("the node is missing".to_owned())),
         None => (Pull::NotProven, why.map(str::to_owned)),
     };

@@ -12,6 +12,8 @@ use crate::layout;
 use crate::spec::{Cache, Mirrored, Registry, Trust};
 
 const WHAT: &str = "hosts.toml";
+/// The beginning of every file that kindreg writes for containerd.
+pub const WRITTEN_BY_KINDREG: &str = "# Written by kindreg";
 /// The file of the upstream's CA, beside the cache's own CA.
 const UPSTREAM_CA: &str = "upstream.crt";
 
@@ -57,8 +59,17 @@ pub struct Hosts {
 ///
 /// `folder` is the folder's name (`registry.test:5001`). The format works on containerd 1.5 to 2.3.
 pub fn hosts_toml(registry: &Registry, folder: &str) -> Result<String, Broken> {
-    let url = registry.url();
     let ca = (registry.trust() != Trust::Public).then(|| ca_path(folder));
+    with_ca(registry, ca)
+}
+
+/// Returns the same hosts.toml without the registry's CA: nodes must refuse the registry with it.
+pub fn hosts_toml_without_ca(registry: &Registry) -> Result<String, Broken> {
+    with_ca(registry, None)
+}
+
+fn with_ca(registry: &Registry, ca: Option<String>) -> Result<String, Broken> {
+    let url = registry.url();
     let text = HostsToml {
         url: &url,
         ca: ca.as_deref(),

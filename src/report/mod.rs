@@ -175,6 +175,9 @@ pub enum Pull {
     /// The pull failed.
     #[serde(rename = "refused")]
     Refused,
+    /// The pull succeeded, and the node's settings do not show that it verified TLS.
+    #[serde(rename = "unverified")]
+    Unverified,
     /// There is no result: for nodes, because there was no image to pull; for the engine's host, because Docker does
     /// not verify TLS over loopback.
     #[serde(rename = "not proven")]

@@ -34,7 +34,7 @@ pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};
 pub(crate) use name::{checked_string, invalid, label};
 pub use number::{ControlPlanes, Port, Workers};
-pub use registry::{Authentication, Mirrored, Registry, Trust};
+pub use registry::{Authentication, DEFAULT_FOLDER, Mirrored, Registry, Trust};
 pub use target::{OwnedCluster, Target};
 
 /// An invalid value, and the rule that it breaks.

@@ -8,6 +8,10 @@ use super::{
     RegistryName, Serves, Variables,
 };
 
+/// The folder in containerd's certs.d for registries without a folder of their own:
+/// <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+pub const DEFAULT_FOLDER: &str = "_default";
+
 /// One registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +159,11 @@ impl Registry {
         all
     }
 
+    /// Returns those domains, each with the folder in containerd's certs.d that must answer for it.
+    pub fn answers(&self) -> impl Iterator<Item = (String, String)> {
+        self.proof_domains().into_iter().zip(self.node_folders())
+    }
+
     /// Returns its host names, the canonical one first.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         std::iter::once(&self.host).chain(&self.names)
@@ -176,7 +185,7 @@ impl Mirrored<'_> {
     #[must_use]
     pub fn folder(self) -> String {
         match self {
-            Self::Everything => "_default".to_owned(),
+            Self::Everything => DEFAULT_FOLDER.to_owned(),
             Self::Upstream(cache) => cache.upstream.to_string(),
         }
     }

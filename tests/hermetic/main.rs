@@ -41,5 +41,6 @@ mod stage;
 mod status;
 mod together;
 mod verbose;
+mod verified;
 mod walk;
 mod world;

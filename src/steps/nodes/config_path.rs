@@ -5,9 +5,10 @@ use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
+use super::foreign_settings;
 use super::per_node::{PerNode, together};
 use crate::archive::Archive;
-use crate::observe::{containerd_files, nodes};
+use crate::observe::{Flaw, containerd_files, nodes, setting_flaws};
 use crate::problem::Problem;
 use crate::render;
 use crate::spec::Spec;
@@ -58,8 +59,11 @@ impl ConfigPath {
         }
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let states = found.map(|node| async move {
+            let flaws = self.flaws(ctx, &node.name).await?;
+            let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
             let state = match wanted(ctx, &node.name).await? {
-                Ok(None) => State::Ready,
+                Ok(None) if flaws.is_empty() => State::Ready,
+                Ok(None) => State::Drifted(flaws.join(", ")),
                 Ok(Some(_)) => State::Drifted("config_path not set".to_owned()),
                 Err(unfit) => State::Drifted(format!("unsuitable configuration ({unfit})")),
             };
@@ -68,9 +72,14 @@ impl ConfigPath {
         try_join_all(states).await
     }
 
+    /// Returns the settings that the step does not change, because somebody else wrote them.
+    async fn flaws(&self, ctx: &Ctx, node: &str) -> Result<Vec<Flaw>> {
+        setting_flaws(&*ctx.docker, node, &self.spec.registries).await
+    }
+
     async fn repair(&self, ctx: &Ctx, node: &str) -> Result<()> {
         let config = match wanted(ctx, node).await? {
-            Ok(None) => return Ok(()),
+            Ok(None) => return foreign_settings(node, &self.flaws(ctx, node).await?),
             Ok(Some(config)) => config,
             Err(unfit) => return Err(explain(node, unfit.to_string())),
         };

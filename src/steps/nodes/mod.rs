@@ -3,6 +3,8 @@
 use anyhow::Result;
 
 use crate::docker::DockerError;
+use crate::observe::Flaw;
+use crate::problem::Problem;
 
 mod config_path;
 mod containers;
@@ -25,7 +27,27 @@ pub use hosts::{FORGET_HOSTS, KEEP_HOSTS};
 pub use kubelet::{HAND_OVER, REVOKE};
 pub(crate) use per_node::{PerNode, difference};
 pub use trust::{NodeTrust, RetiredFolders};
-pub(crate) use trust::{make_empty, remove};
+pub(crate) use trust::{make_folder, remove};
+
+/// Refuses settings of a node that kindreg did not write, and that only the user can remove.
+fn foreign_settings(node: &str, flaws: &[Flaw]) -> Result<()> {
+    let foreign = flaws
+        .iter()
+        .filter_map(|flaw| Some((flaw, flaw.by_hand(node)?)));
+    let foreign: Vec<(&Flaw, String)> = foreign.collect();
+    let Some((_, hint)) = foreign.first() else {
+        return Ok(());
+    };
+    let named: Vec<String> = foreign.iter().map(|(flaw, _)| flaw.to_string()).collect();
+    Err(Problem::foreign(
+        format!(
+            "node {node} has registry settings that are not kindreg's: {}",
+            named.join(", ")
+        ),
+        hint,
+    )
+    .into())
+}
 
 /// Returns the result of an undo on one node. A node that was removed meanwhile has nothing left to undo.
 fn unless_removed(undone: Result<()>) -> Result<()> {

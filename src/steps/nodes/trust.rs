@@ -10,11 +10,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::foreign_settings;
 use super::per_node::{PerNode, together};
 use crate::archive::Archive;
 use crate::docker::DockerError;
 use crate::layout;
-use crate::observe::{certs, expected_files, nodes, running_nodes};
+use crate::observe::{
+    Flaw, certs, containerd_tree, expected_files, nodes, running_nodes, trust_flaws,
+};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::proof::invalidate_proofs;
@@ -26,24 +29,29 @@ pub struct NodeTrust {
     pub spec: Spec,
 }
 
-/// Returns the state of one node.
-async fn state(ctx: &Ctx, node: &str, wanted: &BTreeMap<String, Bytes>) -> Result<State> {
-    let found = certs(&*ctx.docker, node).await?;
-    if wanted.keys().all(|path| !found.contains_key(path)) {
-        return Ok(State::Missing);
-    }
-    let differs = wanted
-        .iter()
-        .filter(|(path, content)| found.get(*path) != Some(content));
-    let differs: Vec<&str> = differs.map(|(path, _)| path.as_str()).collect();
-    Ok(if differs.is_empty() {
-        State::Ready
-    } else {
-        State::Drifted(differs.join(", "))
-    })
-}
-
 impl NodeTrust {
+    /// Returns the state of one node, and what differs there.
+    async fn state(
+        &self,
+        ctx: &Ctx,
+        node: &str,
+        wanted: &BTreeMap<String, Bytes>,
+    ) -> Result<(State, Vec<Flaw>)> {
+        let tree = containerd_tree(&*ctx.docker, node).await?;
+        let flaws = trust_flaws(&tree, &self.spec.registries, wanted);
+        let is_ours = |flaw: &Flaw| matches!(flaw, Flaw::Differs(_));
+        let has_none = wanted.keys().all(|path| tree.certs_file(path).is_none());
+        let state = if flaws.is_empty() {
+            State::Ready
+        } else if has_none && flaws.iter().all(is_ours) {
+            State::Missing
+        } else {
+            let differs: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+            State::Drifted(differs.join(", "))
+        };
+        Ok((state, flaws))
+    }
+
     /// Returns the state of each node; `None` if a registry has no certificate yet.
     pub(crate) async fn per_node(&self, ctx: &Ctx) -> Result<Option<PerNode>> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
@@ -51,7 +59,7 @@ impl NodeTrust {
             return Ok(None);
         };
         let states = found.map(|node| async move {
-            let state = state(ctx, &node.name, wanted).await?;
+            let (state, _) = self.state(ctx, &node.name, wanted).await?;
             anyhow::Ok((node.name, state))
         });
         try_join_all(states).await.map(Some)
@@ -93,13 +101,15 @@ impl Step for NodeTrust {
             .context("a registry has no certificate yet")?;
         let archive = self.archive(&wanted)?;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        try_join_all(found.iter().map(|node| async {
-            if state(ctx, &node.name, &wanted).await? != State::Ready {
-                ctx.docker.upload(&node.name, "/", archive.clone()).await?;
-            }
-            anyhow::Ok(())
-        }))
-        .await?;
+        let states = found.iter().map(|node| async {
+            let (state, flaws) = self.state(ctx, &node.name, &wanted).await?;
+            foreign_settings(&node.name, &flaws)?;
+            anyhow::Ok((&node.name, state))
+        });
+        let states = try_join_all(states).await?.into_iter();
+        let differing = states.filter(|(_, state)| *state != State::Ready);
+        let uploads = differing.map(|(node, _)| ctx.docker.upload(node, "/", archive.clone()));
+        try_join_all(uploads).await?;
         Ok(())
     }
 
@@ -158,12 +168,10 @@ impl Step for RetiredFolders {
     }
 }
 
-/// Creates empty folders in certs.d of all nodes, so that containerd uses neither a CA nor a mirror for these
-/// registries.
-pub(crate) async fn make_empty(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
-    let archive = folders.iter().fold(Archive::new(), |archive, folder| {
-        archive.folder(format!("etc/containerd/certs.d/{folder}"), 0o755)
-    });
+/// Creates a folder with this hosts.toml in certs.d of all nodes.
+pub(crate) async fn make_folder(ctx: &Ctx, spec: &Spec, folder: &str, hosts: &str) -> Result<()> {
+    let path = format!("etc/containerd/certs.d/{folder}/hosts.toml");
+    let archive = Archive::new().file(path, 0o644, hosts.to_owned());
     let archive = archive.into_bytes()?;
     let found = nodes(&*ctx.docker, &spec.cluster).await?;
     let uploads = found

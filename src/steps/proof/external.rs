@@ -6,6 +6,7 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
+use super::doubts::doubted;
 use super::pods::Pods;
 use super::verdict::refusal;
 use super::{Proving, proven, write_notes};
@@ -116,8 +117,10 @@ impl Step for ExternalProof {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let verdicts = self.pods().run(ctx, &self.images()).await;
         self.pods().remove(ctx).await?;
-        let verdicts = verdicts?;
-        let refusal = refusal(&self.registry, &verdicts, |cause| self.remedy(cause));
+        let verdicts = doubted(ctx, &self.spec, &self.registry, verdicts?).await?;
+        let refusal = refusal(&self.spec, &self.registry, &verdicts, |cause| {
+            self.remedy(cause)
+        });
         ctx.note_pulls(&self.registry.name, verdicts.clone()).await;
         if let Some(refusal) = refusal {
             self.remember(ctx, &verdicts).await?;

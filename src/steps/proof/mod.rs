@@ -9,6 +9,7 @@ use crate::observe::{self, nodes, note_path, proven_nodes};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State};
 
+mod doubts;
 mod external;
 mod image;
 mod pods;

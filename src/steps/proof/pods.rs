@@ -103,7 +103,7 @@ impl Pods<'_> {
             let late = late();
             let is_over = |verdict: &Verdict| match verdict {
                 Verdict::Open(why) => late && shows(why, Meaning::Unreached),
-                Verdict::Proven | Verdict::Refused(_) => true,
+                Verdict::Proven | Verdict::Refused(_) | Verdict::Unverified { .. } => true,
             };
             Ok(open.values().all(is_over).then_some(()))
         });

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 
+use super::doubts::doubted;
 use super::image::ProofImage;
 use super::pods::Pods;
 use super::verdict::{STOPPED, refusal};
@@ -123,8 +124,10 @@ impl Step for Proof {
         let images = self.images(ctx, &registry.proof_domains()).await?;
         let verdicts = self.pods().run(ctx, &images).await;
         self.clear(ctx).await?;
-        let verdicts = verdicts?;
-        let refusal = refusal(registry, &verdicts, |cause| remedy(cause, &self.spec));
+        let verdicts = doubted(ctx, &self.spec, registry, verdicts?).await?;
+        let refusal = refusal(&self.spec, registry, &verdicts, |cause| {
+            remedy(cause, &self.spec)
+        });
         ctx.note_pulls(&registry.name, verdicts).await;
         if let Some(refusal) = refusal {
             return Err(refusal);

@@ -1,4 +1,7 @@
-//! Step: the negative proof. Every node refuses the registry under a name for which it has no CA.
+//! Step: the negative proof. Every node refuses the registry with kindreg's own hosts.toml minus its CA.
+//!
+//! That file is in a folder of another name, because pulls by the registry's names must go on, and a killed run must
+//! leave them as they were.
 
 use anyhow::{Error, Result, anyhow};
 use async_trait::async_trait;
@@ -9,9 +12,10 @@ use super::verdict::lacks_ca;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::registry::Managed;
+use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
-use crate::steps::nodes::{make_empty, remove};
+use crate::steps::nodes::{make_folder, remove};
 use crate::verdict::{Verdict, Verdicts};
 
 /// The step that proves that all nodes refuse one registry without its CA.
@@ -65,15 +69,17 @@ impl Step for Refusal {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let registry = self.registry.registry();
         let container = Layout::of(&self.spec.cluster).registry(&registry.name);
-        let folders = [format!("{container}:{}", registry.port)];
+        let folder = format!("{container}:{}", registry.port);
+        let hosts = render::hosts_toml_without_ca(registry)?;
         let proof = Proof {
             spec: self.spec.clone(),
             registry: self.registry.clone(),
             when: Proving::Always,
         };
+        let folders = [folder];
         let images = proof.images(ctx, &folders).await?;
-        // Without a folder of its own, containerd would use `_default`, which every node trusts.
-        make_empty(ctx, &self.spec, &folders).await?;
+        let [folder] = &folders;
+        make_folder(ctx, &self.spec, folder, &hosts).await?;
         let verdicts = proof.pods().run(ctx, &images).await;
         remove(ctx, &self.spec, &folders).await?;
         proof.pods().remove(ctx).await?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::problem::Problem;
-use crate::spec::{External, Registry};
+use crate::spec::{External, Registry, Spec};
 use crate::symptoms::catalogue::node;
 use crate::symptoms::{Meaning, Waiting, find_in_pull, shows};
 use crate::verdict::{Verdict, Verdicts};
@@ -18,12 +18,13 @@ const RESTARTS: u64 = 2;
 /// Returns whether the node refused because it does not trust the registry's CA.
 #[must_use]
 pub fn lacks_ca(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Refused(why) if node::UNTRUSTED.is_in(why))
+    matches!(verdict, Verdict::Refused(why) if why.contains(node::UNKNOWN_AUTHORITY))
 }
 
 /// Returns the error that nodes can't pull, in their own words; `None` if all are proven. `remedy` returns the hint for
 /// the first cause.
 pub(super) fn refusal(
+    spec: &Spec,
     registry: &Registry,
     verdicts: &Verdicts,
     remedy: impl Fn(&str) -> String,
@@ -32,20 +33,28 @@ pub(super) fn refusal(
         .iter()
         .filter_map(|(node, verdict)| Some((node, verdict.why()?)))
         .collect();
-    let (_, first) = failed.first()?;
+    failed.first()?;
     let lines: Vec<String> = failed
         .iter()
         .map(|(node, why)| format!("{node}: {why}"))
         .collect();
-    let problem = Problem::not_ready(
-        format!(
-            "{} of {} nodes can't pull from {}",
-            failed.len(),
-            verdicts.len(),
-            registry.domain()
+    let refused = verdicts.values().find_map(|verdict| match verdict {
+        Verdict::Open(why) | Verdict::Refused(why) => Some(why),
+        Verdict::Proven | Verdict::Unverified { .. } => None,
+    });
+    let by_hand = verdicts.values().find_map(|verdict| match verdict {
+        Verdict::Unverified { by_hand, .. } => by_hand.clone(),
+        Verdict::Proven | Verdict::Open(_) | Verdict::Refused(_) => None,
+    });
+    let domain = registry.domain();
+    let of = format!("{} of {} nodes", failed.len(), verdicts.len());
+    let problem = match refused {
+        Some(why) => Problem::not_ready(format!("{of} can't pull from {domain}"), remedy(why)),
+        None => Problem::not_ready(
+            format!("{of} may pull from {domain} without verifying its certificate"),
+            by_hand.unwrap_or_else(|| format!("run: kindreg up --name {}", spec.cluster)),
         ),
-        remedy(first),
-    );
+    };
     Some(anyhow::anyhow!(lines.join("\n")).context(problem))
 }
 

@@ -14,6 +14,10 @@ pub static UNTRUSTED: Symptom = Symptom {
     source: "https://github.com/kubernetes-sigs/kind/issues/3884",
 };
 
+/// What a node without the registry's CA says; of all that [`UNTRUSTED`] covers, nothing else proves that it verified:
+/// <https://go.dev/src/crypto/x509/verify.go> (`UnknownAuthorityError`).
+pub const UNKNOWN_AUTHORITY: &str = "x509: certificate signed by unknown authority";
+
 /// hosts.toml names a CA file that can't be read.
 pub static CA_UNREADABLE: Symptom = Symptom {
     code: Code(1002),
