@@ -62,12 +62,13 @@ fn spec(name: &str, nodes: u16) -> Result<Spec> {
 
 /// The real engine; there is no kind and no Kubernetes.
 async fn ctx() -> Result<Ctx> {
-    let address = address::resolve(None, &variable, &address::docker_config(&variable))?;
+    let home = std::env::home_dir().unwrap_or_default();
+    let address = address::resolve(None, &variable, &address::docker_config(&variable, &home))?;
     let docker = Arc::new(Bollard::connect(&address).await?);
     let nobody = Arc::new(FakeDocker::new());
     let kind = Arc::new(FakeKind::new(Arc::clone(&nobody)));
     let kube = Arc::new(FakeKube::new(nobody, "nobody"));
-    let kubeconfig = Kubeconfig::locate(None, Path::new("/nonexistent"));
+    let kubeconfig = Kubeconfig::locate(None, Path::new("/nonexistent"), Path::new("/nonexistent"));
     let notes = Notes::to(|_| {});
     Ok(Ctx::new(docker, kind, kube, kubeconfig, notes))
 }

@@ -116,6 +116,9 @@ fn kind(error: &KindError) -> String {
             "install the docker program, which kind runs: https://docs.docker.com/engine/install/"
                 .to_owned()
         }
+        KindError::State { .. } => {
+            "fix the owner and mode of the folder, or set XDG_RUNTIME_DIR to another one".to_owned()
+        }
         KindError::Failed { .. } | KindError::Io { .. } => {
             "see kind's known issues: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
         }

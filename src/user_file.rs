@@ -40,6 +40,14 @@ pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Removes a file. A symbolic link stays, as dotfiles are often linked, and its target is removed.
+///
+/// # Errors
+/// The system's error.
+pub(crate) fn remove(file: &Path) -> io::Result<()> {
+    fs::remove_file(fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub(crate) async fn run_captured(
     let invocation = Invocation {
         printer: Printer::captured(shared.output_mode(), captured.clone()),
         shared,
-        connector: Connector::Given(client),
+        connector: Connector::Given(Box::new(client)),
         folder: Some(folder),
         variable: |_| None,
     };

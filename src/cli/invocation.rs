@@ -19,7 +19,7 @@ pub(super) enum Connector {
     Engine,
     /// A test has made the client.
     #[cfg(feature = "fakes")]
-    Given(Client),
+    Given(Box<Client>),
 }
 
 /// What every command works with.

@@ -46,7 +46,7 @@ impl<'a> Session<'a> {
             }
             #[cfg(feature = "fakes")]
             Connector::Given(client) => {
-                let client = client.clone();
+                let client = Client::clone(client);
                 match shared.detail() {
                     Some(detail) => {
                         let drawing = Arc::clone(&progress);

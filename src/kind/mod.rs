@@ -24,6 +24,14 @@ pub enum KindError {
         /// The last lines of its output.
         output: String,
     },
+    /// The folder for kind's lock files can't be created.
+    #[error("can't create {}: {cause}", folder.display())]
+    State {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
     /// kind could not be run.
     #[error("can't run kind {command}: {cause}")]
     Io {

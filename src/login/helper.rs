@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::LoginError;
+use crate::programs;
 use crate::symptoms::{Meaning, shows};
 
 /// How long a helper may take: a keychain may prompt its user.
@@ -81,9 +82,7 @@ impl Helper {
     ) -> Result<(bool, SecretString), LoginError> {
         let program = self.program();
         let path = self.path.as_deref().unwrap_or_else(|| OsStr::new(""));
-        let found = std::env::split_paths(path)
-            .map(|folder| folder.join(&program))
-            .find(|file| file.is_file())
+        let found = programs::find(&program, Some(path))
             .ok_or_else(|| LoginError::NoHelper(program.clone()))?;
         let io = |error: std::io::Error| LoginError::Helper {
             program: program.clone(),

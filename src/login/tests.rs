@@ -152,3 +152,25 @@ fn entries_of_every_kind_are_read() {
     );
     assert!(read(json!({})).is_none());
 }
+
+#[tokio::test]
+async fn a_helper_in_the_current_folder_is_not_run() {
+    let home = Home::new();
+    home.helper("mine");
+    home.write("{\"credsStore\": \"mine\"}");
+    let here = std::env::current_dir().unwrap();
+    let up = here.components().skip(1).map(|_| "..");
+    let relative: PathBuf = up
+        .collect::<PathBuf>()
+        .join(home.0.path().strip_prefix("/").unwrap());
+    assert!(relative.join("docker-credential-mine").is_file());
+    for path in [
+        relative.as_os_str().to_owned(),
+        OsString::new(),
+        OsString::from(":"),
+    ] {
+        let config = DockerConfig::of(&home.0.path().join(".docker"), Some(path));
+        let error = config.get(DOMAIN).await.unwrap_err();
+        assert!(matches!(error, LoginError::NoHelper(_)), "{error}");
+    }
+}

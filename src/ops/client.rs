@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::bollard::Bollard;
 use crate::docker::read_cache::ReadCache;
 use crate::docker::{self, Docker, address};
 use crate::engine::Event;
+use crate::home;
 use crate::kind::{self, Kind, cli::KindCli};
 use crate::kube::{self, Kube, node::NodeKube};
 use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
 use crate::login::{CredentialSources, DockerConfig};
+use crate::programs;
 use crate::spec::ClusterName;
 use crate::step::{Ctx, Notes};
 use crate::trace::{Detail, Trace};
@@ -58,7 +60,7 @@ impl Connection {
         Self {
             docker_host: None,
             timeout: Duration::from_secs(300),
-            home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
+            home: home(),
             variable: Arc::new(|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
             trace: Trace::default(),
         }
@@ -77,11 +79,20 @@ impl Connection {
 
     /// Returns the folder for the lock file of a running kind: the user's folder of the session, or one under home.
     fn state_folder(&self) -> PathBuf {
-        match (self.variable)("XDG_RUNTIME_DIR") {
-            Some(folder) => PathBuf::from(folder).join("kindreg"),
+        let folder = (self.variable)("XDG_RUNTIME_DIR").map(PathBuf::from);
+        // A relative one counts as unset: https://specifications.freedesktop.org/basedir/latest/#basics
+        match folder.filter(|folder| folder.is_absolute()) {
+            Some(folder) => folder.join("kindreg"),
             None => self.home.join(".cache/kindreg"),
         }
     }
+}
+
+/// Returns the user's home folder; `/` for a user without one.
+fn home() -> PathBuf {
+    let passwd = std::fs::read_to_string(home::PASSWORD_FILE).unwrap_or_default();
+    let user = rustix::process::geteuid().as_raw();
+    home::folder(std::env::home_dir(), &passwd, user).unwrap_or_else(|| PathBuf::from("/"))
 }
 
 /// The engine, kind, the Kubernetes API and the user's files, for operations to work with. Cloning is cheap.
@@ -122,14 +133,22 @@ impl Client {
             variable,
             trace,
         } = connection;
-        let docker_config = address::docker_config(&**variable);
+        let docker_config = address::docker_config(&**variable, home);
         let address = address::resolve(docker_host.as_deref(), &**variable, &docker_config)?;
         trace.tell(|| format!("engine: {}, by {}", address.host, address.origin));
         let docker: Arc<dyn Docker> = Arc::new(Bollard::connect(&address).await?);
-        let path = std::env::var_os("PATH");
-        let state = connection.state_folder();
-        let kind = KindCli::find(address.environment(), path.as_deref(), state)?;
-        let kubeconfig = Kubeconfig::locate(variable("KUBECONFIG").as_deref(), home);
+        let path = std::env::var_os("PATH").map(|path| programs::without_current_folder(&path));
+        let here = std::env::current_dir().context("can't find the current folder")?;
+        let kubeconfig = Kubeconfig::locate(variable("KUBECONFIG").as_deref(), home, &here);
+        let mut environment = address.environment();
+        // Without HOME, kind would look for a kubeconfig in the current folder.
+        environment.push(("HOME".to_owned(), home.to_string_lossy().into_owned()));
+        environment.extend(
+            kubeconfig
+                .variable()
+                .map(|files| ("KUBECONFIG".to_owned(), files)),
+        );
+        let kind = KindCli::find(environment, path.as_deref(), connection.state_folder())?;
         let docker = docker::traced::Traced::over(docker, trace);
         let (engine, tracing) = (Arc::clone(&docker), trace.clone());
         let kube: KubeOf = Arc::new(move |control_plane| {
@@ -162,7 +181,7 @@ impl Client {
             docker,
             kind,
             kube,
-            kubeconfig: Kubeconfig::locate(None, home),
+            kubeconfig: Kubeconfig::locate(None, home, home),
             docker_config: DockerConfig::of(&home.join(".docker"), None),
             variable: Arc::new(|_| None),
             timeout: Duration::from_secs(2),

@@ -187,3 +187,32 @@ fn a_kind_configuration_is_found_beside_its_file() {
         answer.stdout
     );
 }
+
+#[test]
+fn without_a_home_nothing_is_configured_by_the_current_folder() {
+    // Contexts are stored under the SHA-256 of their name.
+    let meta = ".docker/contexts/meta/693947f11c11e998a62abddd676792c751618d086b30c7ccc420843202dd8b5e/meta.json";
+    let context =
+        r#"{"Name":"kindreg-evil","Endpoints":{"docker":{"Host":"unix:///nowhere/evil.sock"}}}"#;
+    let run = || {
+        let run = kindreg(&["list"]).file(meta, context);
+        run.without("DOCKER_HOST")
+            .env("DOCKER_CONTEXT", "kindreg-evil")
+    };
+    let there = run().run();
+    assert!(there.stderr.contains("evil.sock"), "at home: {there:?}");
+    for run in [
+        run().without("HOME"),
+        run().env("HOME", ""),
+        run().env("HOME", "."),
+    ] {
+        let answer = run.run();
+        assert_eq!(answer.code, 1, "{answer:?}");
+        assert!(
+            answer
+                .stderr
+                .contains("docker context kindreg-evil does not exist"),
+            "{answer:?}"
+        );
+    }
+}

@@ -1,6 +1,5 @@
 //! A small world for hermetic tests: the three fakes, set up so that a whole `up` works.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,7 +160,7 @@ impl World {
 
     /// A context as a new process would have it. Waits are cut short, as a fake answers at once.
     pub(crate) fn ctx(&self) -> Ctx {
-        let kubeconfig = Kubeconfig::locate(None, Path::new(self.home.path()));
+        let kubeconfig = Kubeconfig::locate(None, self.home.path(), self.home.path());
         let (docker, kind, kube) = (self.docker.clone(), self.kind.clone(), self.kube.clone());
         let mut ctx = Ctx::new(docker, kind, kube, kubeconfig, Notes::to(|_| {}));
         ctx.patience = Duration::from_secs(2);

@@ -115,11 +115,8 @@ pub enum AddressError {
 
 /// Returns docker's configuration folder: `$DOCKER_CONFIG`, or `.docker` in the home folder.
 #[must_use]
-pub fn docker_config(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    set(env, "DOCKER_CONFIG").map_or_else(
-        || Path::new(&set(env, "HOME").unwrap_or_default()).join(".docker"),
-        PathBuf::from,
-    )
+pub fn docker_config(env: &dyn Fn(&str) -> Option<String>, home: &Path) -> PathBuf {
+    set(env, "DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from)
 }
 
 /// Finds the engine that the docker program would use with this `--docker-host` (`flag`), environment and configuration

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Creation, Kind, KindError, Orphan, Result};
+use crate::programs;
 use lock::Lock;
 
 mod lock;
@@ -55,19 +56,17 @@ impl KindCli {
     /// Looks for `kind`, and for `docker`, which kind runs, in `path`, the value of `PATH`.
     ///
     /// `environment` is added to what kind inherits (`DOCKER_HOST`, …). `state` is this user's folder for lock files,
-    /// which is created if it is missing.
+    /// which is created when kind is run: commands that only read work without it.
     ///
     /// # Errors
-    /// A program is not in `path`, or the folder can't be created.
+    /// A program is not in `path`.
     pub fn find(
         environment: Vec<(String, String)>,
         path: Option<&OsStr>,
         state: PathBuf,
     ) -> Result<Self> {
-        let program = on_path("kind", path).ok_or(KindError::Missing { program: "kind" })?;
-        on_path("docker", path).ok_or(KindError::Missing { program: "docker" })?;
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&state);
-        made.map_err(|cause| failed_io(CREATE, cause))?;
+        let program = programs::find("kind", path).ok_or(KindError::Missing { program: "kind" })?;
+        programs::find("docker", path).ok_or(KindError::Missing { program: "docker" })?;
         let given = environment
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
@@ -79,6 +78,15 @@ impl KindCli {
             state,
             creating,
             grace: GRACE,
+        })
+    }
+
+    fn make_state(&self) -> Result<()> {
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(&self.state);
+        made.map_err(|cause| KindError::State {
+            folder: self.state.clone(),
+            cause,
         })
     }
 
@@ -100,14 +108,43 @@ impl KindCli {
         Ok(command)
     }
 
+    /// Returns the kubeconfig files that are there, as `KUBECONFIG` has them; `None` if there are none. kind makes the
+    /// folder of each file that it is to remove entries from:
+    /// <https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/kubeconfig/internal/kubeconfig/lock.go>.
+    fn present_kubeconfig(&self) -> Option<OsString> {
+        let mut variables = self.environment.iter();
+        let (_, list) = variables.find(|(name, _)| name == "KUBECONFIG")?;
+        let files: Vec<PathBuf> = std::env::split_paths(list)
+            .filter(|file| file.exists())
+            .collect();
+        let list = std::env::join_paths(&files).ok()?;
+        (!files.is_empty()).then_some(list)
+    }
+
     /// Runs a short command, and returns its output. Dropping the future does not stop the command.
     async fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let io = |cause| failed_io(name, cause);
-        let mut output = tempfile::tempfile_in(&self.state).map_err(io)?;
-        let mut child = self
-            .command(arguments, &output)
-            .and_then(|mut command| command.spawn())
+        // A failed run must be rolled back without a folder for the state, too.
+        let output = self
+            .make_state()
+            .map(|()| tempfile::tempfile_in(&self.state));
+        let mut output = output
+            .unwrap_or_else(|_| tempfile::tempfile())
             .map_err(io)?;
+        let mut command = self.command(arguments, &output).map_err(io)?;
+        let nowhere = match self.present_kubeconfig() {
+            Some(files) => {
+                command.env("KUBECONFIG", files);
+                None
+            }
+            None => Some(tempfile::tempdir().map_err(io)?),
+        };
+        command.envs(
+            nowhere
+                .iter()
+                .map(|folder| ("KUBECONFIG", folder.path().join("config"))),
+        );
+        let mut child = command.spawn().map_err(io)?;
         let status = child.wait().await.map_err(io)?;
         outcome(name, status, &mut output)
     }
@@ -158,6 +195,7 @@ impl Kind for KindCli {
         network: &str,
         config: &str,
     ) -> Result<Box<dyn Creation>> {
+        self.make_state()?;
         let creation = self
             .spawn(cluster, network, config)
             .await
@@ -334,16 +372,4 @@ fn plain(text: &str) -> String {
         }
     }
     plain
-}
-
-/// Returns the executable of that name in an absolute folder of PATH, as kind itself (Go) looks for docker.
-fn on_path(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
-    let executable = |file: &PathBuf| {
-        file.metadata()
-            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
-    let folders = std::env::split_paths(path?).filter(|folder| folder.is_absolute());
-    folders
-        .map(|folder: PathBuf| Path::join(&folder, program))
-        .find(executable)
 }

@@ -1,6 +1,7 @@
 //! Tests of [`KindCli`], with shell scripts as the kind program.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command as Process;
 use std::time::Instant;
 
@@ -34,7 +35,11 @@ fn kind_in(folder: &Path, script: &str) -> KindCli {
         .status();
     assert!(install.unwrap().success());
     symlink("/bin/true", folder.join("docker")).ok();
-    let found = KindCli::find(Vec::new(), Some(folder.as_os_str()), folder.join("state"));
+    std::fs::create_dir_all(folder.join("state")).unwrap();
+    let files = ["there", "q/absent", "also"].map(|name| folder.join(name));
+    let files = std::env::join_paths(files).unwrap().into_string().unwrap();
+    let environment = vec![("KUBECONFIG".to_owned(), files)];
+    let found = KindCli::find(environment, Some(folder.as_os_str()), folder.join("state"));
     KindCli {
         grace: Duration::from_millis(300),
         ..found.unwrap()
@@ -224,4 +229,38 @@ async fn the_lock_lasts_until_kind_exits_even_if_kindreg_was_killed() {
     assert_eq!(kind.orphan("c").await.unwrap(), Orphan::None);
     kind.delete("c").await.unwrap();
     assert!(!kind.lock_path("c").exists());
+}
+
+#[tokio::test]
+async fn kind_removes_entries_only_from_files_that_are_there() {
+    let (folder, kind) = kind("echo \"$KUBECONFIG\" >seen");
+    let seen = || std::fs::read_to_string(folder.path().join("seen")).unwrap();
+    kind.delete("c").await.unwrap();
+    assert!(
+        !Path::new(seen().trim()).parent().unwrap().exists(),
+        "{}",
+        seen()
+    );
+    for name in ["there", "also"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    kind.delete("c").await.unwrap();
+    let at = folder.path().display();
+    assert_eq!(seen(), format!("{at}/there:{at}/also\n"));
+}
+
+#[tokio::test]
+async fn only_a_creation_needs_a_folder_for_its_state() {
+    let (folder, kind) = kind("exit 0");
+    std::fs::remove_dir(folder.path().join("state")).unwrap();
+    std::fs::write(folder.path().join("state"), "a file").unwrap();
+    let found = KindCli::find(
+        Vec::new(),
+        Some(folder.path().as_os_str()),
+        kind.state.clone(),
+    );
+    let kind = found.unwrap();
+    let error = kind.create("c", "net", "config").await.unwrap_err();
+    assert!(matches!(&error, KindError::State { .. }), "{error}");
+    kind.delete("c").await.unwrap();
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use super::copies::{save, save_original};
-use crate::kubeconfig::Original;
+use crate::kubeconfig::{Original, Restored};
 use crate::layout::{self, Layout};
 use crate::observe::below;
 use crate::spec::ClusterName;
@@ -73,8 +73,15 @@ impl Step for OriginalKubeconfig {
         let Some(original) = self.read(ctx).await? else {
             return Ok(());
         };
-        ctx.kubeconfig
-            .restore(&original, &Layout::of(&self.cluster).context())?;
+        let context = Layout::of(&self.cluster).context();
+        match ctx.kubeconfig.restore(&original, &context)? {
+            Restored::Done => {}
+            Restored::NotNamed(file) => ctx.note(format!(
+                "KUBECONFIG does not name {0} any more, so context {context} stays there; remove it: kubectl \
+                 --kubeconfig {0} config delete-context {context}",
+                file.display()
+            )),
+        }
         // The archive API can't delete; an empty file counts as missing.
         save_original(ctx, &self.cluster, FILE, String::new()).await
     }
