@@ -101,6 +101,10 @@ fn login(error: &LoginError) -> String {
         LoginError::Helper { program, .. } => {
             format!("run: echo HOST | {program} get")
         }
+        LoginError::NoAnswer { program, .. } => {
+            format!("see what it waits for: echo HOST | {program} get; wait longer with --timeout")
+        }
+        LoginError::Busy(_) => "run the command again".to_owned(),
         LoginError::Config { .. } | LoginError::Io { .. } => {
             "fix the file, or set DOCKER_CONFIG to another folder".to_owned()
         }

@@ -101,11 +101,16 @@ pub fn read(config: &[u8]) -> Result<Map<String, Value>, CredentialsError> {
     };
     let config: Value = serde_json::from_slice(config).map_err(place)?;
     match config {
-        Value::Object(config) if config.get("auths").is_none_or(Value::is_object) => Ok(config),
+        Value::Object(config) if is_map(config.get("auths")) => Ok(config),
         _ => Err(CredentialsError::InvalidConfig(
             "must be an object, and `auths` in it too".to_owned(),
         )),
     }
+}
+
+/// Returns whether a value is an object or nothing. docker takes `null` for an empty map.
+fn is_map(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_object() || value.is_null())
 }
 
 fn put(config: &mut Map<String, Value>, entries: &Entries<'_>) {

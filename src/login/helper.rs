@@ -2,27 +2,32 @@
 //! output: <https://github.com/docker/docker-credential-helpers#development>.
 
 use std::ffi::{OsStr, OsString};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 
 use super::LoginError;
 use crate::programs;
 use crate::symptoms::{Meaning, shows};
 
-/// How long a helper may take: a keychain may prompt its user.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The most bytes of an answer. The longest secrets are tokens of some kilobytes.
+const LONGEST: usize = 64 * 1024;
 
 /// A credential helper, by its name in docker's config (`desktop`, `osxkeychain`, `pass`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Helper {
     pub(super) name: String,
     /// The value of `PATH`, in which the program is looked up.
     pub(super) path: Option<OsString>,
+    /// How long it may take.
+    pub(super) limit: Duration,
+    /// Ends the wait for it.
+    pub(super) stop: CancellationToken,
 }
 
 impl Helper {
@@ -45,7 +50,9 @@ impl Helper {
                 Err(self.failed(&said))
             };
         }
-        let answer: Value = serde_json::from_str(said.expose_secret()).unwrap_or_default();
+        // Neither the text nor serde's message is shown: both may have the secret in them.
+        let answer = serde_json::from_str(said.expose_secret());
+        let answer: Value = answer.map_err(|_| self.error("the answer is not JSON"))?;
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         Ok(text("Username")
             .zip(text("Secret"))
@@ -84,11 +91,8 @@ impl Helper {
         let path = self.path.as_deref().unwrap_or_else(|| OsStr::new(""));
         let found = programs::find(&program, Some(path))
             .ok_or_else(|| LoginError::NoHelper(program.clone()))?;
-        let io = |error: std::io::Error| LoginError::Helper {
-            program: program.clone(),
-            said: error.to_string(),
-        };
-        let mut child = Command::new(found)
+        let io = |error: std::io::Error| self.error(&error.to_string());
+        let child = Command::new(found)
             .arg(verb)
             .env("PATH", path)
             .stdin(Stdio::piped())
@@ -97,31 +101,52 @@ impl Helper {
             .kill_on_drop(true)
             .spawn()
             .map_err(io)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A helper that does not read its input closes the pipe; its output says why.
-            let _ = stdin.write_all(input.expose_secret().as_bytes()).await;
+        let no_answer = |why: String| LoginError::NoAnswer {
+            program: program.clone(),
+            why,
+        };
+        let (status, said) = tokio::select! {
+            () = self.stop.cancelled() => return Err(no_answer("interrupted".to_owned())),
+            () = tokio::time::sleep(self.limit) => {
+                let limit = self.limit.as_secs();
+                return Err(no_answer(format!("no answer within {limit} seconds")));
+            }
+            ended = talk(child, &input) => ended.map_err(io)?,
+        };
+        if said.len() > LONGEST {
+            return Err(self.error(&format!("the answer is longer than {} KiB", LONGEST / 1024)));
         }
-        let ended = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
-        let output = ended
-            .map_err(|_| LoginError::Helper {
-                program: program.clone(),
-                said: format!("no answer within {} seconds", LIMIT.as_secs()),
-            })?
-            .map_err(io)?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Ok((output.status.success(), said.into()))
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        Ok((status.success(), said.into()))
+    }
+
+    fn error(&self, said: &str) -> LoginError {
+        LoginError::Helper {
+            program: self.program(),
+            said: said.to_owned(),
+        }
     }
 
     /// Returns the error of a helper that failed. Its output then contains no secret.
     fn failed(&self, said: &SecretString) -> LoginError {
-        LoginError::Helper {
-            program: self.program(),
-            said: said
-                .expose_secret()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        }
+        self.error(said.expose_secret().lines().next().unwrap_or_default())
     }
+}
+
+/// Gives a helper its input, and returns its exit status and the first bytes of its output.
+async fn talk(mut child: Child, input: &SecretString) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that does not read its input closes the pipe; its output says why.
+        let _ = stdin.write_all(input.expose_secret().as_bytes()).await;
+    }
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let mut bounded = stdout.take(LONGEST as u64 + 1);
+        bounded.read_to_end(&mut said).await?;
+    }
+    // One that has more to say is killed as soon as nobody listens.
+    if said.len() > LONGEST {
+        child.start_kill()?;
+    }
+    Ok((child.wait().await?, said))
 }

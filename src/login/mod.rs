@@ -4,16 +4,18 @@
 //! file. Everything else in the file stays as it is.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::credentials::{CredentialsError, RegistryCredentials, auths};
-use crate::user_file;
+use crate::credentials::{CredentialsError, RegistryCredentials};
+use file::{ConfigFile, Edit};
 use helper::Helper;
 
+mod file;
 mod helper;
 mod sources;
 #[cfg(test)]
@@ -35,6 +37,17 @@ pub enum LoginError {
         /// Its output.
         said: String,
     },
+    /// The helper hangs, or the user has stopped waiting for it.
+    #[error("{program}: {why}")]
+    NoAnswer {
+        /// The helper's program.
+        program: String,
+        /// Why nobody waits any longer.
+        why: String,
+    },
+    /// Other programs write the file all the time.
+    #[error("can't change {}: other programs keep writing to it", .0.display())]
+    Busy(PathBuf),
     /// The file is not a docker config.
     #[error("can't read {}: {cause}", file.display())]
     Config {
@@ -81,16 +94,37 @@ impl std::fmt::Display for Place {
 /// Docker's config of one user.
 #[derive(Debug, Clone)]
 pub struct DockerConfig {
-    file: PathBuf,
+    file: ConfigFile,
     path: Option<OsString>,
+    limit: Duration,
+    stop: CancellationToken,
 }
+
+/// How long a helper may take by default: a keychain may prompt its user.
+const LIMIT: Duration = Duration::from_secs(120);
 
 impl DockerConfig {
     /// Returns the config in `folder` (`~/.docker`). `path` is the value of `PATH`, in which helpers are looked up.
     #[must_use]
     pub fn of(folder: &Path, path: Option<OsString>) -> Self {
-        let file = folder.join("config.json");
-        Self { file, path }
+        Self {
+            file: ConfigFile(folder.join("config.json")),
+            path,
+            limit: LIMIT,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Returns the config with another time limit for each call of a helper.
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Returns the config with a token that ends the wait for a helper.
+    #[must_use]
+    pub fn with_stop(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     /// Returns the user and the secret for a domain, or `None`. If the user is [`TOKEN`], the secret is an identity
@@ -99,7 +133,7 @@ impl DockerConfig {
     /// # Errors
     /// The file can't be read, or the helper fails or is missing.
     pub async fn get(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
-        let config = self.parsed(&self.read()?)?;
+        let config = self.file.config()?;
         match self.helper(&config, domain) {
             Some(helper) => helper.get(domain).await,
             None => Ok(plain(&config, domain)),
@@ -111,7 +145,7 @@ impl DockerConfig {
     /// # Errors
     /// The file can't be read.
     pub fn without_helper(&self, domain: &str) -> Result<Option<(String, SecretString)>> {
-        let config = self.parsed(&self.read()?)?;
+        let config = self.file.config()?;
         let helper = self.helper(&config, domain);
         Ok(helper.map_or_else(|| plain(&config, domain), |_| None))
     }
@@ -119,16 +153,12 @@ impl DockerConfig {
     /// Returns whether it has exactly these credentials for a domain.
     pub async fn has(&self, domain: &str, credentials: &RegistryCredentials) -> Result<bool> {
         let found = self.get(domain).await?;
-        Ok(found.is_some_and(|(user, secret)| {
-            user == credentials.user()
-                && secret.expose_secret() == credentials.password().expose_secret()
-        }))
+        Ok(found.is_some_and(|found| is_same(&found, credentials)))
     }
 
     /// Stores credentials for a domain, as `docker login` does, and returns where.
     pub async fn store(&self, domain: &str, credentials: &RegistryCredentials) -> Result<Place> {
-        let text = self.read()?;
-        let mut config = self.parsed(&text)?;
+        let config = self.file.config()?;
         let (place, entry) = if let Some(helper) = self.helper(&config, domain) {
             helper
                 .store(domain, credentials.user(), credentials.password())
@@ -137,87 +167,98 @@ impl DockerConfig {
             (Place::Helper(helper.program()), json!({}))
         } else {
             let entry = json!({"auth": credentials.basic().expose_secret()});
-            (Place::File(self.file.clone()), entry)
+            (Place::File(self.file.path().to_owned()), entry)
         };
-        let auths = config.entry("auths").or_insert_with(|| json!({}));
-        if auths.get(domain) != Some(&entry) {
-            auths[domain] = entry;
-            self.write(&text, &config)?;
-        }
+        self.file.edit(|config| {
+            let auths = config.entry("auths").or_insert_with(|| json!({}));
+            if auths.get(domain) == Some(&entry) {
+                return Edit::Same;
+            }
+            auths[domain] = entry.clone();
+            Edit::Changed
+        })?;
         Ok(place)
     }
 
-    /// Removes the credentials for a domain, as `docker logout` does, and removes a file that is then empty.
-    pub async fn erase(&self, domain: &str) -> Result<()> {
-        let text = self.read()?;
-        let mut config = self.parsed(&text)?;
-        if let Some(helper) = self.helper(&config, domain) {
+    /// Removes the credentials for a domain if they are among `ours`, as `docker logout` does, and returns whether they
+    /// were. A file that is then empty is removed.
+    pub async fn erase_ours(&self, domain: &str, ours: &[RegistryCredentials]) -> Result<bool> {
+        let config = self.file.config()?;
+        let helper = self.helper(&config, domain);
+        let found = match &helper {
+            Some(helper) => helper.get(domain).await?,
+            None => plain(&config, domain),
+        };
+        let is_ours = |found: &(String, SecretString)| ours.iter().any(|one| is_same(found, one));
+        if !found.as_ref().is_some_and(is_ours) {
+            return Ok(false);
+        }
+        if let Some(helper) = &helper {
             helper.erase(domain).await?;
         }
-        let auths = config.get_mut("auths").and_then(Value::as_object_mut);
-        let Some(auths) = auths.filter(|auths| auths.contains_key(domain)) else {
-            return Ok(());
-        };
-        auths.shift_remove(domain);
-        if auths.is_empty() && config.len() == 1 {
-            fs::remove_file(&self.file).map_err(|cause| self.io(cause))?;
-            if let Some(folder) = self.file.parent() {
-                // Fails if anything else is in the folder.
-                let _ = fs::remove_dir(folder);
+        self.file.edit(|config| {
+            let Some(auths) = config.get_mut("auths").and_then(Value::as_object_mut) else {
+                return Edit::Same;
+            };
+            let before = auths.len();
+            auths.retain(|key, entry| {
+                let is_empty = entry.as_object().is_some_and(Map::is_empty);
+                let goes = match credentials(entry) {
+                    Some(found) => is_ours(&found),
+                    // The mark of a login that a helper has.
+                    None => helper.is_some() && is_empty,
+                };
+                !(goes && host_of(key) == domain)
+            });
+            if auths.len() == before {
+                Edit::Same
+            } else {
+                Edit::Changed
             }
-            return Ok(());
-        }
-        self.write(&text, &config)
-    }
-
-    /// Removes the credentials for a domain if they are among `ours`, and returns whether they were.
-    pub async fn erase_ours(&self, domain: &str, ours: &[RegistryCredentials]) -> Result<bool> {
-        for credentials in ours {
-            if self.has(domain, credentials).await? {
-                self.erase(domain).await?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        })?;
+        Ok(true)
     }
 
     /// Returns the helper for a domain, in docker's order: the domain's own helper, then the one for all domains.
     fn helper(&self, config: &Map<String, Value>, domain: &str) -> Option<Helper> {
         let special = config.get("credHelpers").and_then(|all| all.get(domain));
         let name = special.or_else(|| config.get("credsStore"))?.as_str()?;
-        let (name, path) = (name.to_owned(), self.path.clone());
-        (!name.is_empty()).then_some(Helper { name, path })
-    }
-
-    fn read(&self) -> Result<Vec<u8>> {
-        match fs::read(&self.file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            read => read.map_err(|cause| self.io(cause)),
-        }
-    }
-
-    fn parsed(&self, text: &[u8]) -> Result<Map<String, Value>> {
-        auths::read(text).map_err(|cause| LoginError::Config {
-            file: self.file.clone(),
-            cause,
+        (!name.is_empty()).then(|| Helper {
+            name: name.to_owned(),
+            path: self.path.clone(),
+            limit: self.limit,
+            stop: self.stop.clone(),
         })
-    }
-
-    fn write(&self, before: &[u8], config: &Map<String, Value>) -> Result<()> {
-        let text = auths::write(before, config);
-        user_file::replace(&self.file, text.expose_secret().as_bytes())
-            .map_err(|cause| self.io(cause))
-    }
-
-    fn io(&self, cause: std::io::Error) -> LoginError {
-        let file = self.file.clone();
-        LoginError::Io { file, cause }
     }
 }
 
-/// Returns the user and the secret for a domain from the file itself.
+fn is_same((user, secret): &(String, SecretString), credentials: &RegistryCredentials) -> bool {
+    user == credentials.user() && secret.expose_secret() == credentials.password().expose_secret()
+}
+
+/// Returns the user and the secret for a domain from the file itself. An entry under the domain counts before one under
+/// a URL, which old versions of docker wrote:
+/// <https://github.com/docker/cli/blob/v29.0.0/cli/config/credentials/file_store.go>.
 fn plain(config: &Map<String, Value>, domain: &str) -> Option<(String, SecretString)> {
-    let entry = config.get("auths")?.get(domain)?;
+    let auths = config.get("auths")?.as_object()?;
+    if let Some(entry) = auths.get(domain) {
+        return credentials(entry);
+    }
+    let (_, entry) = auths.iter().find(|(key, _)| host_of(key) == domain)?;
+    credentials(entry)
+}
+
+/// Returns the host and port of a key of `auths`, which may be a URL.
+fn host_of(key: &str) -> &str {
+    let rest = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
+    let rest = rest.unwrap_or(key);
+    rest.split_once('/').map_or(rest, |(host, _)| host)
+}
+
+/// Returns the user and the secret of an entry.
+fn credentials(entry: &Value) -> Option<(String, SecretString)> {
     let text = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
     if let Some(token) = text("identitytoken") {
         return Some((TOKEN.to_owned(), token.to_owned().into()));

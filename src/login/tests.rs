@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::fs;
+
 use super::*;
 use crate::credentials::USER_A;
 
@@ -89,7 +91,7 @@ async fn the_rest_of_a_config_its_mode_and_its_link_stay_unchanged() {
     config.store(DOMAIN, &user).await.unwrap();
     assert_ne!(home.text(), text);
     assert_eq!(home.mode(), 0o640);
-    config.erase(DOMAIN).await.unwrap();
+    assert!(config.erase_ours(DOMAIN, &[user]).await.unwrap());
     assert_eq!(home.text(), text);
     assert!(fs::symlink_metadata(home.file()).unwrap().is_symlink());
 }
@@ -172,5 +174,171 @@ async fn a_helper_in_the_current_folder_is_not_run() {
         let config = DockerConfig::of(&home.0.path().join(".docker"), Some(path));
         let error = config.get(DOMAIN).await.unwrap_err();
         assert!(matches!(error, LoginError::NoHelper(_)), "{error}");
+    }
+}
+
+impl Home {
+    /// Creates a helper with a script of its own.
+    fn script(&self, name: &str, script: &str) {
+        let program = self.0.path().join(format!("docker-credential-{name}"));
+        let script = format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"\n{script}");
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_logout_through_a_link_removes_the_password_and_keeps_the_link() {
+    for before in [
+        None,
+        Some("{}"),
+        Some("{\"auths\": {}}"),
+        Some("{\"psFormat\": \"x\"}"),
+    ] {
+        let home = Home::new();
+        let real = home.0.path().join("dotfile");
+        if let Some(text) = before {
+            fs::write(&real, text).unwrap();
+        }
+        fs::create_dir(home.file().parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("../dotfile", home.file()).unwrap();
+        let (config, user) = (home.config(), user());
+        config.store(DOMAIN, &user).await.unwrap();
+        let secret = user.basic().expose_secret().to_owned();
+        assert!(
+            fs::read_to_string(&real).unwrap().contains(&secret),
+            "{before:?}"
+        );
+        assert!(config.erase_ours(DOMAIN, &[user]).await.unwrap());
+        assert!(fs::symlink_metadata(home.file()).unwrap().is_symlink());
+        let left = fs::read_to_string(&real).unwrap();
+        assert!(!left.contains(&secret) && !left.contains(DOMAIN), "{left}");
+        assert_eq!(
+            left.contains("psFormat"),
+            before.is_some_and(|text| text.contains("ps"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_docker_writes_while_a_helper_runs_stays() {
+    let home = Home::new();
+    home.script(
+        "mine",
+        r#"case $1 in
+  store) cat >kept; echo '{"credsStore": "mine", "currentContext": "other"}' >.docker/config.json ;;
+  get) cat kept ;;
+  erase) rm kept; echo '{"credsStore": "mine", "auths": {"ghcr.io": {}, "registry.test:5001": {}}}' >.docker/config.json ;;
+esac
+"#,
+    );
+    home.write("{\"credsStore\": \"mine\"}");
+    let (config, user) = (home.config(), user());
+    config.store(DOMAIN, &user).await.unwrap();
+    let text = home.text();
+    assert!(text.contains("other") && text.contains(DOMAIN), "{text}");
+    assert!(config.erase_ours(DOMAIN, &[user]).await.unwrap());
+    let text = home.text();
+    assert!(text.contains("ghcr.io") && !text.contains(DOMAIN), "{text}");
+}
+
+#[tokio::test]
+async fn a_map_that_is_null_is_empty() {
+    let home = Home::new();
+    home.write("{\"auths\": null, \"credHelpers\": null, \"psFormat\": \"x\"}");
+    let (config, user) = (home.config(), user());
+    assert!(config.get(DOMAIN).await.unwrap().is_none());
+    assert!(
+        !config
+            .erase_ours(DOMAIN, std::slice::from_ref(&user))
+            .await
+            .unwrap()
+    );
+    config.store(DOMAIN, &user).await.unwrap();
+    assert!(config.has(DOMAIN, &user).await.unwrap());
+    assert!(config.erase_ours(DOMAIN, &[user]).await.unwrap());
+    assert!(home.text().contains("psFormat") && !home.text().contains(DOMAIN));
+}
+
+#[tokio::test]
+async fn an_entry_under_a_url_is_a_login_too() {
+    let (ours, theirs) = (user(), user());
+    let entry = |user: &RegistryCredentials| json!({"auth": user.basic().expose_secret()});
+    for url in [
+        "https://registry.test:5001",
+        "http://registry.test:5001",
+        "https://registry.test:5001/v1/",
+    ] {
+        let home = Home::new();
+        home.write(
+            &json!({"auths": {url: entry(&ours), "https://registry.test": entry(&theirs)}})
+                .to_string(),
+        );
+        let config = home.config();
+        assert!(config.has(DOMAIN, &ours).await.unwrap(), "{url}");
+        assert!(
+            config
+                .erase_ours(DOMAIN, std::slice::from_ref(&ours))
+                .await
+                .unwrap()
+        );
+        assert!(!home.text().contains("5001"), "{}", home.text());
+        // Both, of which one is somebody else's.
+        home.write(&json!({"auths": {url: entry(&theirs), DOMAIN: entry(&ours)}}).to_string());
+        assert!(
+            config
+                .erase_ours(DOMAIN, std::slice::from_ref(&ours))
+                .await
+                .unwrap()
+        );
+        assert!(
+            config.has(DOMAIN, &theirs).await.unwrap(),
+            "{}",
+            home.text()
+        );
+        assert!(
+            !config
+                .erase_ours(DOMAIN, std::slice::from_ref(&ours))
+                .await
+                .unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_helper_that_hangs_is_not_waited_for() {
+    let home = Home::new();
+    home.script("mine", "exec sleep 1000");
+    home.write("{\"credsStore\": \"mine\"}");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    for config in [
+        home.config().with_limit(Duration::from_millis(50)),
+        home.config().with_stop(stop),
+    ] {
+        for error in [
+            config.get(DOMAIN).await.unwrap_err(),
+            config.store(DOMAIN, &user()).await.unwrap_err(),
+            config.erase_ours(DOMAIN, &[user()]).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, LoginError::NoAnswer { .. }), "{error}");
+        }
+    }
+    assert_eq!(home.text(), "{\"credsStore\": \"mine\"}");
+}
+
+#[tokio::test]
+async fn a_helper_that_prints_rubbish_is_an_error_that_does_not_quote_it() {
+    for script in [
+        "cat >/dev/null; echo s3cret",
+        "echo '{\"Secret\": \"s3cret'",
+        "exec yes s3cret",
+    ] {
+        let home = Home::new();
+        home.script("mine", script);
+        home.write("{\"credsStore\": \"mine\"}");
+        let error = home.config().get(DOMAIN).await.unwrap_err();
+        assert!(matches!(error, LoginError::Helper { .. }), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }

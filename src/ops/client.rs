@@ -160,7 +160,7 @@ impl Client {
             kind: kind::traced::Traced::over(Arc::new(kind), trace),
             kube,
             kubeconfig,
-            docker_config: DockerConfig::of(&docker_config, path),
+            docker_config: DockerConfig::of(&docker_config, path).with_limit(*timeout),
             variable: Arc::clone(variable),
             timeout: *timeout,
             trace: trace.clone(),
@@ -220,13 +220,23 @@ impl Client {
     /// Returns the client with a token that stops operations. They clean up after themselves, and never cancel it.
     #[must_use]
     pub fn with_stop(self, stop: CancellationToken) -> Self {
-        Self { stop, ..self }
+        let docker_config = self.docker_config.with_stop(stop.clone());
+        Self {
+            docker_config,
+            stop,
+            ..self
+        }
     }
 
     /// Returns the client with another time limit for each wait.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        let docker_config = self.docker_config.with_limit(timeout);
+        Self {
+            docker_config,
+            timeout,
+            ..self
+        }
     }
 
     /// Returns the same client for one round of reads: equal reads are sent once, and writes fail.

@@ -75,6 +75,10 @@ fn kind() -> Vec<KindError> {
             output: "ERROR: failed to create cluster: could not find a log line\nStack Trace:"
                 .to_owned(),
         },
+        KindError::State {
+            folder: PathBuf::from("/run/user/1000/kindreg"),
+            cause: io::Error::from_raw_os_error(13),
+        },
         KindError::Io {
             command: command(),
             cause: io::Error::from_raw_os_error(13),
@@ -82,7 +86,10 @@ fn kind() -> Vec<KindError> {
     ];
     for error in &all {
         match error {
-            KindError::Missing { .. } | KindError::Failed { .. } | KindError::Io { .. } => {}
+            KindError::Missing { .. }
+            | KindError::Failed { .. }
+            | KindError::State { .. }
+            | KindError::Io { .. } => {}
         }
     }
     all
@@ -113,6 +120,11 @@ fn login() -> Vec<LoginError> {
             program: "docker-credential-pass".to_owned(),
             said: "pass store is uninitialized".to_owned(),
         },
+        LoginError::NoAnswer {
+            program: "docker-credential-pass".to_owned(),
+            why: "no answer within 300 seconds".to_owned(),
+        },
+        LoginError::Busy(file()),
         LoginError::Config {
             file: file(),
             cause: CredentialsError::InvalidConfig("expected value at line 1 column 1".to_owned()),
@@ -126,6 +138,8 @@ fn login() -> Vec<LoginError> {
         match error {
             LoginError::NoHelper(_)
             | LoginError::Helper { .. }
+            | LoginError::NoAnswer { .. }
+            | LoginError::Busy(_)
             | LoginError::Config { .. }
             | LoginError::Io { .. } => {}
         }
