@@ -22,7 +22,7 @@ pub use crate::cli::Answer;
 #[cfg(feature = "cli")]
 use crate::cli::run_captured;
 use crate::docker::ExecOutput;
-use crate::docker::fake::{FakeDocker, FakeFiles};
+use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
 use crate::kind::fake::FakeKind;
 use crate::kube::Kube;
 use crate::kube::fake::FakeKube;
@@ -31,7 +31,7 @@ use crate::registry::REMOVE_PROOF;
 use crate::spec::ImageRef;
 use crate::steps::host::{INSTALL, REMOVE, SWEEP};
 use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
-use crate::steps::registry::{ASK, RENAME};
+use crate::steps::registry::{ASK, ASK_PORT, RENAME};
 #[cfg(feature = "cli")]
 use crate::ui::{self, Captured, OutputMode, Printer};
 
@@ -157,6 +157,15 @@ fn success() -> ExecOutput {
     }
 }
 
+/// Returns what a script says of curl's error.
+fn curl(code: i64, says: &str) -> ExecOutput {
+    ExecOutput {
+        code: 1,
+        stdout: format!("curl: ({code}) {says}").into_bytes(),
+        stderr: Vec::new(),
+    }
+}
+
 /// Returns the output of a program that was called with wrong arguments.
 fn misused(how: &str) -> ExecOutput {
     ExecOutput {
@@ -179,6 +188,21 @@ pub fn emulate(docker: &FakeDocker) {
         match files.read("/kindreg/file") {
             Some(_) => success(),
             None => misused("the CA was not uploaded"),
+        }
+    });
+    docker.on_script(ASK_PORT, |files, arguments, _| {
+        let [url, _pin] = arguments else {
+            return misused("ask-port takes a URL and a key");
+        };
+        let local = url.strip_prefix("https://localhost:");
+        let port = local.and_then(|rest| rest.split('/').next()?.parse().ok());
+        match port.map(|port| files.listener(port)) {
+            None => misused("the URL is not on localhost"),
+            Some(Listener::Container) => success(),
+            Some(Listener::Nobody) => curl(7, "Failed to connect: Couldn't connect to server"),
+            Some(Listener::Stranger) => {
+                curl(90, "SSL: public key does not match pinned public key")
+            }
         }
     });
     docker.on_script(RENAME, rename);

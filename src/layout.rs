@@ -132,6 +132,13 @@ impl Layout {
         format!("kindreg-{}-{name}_ask", self.cluster)
     }
 
+    /// Returns the name of the one-shot container that connects to a registry's port on the engine's host. The
+    /// underscore keeps it apart from registries, whose names have none.
+    #[must_use]
+    pub fn port_check(&self, name: &RegistryName) -> String {
+        format!("kindreg-{}-{name}_port", self.cluster)
+    }
+
     /// Returns the name of the one-shot container that removes the proof image from a cache. The underscore keeps it
     /// apart from registries, whose names have none.
     #[must_use]

@@ -216,6 +216,8 @@ pub enum MountSource {
 pub enum NetworkMode {
     /// No network.
     None,
+    /// The network of the engine's host.
+    Host,
     /// A user-defined network.
     Named {
         /// The network's name.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -40,6 +42,9 @@ pub struct Inspection {
     pub not_after: OffsetDateTime,
     /// SHA-256 over its DER, in lower-case hex.
     pub fingerprint: String,
+    /// SHA-256 over its public key (`SubjectPublicKeyInfo` in DER), in base64, as curl's `--pinnedpubkey` takes it:
+    /// <https://curl.se/docs/manpage.html#--pinnedpubkey>.
+    pub key_pin: String,
     /// Whether it may sign other certificates.
     pub role: Role,
     /// Its name constraints, if it has any.
@@ -68,6 +73,7 @@ pub(super) fn read(der: &CertificateDer<'_>) -> Result<Inspection, PkiError> {
         not_before: certificate.validity().not_before.to_datetime(),
         not_after: certificate.validity().not_after.to_datetime(),
         fingerprint: hex::encode(Sha256::digest(der)),
+        key_pin: BASE64.encode(Sha256::digest(certificate.public_key().raw)),
         role: Role::EndEntity,
         constraints: None,
         key_id: None,

@@ -364,6 +364,14 @@ async fn verify() {
     let registry = "kindreg-kindreg-registry";
     stage.machine.docker().end_process(registry, 2);
     stage.run("verify --strict --json").await;
+    stage.note("another program listens on the port of the stopped registry");
+    stage.machine.docker().occupy_port(5001);
+    stage.run("verify").await;
+    let journal = stage.machine.docker().journal();
+    assert!(
+        !journal.iter().any(|effect| effect.contains("a stranger")),
+        "{journal:?}"
+    );
     stage.is_as_kept();
 }
 

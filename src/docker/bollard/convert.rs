@@ -245,10 +245,13 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
                 host_port: Some(port.host.to_string()),
             });
     }
+    let mut mounts = spec.mounts.iter();
+    let on_host = mounts.any(|mount| matches!(mount.source, MountSource::Host(_)));
     HostConfig {
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         network_mode: Some(match &spec.network {
             NetworkMode::None => "none".to_owned(),
+            NetworkMode::Host => "host".to_owned(),
             NetworkMode::Named { name, .. } => name.clone(),
         }),
         port_bindings: Some(bindings),
@@ -259,6 +262,9 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             }),
             ..Default::default()
         }),
+        // On a host with SELinux, a confined container can't write the host's files. The other way, a mount with `:z`,
+        // would relabel the host's `/etc`: https://docs.docker.com/engine/storage/bind-mounts/#configure-the-selinux-label
+        security_opt: on_host.then(|| vec!["label=disable".to_owned()]),
         auto_remove: Some(spec.afterwards == Afterwards::Remove),
         cap_drop,
         cap_add,

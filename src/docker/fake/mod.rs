@@ -30,7 +30,7 @@ mod view;
 pub use faults::Fault;
 pub(crate) use faults::{Call, Lost};
 pub use files::Node;
-pub use view::FakeFiles;
+pub use view::{FakeFiles, Listener};
 
 /// The in-memory engine. Clones are the same engine.
 #[derive(Clone)]

@@ -22,6 +22,17 @@ pub(super) enum Doer {
     Command,
 }
 
+/// Who listens on a port of the engine's host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// A container that publishes the port.
+    Container,
+    /// A process outside Docker.
+    Stranger,
+    /// Nobody.
+    Nobody,
+}
+
 /// A file system of the fake. It is cheap to clone, and always shows the current state.
 #[derive(Debug, Clone)]
 pub struct FakeFiles {
@@ -33,6 +44,20 @@ pub struct FakeFiles {
 impl FakeFiles {
     pub(super) fn new(engine: Arc<Mutex<Engine>>, view: View, doer: Doer) -> Self {
         Self { engine, view, doer }
+    }
+
+    /// Returns who listens on a port of the engine's host.
+    #[must_use]
+    pub fn listener(&self, port: u16) -> Listener {
+        let engine = lock(&self.engine);
+        if engine.busy_ports.contains(&port) {
+            return Listener::Stranger;
+        }
+        if engine.publisher(port).is_some() {
+            Listener::Container
+        } else {
+            Listener::Nobody
+        }
     }
 
     /// Returns a file's content, or `None` if there is no file.

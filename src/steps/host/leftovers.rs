@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::one_shot::Script;
 use super::trust::noted_folders;
-use crate::docker::{Mount, MountSource};
+use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
@@ -65,7 +65,7 @@ impl Step for HostLeftovers {
                 source: MountSource::Host("/etc".to_owned()),
                 target: layout::HOST_ETC.to_owned(),
             }),
-            network: None,
+            network: NetworkMode::None,
             text: SWEEP_SCRIPT,
             arguments: &arguments,
             file: None,

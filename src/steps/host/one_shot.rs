@@ -29,8 +29,8 @@ pub(crate) struct Script<'a> {
     pub(crate) container: String,
     /// The mount that the script writes to; `None` if it writes nothing.
     pub(crate) mount: Option<Mount>,
-    /// The network of the container; `None` if it needs none.
-    pub(crate) network: Option<String>,
+    /// The network of the container.
+    pub(crate) network: NetworkMode,
     /// The text of the script.
     pub(crate) text: &'a str,
     /// The name of the script (`$0`), followed by its arguments.
@@ -64,12 +64,7 @@ impl Script<'_> {
             environment: BTreeMap::new(),
             labels: layout.labels(),
             mounts: self.mount.into_iter().collect(),
-            network: self
-                .network
-                .map_or(NetworkMode::None, |name| NetworkMode::Named {
-                    name,
-                    aliases: Vec::new(),
-                }),
+            network: self.network,
             ports: Vec::new(),
             restart: Restart::No,
             capabilities: Capabilities::Only(vec!["DAC_OVERRIDE".to_owned()]),

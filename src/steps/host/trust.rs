@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use super::one_shot::Script;
-use crate::docker::{Mount, MountSource};
+use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
 use crate::observe::{below, ca, clusters, our_container, stored};
 use crate::spec::{Registry, Spec};
@@ -104,7 +104,7 @@ impl HostTrust {
                 source: MountSource::Host("/etc".to_owned()),
                 target: layout::HOST_ETC.to_owned(),
             }),
-            network: None,
+            network: NetworkMode::None,
             text: script,
             arguments,
             file,

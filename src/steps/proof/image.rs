@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::{Proving, proven};
 use crate::credentials::RegistryCredentials;
-use crate::docker::{DockerError, Mount, MountSource};
+use crate::docker::{DockerError, Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
 use crate::nonce::nonce;
 use crate::observe::{running_nodes, stored_users};
@@ -19,6 +19,7 @@ use crate::registry::{Delivery, ImageStore, Managed};
 use crate::spec::{Authentication, Spec};
 use crate::step::{Ctx, ProofImageIn, State, Step, StepId};
 use crate::steps::host::Script;
+use crate::steps::registry::is_at_its_port;
 use crate::symptoms::catalogue::node::CONNECTION_REFUSED;
 use crate::symptoms::credentials::diagnose;
 
@@ -86,7 +87,7 @@ impl ProofImage {
                 source: MountSource::Volume(volume),
                 target: layout::DATA.to_owned(),
             }),
-            network: None,
+            network: NetworkMode::None,
             text,
             arguments: &[script, &store.folder()],
             file: None,
@@ -188,7 +189,7 @@ impl Step for ProofImage {
         let reference = self.pushed_as();
         let image = proof_image(architecture, &reference, nonce()?.as_bytes())?;
         match self.registry.delivery() {
-            Delivery::Push => {}
+            Delivery::Push => is_at_its_port(ctx, &self.spec, &self.registry).await?,
             Delivery::Store(store) => return self.put_into_store(ctx, store, image).await,
         }
         // Loading the new image would only untag one that a killed run left, so remove that first.

@@ -4,6 +4,7 @@ mod certificate;
 mod container;
 mod credentials;
 mod login;
+mod port;
 mod service;
 mod users;
 mod volumes;
@@ -12,6 +13,9 @@ pub use certificate::Certificate;
 pub use container::RegistryContainers;
 pub use credentials::Credentials;
 pub use login::DockerLogin;
+#[cfg(any(test, feature = "fakes"))]
+pub use port::ASK_PORT;
+pub(crate) use port::is_at_its_port;
 #[cfg(any(test, feature = "fakes"))]
 pub use service::ASK;
 pub use service::{PortTaken, Service};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 
-use crate::docker::{ContainerState, DockerError};
+use crate::docker::{ContainerState, DockerError, NetworkMode};
 use crate::layout::Layout;
 use crate::observe::{ca, our_container};
 use crate::problem::Problem;
@@ -94,7 +94,10 @@ impl Service {
                 doing: "waiting for the registry",
                 container: layout.readiness_check(&registry.name),
                 mount: None,
-                network: Some(layout.network()),
+                network: NetworkMode::Named {
+                    name: layout.network(),
+                    aliases: Vec::new(),
+                },
                 text: ASK_SCRIPT,
                 arguments: &[ASK, &url, &limit],
                 file: Some(ca.clone()),

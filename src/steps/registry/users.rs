@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::archive::Archive;
 use crate::credentials::Stored;
-use crate::docker::{Mount, MountSource};
+use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout, SECRET_CREDENTIALS};
 use crate::observe::stored_users;
 use crate::problem::Problem;
@@ -39,7 +39,7 @@ async fn replace(ctx: &Ctx, spec: &Spec, registry: &Managed, users: &Stored) -> 
             source: MountSource::Volume(layout.secret_volume(&registry.registry().name)),
             target: layout::SECRET.to_owned(),
         }),
-        network: None,
+        network: NetworkMode::None,
         text: RENAME_SCRIPT,
         arguments: &[RENAME, layout::SECRET, name],
         file: None,

@@ -96,8 +96,9 @@ launch() {
     path=$BED/current/docker:$BED/current/containerd:$BED/current/runc:$path
     dockerd=$BED/current/docker/dockerd
   fi
-  # Out of our session, and without the lock: the engine outlives this shell.
-  PATH=$path setsid nohup "$dockerd" --config-file "$BED/run/daemon.json" </dev/null >"$BED/log/dockerd.log" 2>&1 9>&- &
+  # Out of our session, and without our lock or a caller's (such as that of flock(1)): the engine outlives this shell.
+  PATH=$path setsid nohup "$dockerd" --config-file "$BED/run/daemon.json" </dev/null >"$BED/log/dockerd.log" 2>&1 \
+    3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
   pid=$!
   disown
   for ((try = 0; try < 600; try++)); do

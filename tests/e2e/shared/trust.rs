@@ -3,7 +3,9 @@
 use kindreg::internal::pki::{Names, issue};
 use time::OffsetDateTime;
 
-use crate::support::{Scene, Shared, attempt, docker, exec, kubectl, nodes, scratch, sh, write_in};
+use crate::support::{
+    Scene, Shared, Stranger, attempt, docker, exec, kubectl, nodes, scratch, sh, write_in,
+};
 use crate::walk;
 
 #[test]
@@ -173,8 +175,9 @@ fn a_stopped_registry_keeps_its_data(scene: &Scene) {
         .verify()
         .run()
         .exits(3)
-        .says("connection refused")
+        .says("curl: (7)")
         .says("hint: run: kindreg up --name e2e-shared");
+    another_program_at_its_port_gets_no_password(scene);
     scene
         .up(&["--workers", "2"])
         .run()
@@ -187,4 +190,18 @@ fn a_stopped_registry_keeps_its_data(scene: &Scene) {
         "the registry forgot an image"
     );
     scene.verify().run().exits(0);
+}
+
+/// A TLS server of somebody else's at the registry's port, which asks for a password.
+#[track_caller]
+fn another_program_at_its_port_gets_no_password(scene: &Scene) {
+    let identity = issue("other", &names("localhost"), OffsetDateTime::now_utc()).unwrap();
+    let stranger = Stranger::start(scene.port, &identity);
+    scene
+        .verify()
+        .run()
+        .exits(3)
+        .says("localhost:5900 on the engine's host is not registry registry")
+        .says("curl: (90)");
+    assert_eq!(stranger.end(), Vec::<String>::new(), "what it was sent");
 }

@@ -6,6 +6,7 @@ mod pod;
 mod program;
 mod scene;
 mod shared;
+mod stranger;
 mod token;
 mod world;
 
@@ -14,5 +15,6 @@ pub(crate) use pod::Pod;
 pub(crate) use program::{Call, Ended};
 pub(crate) use scene::{Kubeconfig, OTHER, Scene, scratch};
 pub(crate) use shared::{SHARED, Shared};
+pub(crate) use stranger::Stranger;
 pub(crate) use token::{BearerRegistry, TokenServer};
 pub(crate) use world::*;

@@ -54,6 +54,20 @@ fn gateway() -> String {
     said.trim().to_owned()
 }
 
+/// The settings of a TLS server with this identity.
+#[track_caller]
+pub(super) fn tls(identity: &Identity) -> ServerConfig {
+    let chain = CertificateDer::from_pem_slice(identity.leaf_pem.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key.unwrap())
+        .unwrap()
+}
+
 impl TokenServer {
     /// A server for one user, at a port of the engine's host; and the identity that it shares with a registry at
     /// `host`.
@@ -63,15 +77,7 @@ impl TokenServer {
         let ips = [gateway.parse().unwrap(), "127.0.0.1".parse().unwrap()];
         let names = Names::new([host, "localhost"], ips);
         let identity = issue("e2e", &names, time::OffsetDateTime::now_utc()).unwrap();
-        let chain = CertificateDer::from_pem_slice(identity.leaf_pem.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key.unwrap())
-            .unwrap();
+        let tls = tls(&identity);
         // What signs tokens need not be what speaks TLS.
         let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();

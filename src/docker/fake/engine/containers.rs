@@ -40,6 +40,7 @@ impl Engine {
             state: container.state.clone(),
             network_mode: match &container.spec.network {
                 NetworkMode::None => "none".to_owned(),
+                NetworkMode::Host => "host".to_owned(),
                 NetworkMode::Named { name, .. } => name.clone(),
             },
             networks: container.networks.clone(),
@@ -97,7 +98,7 @@ impl Engine {
             }
         }
         let networks = match &spec.network {
-            NetworkMode::None => BTreeMap::new(),
+            NetworkMode::None | NetworkMode::Host => BTreeMap::new(),
             NetworkMode::Named { name, aliases } => {
                 BTreeMap::from([(name.clone(), aliases.clone())])
             }

@@ -185,9 +185,11 @@ impl Engine {
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok())
             .unwrap_or(443);
-        let serves =
-            |other: &&FakeContainer| other.ports.iter().any(|published| published.host == port);
-        let refusal = match self.containers.values().find(serves) {
+        if self.busy_ports.contains(&port) {
+            self.record(format!("push {reference} to a stranger"));
+            return Ok(());
+        }
+        let refusal = match self.publisher(port) {
             None => Some(format!(
                 "dial tcp: connect to {registry}: connection refused"
             )),
@@ -202,6 +204,13 @@ impl Engine {
         self.pushed.push(reference.to_owned());
         self.record(format!("push {reference}"));
         Ok(())
+    }
+
+    /// Returns the running container that publishes a port.
+    pub(super) fn publisher(&self, port: u16) -> Option<&FakeContainer> {
+        let publishes =
+            |other: &&FakeContainer| other.ports.iter().any(|published| published.host == port);
+        self.containers.values().find(publishes)
     }
 
     /// Returns why a registry container refuses these credentials; `None` if it accepts them.
