@@ -3,7 +3,7 @@
 //! Its calls are counted with those of the engine, and fail with them; its effects are in the engine's journal. No
 //! controller runs: objects stay as they were put, except pods, which finish at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -29,6 +29,8 @@ struct Cluster {
     revision: u64,
     /// Why pods fail, by node.
     failing: BTreeMap<String, (String, String)>,
+    /// The nodes that evict the next pod.
+    evicting: BTreeSet<String>,
 }
 
 impl FakeKube {
@@ -51,6 +53,11 @@ impl FakeKube {
     /// Makes new pods succeed on that node again.
     pub fn pod_succeeds(&self, node: &str) {
         self.cluster().failing.remove(node);
+    }
+
+    /// Makes that node evict its next pod.
+    pub fn pod_is_evicted(&self, node: &str) {
+        self.cluster().evicting.insert(node.to_owned());
     }
 
     /// Puts or removes an object as another client would. It is not a call, and not in the journal.
@@ -162,7 +169,12 @@ impl FakeKube {
         let mut cluster = self.of(&control_plane);
         let mut made = object.clone();
         if collection.ends_with("/pods") {
-            made["status"] = pod_status(object, &cluster.failing);
+            let node = object["spec"]["nodeName"].as_str().unwrap_or_default();
+            made["status"] = if cluster.evicting.remove(node) {
+                json!({ "phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory." })
+            } else {
+                pod_status(object, &cluster.failing)
+            };
         }
         if let Some(present) = cluster.objects.get(&path) {
             if collection.ends_with("/pods") && present["spec"] != object["spec"] {

@@ -12,7 +12,8 @@ use crate::spec::{Registry, registry_tables};
 
 /// The name of the configuration file in containerd's folder.
 const CONFIG: &str = "config.toml";
-/// The files that containerd 2.2 and later import by default.
+/// The files that containerd 2.2 and later name in their default configuration. Not every version reads them beside a
+/// configuration without imports, and nothing in the node shows which one does.
 const DEFAULT_IMPORTS: &str = "/etc/containerd/conf.d/*.toml";
 
 /// Returns the settings of a node that make containerd read other folders than certs.d for these registries, or skip

@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use super::credentials::at_hand;
 use super::{Client, Finished, existing};
-use crate::engine;
+use crate::engine::{self, Lock};
+use crate::lock::ContainerLock;
 use crate::observe::{node_names, nodes};
 use crate::plan::{self, Negative};
 use crate::report::{NodeVerification, Preview, Pull, Verification, WithoutCa};
@@ -13,6 +14,8 @@ use crate::steps::proof::lacks_ca;
 use crate::verdict::{Verdict, Verdicts, Verified};
 
 /// Proves every registry of a cluster again. The report has every node, whether it can pull or not.
+///
+/// It waits while another kindreg works on the cluster: two proofs at once would remove each other's image and pods.
 ///
 /// # Errors
 /// There is no such cluster, or the engine does not answer.
@@ -27,7 +30,9 @@ pub async fn verify(
     let names = node_names(&spec, &nodes(&*ctx.docker, cluster).await?);
     let plan = plan::verify(&spec, negative);
     let on = |event| client.tell(event);
+    let held = ContainerLock::of(&spec).acquire(&ctx).await?;
     let failure = engine::survey(&plan, &ctx, &on).await.err();
+    held.release().await;
     let why = failure.as_ref().map(ToString::to_string);
     let mut rows = Vec::new();
     for registry in &spec.registries {

@@ -155,3 +155,37 @@ async fn each_node_says_what_it_lacks() {
     assert_eq!(found.nodes[0].trust, None, "with nothing to compare with");
     assert_eq!(found.registries[0].days_left, None);
 }
+
+#[tokio::test]
+async fn what_pulls_need_is_named_and_repaired_whatever_of_it_is_lost() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let (network, registry) = ("kindreg-c", "kindreg-c-registry");
+    let losses: [(&dyn Fn(), &str); 4] = [
+        (
+            &|| world.docker.disconnect(network, registry),
+            "container kindreg-c-registry: not on network kindreg-c",
+        ),
+        (
+            &|| world.docker.reconnect_without_names(network, registry),
+            "container kindreg-c-registry: without the name registry.test on network kindreg-c",
+        ),
+        (
+            &|| world.docker.unpublish(registry),
+            "container kindreg-c-registry: port 127.0.0.1:5001 is not published",
+        ),
+        (
+            &|| world.docker.disconnect(network, "c-worker2"),
+            "node containers: not on network kindreg-c: c-worker2",
+        ),
+    ];
+    for (lose, why) in losses {
+        lose();
+        let found = status(&world, typed(&world, |_| {})).await;
+        assert_eq!(found.state, Condition::Drifted, "{why}");
+        assert!(whys(&found).contains(&why.to_owned()), "{:?}", whys(&found));
+        world.up().await.unwrap();
+        let found = status(&world, typed(&world, |_| {})).await;
+        assert_eq!(whys(&found), Vec::<String>::new(), "{why}");
+    }
+}

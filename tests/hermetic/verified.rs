@@ -1,9 +1,15 @@
 //! "Verified" means verified: no node is proven whose settings may make containerd accept another certificate.
 
+use std::sync::{Arc, Mutex};
+
+use kindreg::events::Event;
+use kindreg::internal::docker::Docker;
+use kindreg::internal::engine::Lock;
 use kindreg::internal::hints;
 use kindreg::internal::problem::Exit;
 use kindreg::ops::{self, Negative, Nobody, UpOptions};
 use kindreg::report::{Condition, NodeVerification, Pull, WithoutCa};
+use serde_json::json;
 
 use crate::json::request;
 use crate::world::{CONTAINERD_CONFIG, World, spec_with_mirrors};
@@ -289,4 +295,56 @@ async fn only_an_unknown_authority_counts_as_the_refusal_that_strict_wants() {
     }
     let left = world.docker.files("c-worker").list(CERTS);
     assert_eq!(left, ["localhost:5001", "registry.test:5001"]);
+}
+
+#[tokio::test]
+async fn verify_waits_while_another_kindreg_works_on_the_cluster() {
+    let world = ready(World::new()).await;
+    let held = world.lock().acquire(&world.ctx()).await.unwrap();
+    let before = world.docker.journal();
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&notes);
+    let client = world.client().with_listener(move |event| {
+        if let Event::Note(text) = event {
+            told.lock().unwrap().push(text);
+        }
+    });
+    let waits = async || {
+        while notes.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.docker.journal(), before, "it does nothing meanwhile");
+        held.release().await;
+    };
+    let verify = ops::verify(&client, &world.spec.cluster, Negative::Proven);
+    let (finished, ()) = tokio::join!(verify, waits());
+    assert_eq!(finished.unwrap().report.nodes[0].pull, Pull::Proven);
+    assert!(notes.lock().unwrap()[0].contains("waiting for another kindreg"));
+    assert_eq!(
+        world.docker.container("kindreg-c-lock").await.unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_proof_s_pod_that_is_evicted_or_deleted_is_made_again() {
+    let world = ready(World::new()).await;
+    world.kube.pod_is_evicted("c-worker");
+    let (rows, exit) = verified(&world, "c-worker", Negative::LeftOut).await;
+    assert_eq!((rows[0].pull, exit), (Pull::Proven, Exit::Done));
+}
+
+#[tokio::test]
+async fn a_pod_that_an_earlier_run_left_on_a_stopped_node_proves_nothing() {
+    let world = ready(World::new()).await;
+    let path = "/api/v1/namespaces/default/pods/kindreg-proof-registry-c-worker";
+    let pod = json!({
+        "metadata": {"name": "kindreg-proof-registry-c-worker", "labels": {"dev.kindreg.pod": "registry"}},
+        "spec": {"nodeName": "c-worker"}, "status": {"phase": "Succeeded"},
+    });
+    world.kube.set(path, Some(pod));
+    world.docker.end_process("c-worker", 1);
+    let (rows, _) = verified(&world, "c-worker", Negative::LeftOut).await;
+    assert_eq!(rows[0].pull, Pull::Refused);
+    assert_eq!(rows[0].why.as_deref(), Some("the node is stopped"));
 }

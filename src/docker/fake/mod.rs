@@ -197,6 +197,20 @@ impl FakeDocker {
         }
     }
 
+    /// Disconnects a container and connects it again with its own name alone, as somebody does by hand.
+    pub fn reconnect_without_names(&self, network: &str, container: &str) {
+        if let Ok(container) = self.engine().found(container) {
+            container.networks.insert(network.to_owned(), Vec::new());
+        }
+    }
+
+    /// Stops publishing the ports of a running container.
+    pub fn unpublish(&self, container: &str) {
+        if let Ok(container) = self.engine().found(container) {
+            container.ports.clear();
+        }
+    }
+
     /// Sets the hook that emulates `["sh", "-c", SCRIPT, NAME, args…]`, in `exec` and as a container's own command. The
     /// text of the script does not matter.
     pub fn on_script<F>(&self, name: &str, hook: F)

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::doubts::doubted;
 use super::pods::Pods;
-use super::verdict::refusal;
+use super::verdict::{POD_IS_AWAY, refusal};
 use super::{Proving, proven, write_notes};
 use crate::observe::{REFUSED, nodes, refused, subject};
 use crate::spec::{External, Registry, Spec};
@@ -64,6 +64,9 @@ impl ExternalProof {
                 "set the registry's CA in kindreg.toml: ca = \"company-ca.pem\"; its certificate must be valid for \
                  this name"
                     .to_owned()
+            }
+            None if cause.starts_with(POD_IS_AWAY) => {
+                format!("run: kubectl --context kind-{cluster} describe nodes")
             }
             None if NO_SUCH_HOST.is_in(cause) => format!(
                 "set the address of {} in kindreg.toml: address = \"10.0.0.5\"",

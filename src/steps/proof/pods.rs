@@ -1,11 +1,13 @@
 //! Creates, watches and removes the pods of the proof.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
+use serde_json::Value;
 
-use super::verdict::{STOPPED, judge, judge_external};
+use super::verdict::{POD_IS_AWAY, STOPPED, judge, judge_external, taken_away};
 use crate::docker::ContainerState;
 use crate::kube::KubeError;
 use crate::layout;
@@ -21,6 +23,27 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// How long an external registry may be unreachable before the proof gives up. Its machine may still be starting.
 const UNREACHABLE_LIMIT: Duration = Duration::from_secs(25);
+
+/// How long after its creation a pod that is gone is made again: a node whose disk is full would end it at once.
+const REMAKE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the pods have shown so far, by node.
+type Watch = BTreeMap<String, Watched>;
+
+/// What one node's pod has shown so far.
+#[derive(Debug)]
+struct Watched {
+    verdict: Verdict,
+    /// When the pod was created last.
+    made: Instant,
+}
+
+impl Watched {
+    /// Returns whether the node had no pod, because it was stopped.
+    fn is_stopped(&self) -> bool {
+        matches!(&self.verdict, Verdict::Refused(why) if why == STOPPED)
+    }
+}
 
 /// The pods that prove one registry, one on each node.
 #[derive(Debug)]
@@ -52,63 +75,87 @@ impl Pods<'_> {
         }
     }
 
-    async fn verdicts(&self, ctx: &Ctx, open: &Verdicts) -> Result<Verdicts> {
-        let list = match ctx
-            .kube
-            .get(&format!(
-                "{PODS}?labelSelector={}%3D{}",
-                layout::PROOF_POD,
-                self.registry.name
-            ))
-            .await
-        {
+    /// Judges the pods as they are now, and makes those again that are gone before they showed anything.
+    async fn look(&self, ctx: &Ctx, watch: &mut Watch, images: &[String]) -> Result<()> {
+        let query = format!(
+            "labelSelector={}%3D{}",
+            layout::PROOF_POD,
+            self.registry.name
+        );
+        let list = match ctx.kube.get(&format!("{PODS}?{query}")).await {
             Ok(list) => list.unwrap_or_default(),
-            Err(KubeError::Unreachable(_)) => return Ok(open.clone()),
+            Err(KubeError::Unreachable(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let mut verdicts = open.clone();
-        for pod in list["items"].as_array().into_iter().flatten() {
-            if let Some(verdict) = pod["spec"]["nodeName"]
-                .as_str()
-                .and_then(|node| verdicts.get_mut(node))
-            {
-                *verdict = match &self.registry.backend {
-                    Backend::Distribution(_) => judge(pod),
-                    Backend::External(external) => judge_external(pod, external),
-                };
+        let mut away = Vec::new();
+        for (node, watched) in watch {
+            let name = render::proof_pod_name(self.registry, node);
+            let mut pods = list["items"].as_array().into_iter().flatten();
+            let pod = pods.find(|pod| pod["metadata"]["name"] == name.as_str());
+            let is_open = matches!(watched.verdict, Verdict::Open(_));
+            let gone = match pod {
+                Some(pod) => taken_away(pod),
+                None => Some(POD_IS_AWAY.to_owned()),
+            };
+            match (gone, pod) {
+                (Some(why), _) if is_open => {
+                    watched.verdict = Verdict::Open(why);
+                    if watched.made.elapsed() >= REMAKE_INTERVAL {
+                        watched.made = Instant::now();
+                        away.push(node);
+                    }
+                }
+                (None, Some(pod)) if !watched.is_stopped() => {
+                    watched.verdict = self.judge(pod);
+                }
+                (None | Some(_), _) => {}
             }
         }
-        Ok(verdicts)
+        let makes = away.into_iter().map(|node| self.make(ctx, node, images));
+        try_join_all(makes).await?;
+        Ok(())
+    }
+
+    fn judge(&self, pod: &Value) -> Verdict {
+        match &self.registry.backend {
+            Backend::Distribution(_) => judge(pod),
+            Backend::External(external) => judge_external(pod, external),
+        }
     }
 
     pub(super) async fn run(&self, ctx: &Ctx, images: &[String]) -> Result<Verdicts> {
-        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        let verdicts: Verdicts = found
-            .into_iter()
-            .map(|node| (node.name, first(&node.state)))
-            .collect();
-        let runs = |(_, verdict): &(&String, &Verdict)| matches!(verdict, Verdict::Open(_));
-        let makes = verdicts.iter().filter(runs);
-        try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
+        let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let start = Instant::now();
+        let watch: Watch = found
+            .map(|node| {
+                let (verdict, made) = (first(&node.state), start);
+                (node.name, Watched { verdict, made })
+            })
+            .collect();
+        let makes = watch.iter().filter(|(_, watched)| !watched.is_stopped());
+        try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
         let gives_up = || match self.registry.backend {
             Backend::Distribution(_) => false,
             Backend::External(_) => start.elapsed() > UNREACHABLE_LIMIT,
         };
-        let open = &tokio::sync::Mutex::new(verdicts);
+        let watch = &tokio::sync::Mutex::new(watch);
         let late = &gives_up;
         let over = ctx.poll(POLL_INTERVAL, || async move {
-            let mut open = open.lock().await;
-            *open = self.verdicts(ctx, &open).await?;
+            let mut watch = watch.lock().await;
+            self.look(ctx, &mut watch, images).await?;
             let late = late();
-            let is_over = |verdict: &Verdict| match verdict {
+            let is_over = |watched: &Watched| match &watched.verdict {
                 Verdict::Open(why) => late && shows(why, Meaning::Unreached),
                 Verdict::Proven | Verdict::Refused(_) | Verdict::Unverified { .. } => true,
             };
-            Ok(open.values().all(is_over).then_some(()))
+            Ok(watch.values().all(is_over).then_some(()))
         });
         over.await?;
-        Ok(open.lock().await.clone())
+        let watch = std::mem::take(&mut *watch.lock().await);
+        let verdicts = watch.into_iter();
+        Ok(verdicts
+            .map(|(node, watched)| (node, watched.verdict))
+            .collect())
     }
 
     pub(super) async fn remove(&self, ctx: &Ctx) -> Result<()> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::doubts::doubted;
 use super::image::ProofImage;
 use super::pods::Pods;
-use super::verdict::{STOPPED, refusal};
+use super::verdict::{POD_IS_AWAY, STOPPED, refusal};
 use super::{Proving, proven, write_notes};
 use crate::observe::subject;
 use crate::problem::Problem;
@@ -87,6 +87,11 @@ fn remedy(cause: &str, spec: &Spec) -> String {
             "{}; {}",
             trouble.cause(),
             trouble.next(spec.cluster.as_str())
+        )
+    } else if cause.starts_with(POD_IS_AWAY) {
+        format!(
+            "run: kubectl --context kind-{} describe nodes",
+            spec.cluster
         )
     } else if repaired_by_up {
         format!("run: kindreg up --name {}", spec.cluster)

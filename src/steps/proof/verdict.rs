@@ -11,6 +11,9 @@ use crate::verdict::{Verdict, Verdicts};
 /// The reason for a refusal on a node that is stopped.
 pub(super) const STOPPED: &str = "the node is stopped";
 
+/// The beginning of the reason while a node's pod is away before it has shown anything.
+pub(super) const POD_IS_AWAY: &str = "its pod was removed";
+
 /// How often kubelet starts the pulled program again, after the node's runtime failed to start it, before the node is
 /// refused. The failure says nothing about the registry, and passes at the first or second try where it passes at all.
 const RESTARTS: u64 = 2;
@@ -100,6 +103,22 @@ fn is_absence(message: &str) -> bool {
 /// Returns whether the failure does not go away by waiting.
 fn is_final(message: &str) -> bool {
     find_in_pull(message).is_some_and(|symptom| symptom.waiting == Waiting::Useless)
+}
+
+/// Returns why a pod shows nothing about the registry; `None` if it is still there. kubelet ends a pod for reasons of the
+/// node, such as a full disk, with a reason for the whole pod:
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/>.
+pub(super) fn taken_away(pod: &Value) -> Option<String> {
+    if pod["metadata"]["deletionTimestamp"].is_string() {
+        return Some(POD_IS_AWAY.to_owned());
+    }
+    let status = &pod["status"];
+    let reason = status["reason"]
+        .as_str()
+        .filter(|reason| !reason.is_empty());
+    let reason = reason.filter(|_| status["phase"] == "Failed")?;
+    let message = status["message"].as_str().unwrap_or_default();
+    Some(format!("{POD_IS_AWAY} ({reason}: {message})"))
 }
 
 /// Judges a pod that pulls from a registry that kindreg runs. A container that ran to its end pulled its image, because
@@ -201,6 +220,24 @@ mod tests {
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn a_pod_that_its_node_ended_or_that_is_being_deleted_shows_nothing() {
+        // As kubelet leaves a running pod that it evicts.
+        let killed = json!({"state": {"terminated": {"exitCode": 137, "reason": "Error"}}});
+        let evicted = json!({"status": {"phase": "Failed", "reason": "Evicted",
+            "message": "The node was low on resource: ephemeral-storage.", "containerStatuses": [killed]}});
+        let why = "its pod was removed (Evicted: The node was low on resource: ephemeral-storage.)";
+        assert_eq!(taken_away(&evicted).as_deref(), Some(why));
+        let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        assert_eq!(taken_away(&deleted).as_deref(), Some("its pod was removed"));
+        for there in [
+            json!({"status": {"phase": "Failed", "containerStatuses": [killed]}}),
+            json!({"status": {"phase": "Running", "reason": ""}}),
+        ] {
+            assert_eq!(taken_away(&there), None);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
+use crate::docker::{Container, ContainerSpec, ContainerState, NetworkMode, PublishedPort};
 use crate::layout::{LABEL_SPEC, Layout};
 use crate::observe::our_container;
 use crate::registry::Managed;
@@ -20,6 +21,27 @@ impl RegistryContainers {
     fn layout(&self) -> Layout {
         Layout::of(self.registry.cluster())
     }
+}
+
+/// Returns what a container lacks to be reached by nodes and by the engine's host; `None` if it has all.
+fn unreachable(wanted: &ContainerSpec, found: &Container, network: &str) -> Option<String> {
+    let Some(aliases) = found.networks.get(network) else {
+        return Some(format!("not on network {network}"));
+    };
+    if let NetworkMode::Named { aliases: named, .. } = &wanted.network
+        && let Some(lost) = named.iter().find(|name| !aliases.contains(name))
+    {
+        return Some(format!("without the name {lost} on network {network}"));
+    }
+    // The engine reports ports only of a container that runs.
+    let is_closed = |port: &&PublishedPort| {
+        found.state == ContainerState::Running && !found.ports.contains(port)
+    };
+    let closed = wanted.ports.iter().find(is_closed)?;
+    Some(format!(
+        "port {}:{} is not published",
+        closed.address, closed.host
+    ))
 }
 
 #[async_trait]
@@ -41,8 +63,8 @@ impl Step for RegistryContainers {
             };
             if found.labels.get(LABEL_SPEC) != wanted.labels.get(LABEL_SPEC) {
                 state = State::Drifted("created with other settings".to_owned());
-            } else if !found.networks.contains_key(&layout.network()) {
-                state = State::Drifted(format!("not on network {}", layout.network()));
+            } else if let Some(lacks) = unreachable(&wanted, &found, &layout.network()) {
+                state = State::Drifted(lacks);
             }
         }
         Ok(state)

@@ -40,6 +40,7 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
     );
 
     certificates_for_others_are_refused(&scene);
+    settings_that_are_not_kindreg_s_prove_nothing(&scene);
 
     let hosting = ["configmap", "-n", "kube-public", "local-registry-hosting"];
     kubectl(scene.cluster, &[&["delete"], &hosting[..]].concat());
@@ -87,6 +88,77 @@ fn is_repaired(scene: &Scene, drift: &str) {
         .prints("Ready: 3 nodes");
     println!("   repaired: {drift} ({:.1} s)", up.took.as_secs_f64());
     scene.verify().run().exits(0).prints("proven");
+}
+
+/// Nodes that pull because they verify nothing are named, whatever containerd reads to get there.
+#[track_caller]
+fn settings_that_are_not_kindreg_s_prove_nothing(scene: &Scene) {
+    let [_, one, two] = nodes(scene.cluster).try_into().unwrap();
+    let certs = format!("/etc/containerd/certs.d/{}", scene.domain());
+    let insecure = "skip_verify = true";
+
+    let other = issue("other", &names("registry.test"), OffsetDateTime::now_utc()).unwrap();
+    write_in(&two, &format!("{certs}/ca.crt"), &other.ca_pem);
+    let script = format!("sed -i -e '/^server/i {insecure}' -e '$a {insecure}' {certs}/hosts.toml");
+    sh(&two, &script);
+    is_unverified(scene, &two, "registry.test:5900/hosts.toml");
+    is_repaired(
+        scene,
+        &format!("registry.test:5900/ca.crt, registry.test:5900/hosts.toml on {two}"),
+    );
+
+    // Even empty, it is the one that containerd uses.
+    let before = "/etc/containerd/certs.d/registry.test_5900_";
+    exec(&one, &["mkdir", before]);
+    is_refused(scene, &one, "x509: certificate signed by unknown authority");
+    let hosts = format!("server = \"https://registry.test:5900\"\n{insecure}\n");
+    let hosts = format!("{hosts}[host.\"https://registry.test:5900\"]\n{insecure}\n");
+    write_in(&one, &format!("{before}/hosts.toml"), &hosts);
+    let words = "registry.test_5900_ is read before registry.test:5900";
+    is_unverified(scene, &one, words);
+    let status = scene.call(&["status", "--name", scene.cluster]).run();
+    status.exits(3).prints(&format!("{words} on {one}"));
+    let up = scene.up(&["--workers", "2"]).run().exits(4).says(words);
+    let hint = format!("docker exec {one} rm -r {before}");
+    up.says(&hint);
+    exec(&one, &["rm", "-r", before]);
+    scene.up(&["--workers", "2"]).run().exits(0);
+
+    // `_default` is for registries without a folder.
+    let default = "/etc/containerd/certs.d/_default";
+    exec(&one, &["mkdir", default]);
+    write_in(&one, &format!("{default}/hosts.toml"), &hosts);
+    let strict = scene.verify().args(&["--strict"]).run().exits(0);
+    strict.prints("without the CA it refuses");
+    exec(&one, &["rm", "-r", default]);
+    two_proofs_at_once_do_not_disturb_each_other(scene);
+    let left = sh(&one, "ls /etc/containerd/certs.d");
+    assert_eq!(left.trim(), "localhost:5900\nregistry.test:5900");
+}
+
+/// The second waits for the first: they would remove each other's image and pods.
+#[track_caller]
+fn two_proofs_at_once_do_not_disturb_each_other(scene: &Scene) {
+    let [one, two] = [(); 2].map(|()| scene.verify().args(&["--strict"]).start());
+    let said = [one, two].map(|verify| verify.end().exits(0).stderr);
+    let waited = said
+        .iter()
+        .filter(|said| said.contains("waiting for another kindreg"));
+    assert_eq!(waited.count(), 1, "{said:?}");
+}
+
+/// The node pulls, and `verify` does not call it proven for that, strict or not.
+#[track_caller]
+fn is_unverified(scene: &Scene, node: &str, words: &str) {
+    for strict in [&[][..], &["--strict"]] {
+        let verify = scene.verify().args(strict).run().exits(3);
+        let told = format!("unverified  {node} pulls from registry.test:5900");
+        let verify = verify.prints(&told).prints(words);
+        println!(
+            "   unverified: {words} ({:.1} s)",
+            verify.took.as_secs_f64()
+        );
+    }
 }
 
 /// A registry that shows a certificate for another name, or one by a CA that may not speak for it.

@@ -31,7 +31,7 @@ pub(super) struct FakeContainer {
     pub(super) state: ContainerState,
     pub(super) networks: BTreeMap<String, Vec<String>>,
     pub(super) output: String,
-    ports: Vec<PublishedPort>,
+    pub(super) ports: Vec<PublishedPort>,
     root: Tree,
 }
 

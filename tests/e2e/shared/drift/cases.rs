@@ -86,6 +86,7 @@ pub(super) fn nodes_files(scene: &Scene) -> Vec<Case> {
 
 fn registrys(_: &Scene) -> Vec<Case> {
     let off = format!("not on network kindreg-{SHARED}");
+    let nameless = format!("without the name registry.test on network kindreg-{SHARED}");
     vec![
         (
             |scene| stop(&scene.registry()),
@@ -94,6 +95,16 @@ fn registrys(_: &Scene) -> Vec<Case> {
         (
             |scene| disconnect(&scene.registry()),
             Drift::new("the registry disconnected", REGISTRY, off)
+                .repaired_with([SERVICE])
+                .proven(),
+        ),
+        (
+            |scene| {
+                disconnect(&scene.registry());
+                let network = format!("kindreg-{SHARED}");
+                docker(&["network", "connect", &network, &scene.registry()]);
+            },
+            Drift::new("the registry's name lost", REGISTRY, nameless)
                 .repaired_with([SERVICE])
                 .proven(),
         ),
