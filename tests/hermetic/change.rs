@@ -1,5 +1,6 @@
 //! A change of settings that fails brings back what was there: the registry that ran before runs again, with its data.
 
+use kindreg::internal::docker::fake::Fault;
 use kindreg::internal::docker::{ContainerState, Docker};
 use kindreg::ops::{self, UpOptions};
 use kindreg::spec::Port;
@@ -87,4 +88,129 @@ async fn a_repair_that_fails_takes_nothing_back() {
     assert!(world.docker.container("c-worker").await.unwrap().is_some());
     let volume = world.docker.volume("kindreg-c-registry-data").await;
     assert!(volume.unwrap().is_some());
+}
+
+/// A change of the settings that `up` can make to a cluster that is there.
+type Change = fn(&mut Request);
+
+const CHANGES: [(&str, Change); 4] = [
+    ("image", |request| {
+        let BackendRequest::Distribution(asked) = &mut request.registries[0].backend else {
+            panic!("kindreg runs it")
+        };
+        asked.image = given("registry:2".parse().unwrap());
+    }),
+    ("port", |request| {
+        request.registries[0].port = given(PortRequest::Fixed(Port::new(5002).unwrap()));
+    }),
+    ("names", |request| {
+        request.registries[0].names = vec![given("other.test".parse().unwrap())];
+    }),
+    ("host", |request| {
+        request.registries[0].host = given("moved.test".parse().unwrap());
+    }),
+];
+
+/// What a change must leave as it was: the registry with its image, and what nodes and the host trust.
+async fn state(world: &World) -> (Vec<String>, Vec<String>, Vec<u8>, String) {
+    let registry = world.docker.container(REGISTRY).await.unwrap().unwrap();
+    assert_eq!(registry.state, ContainerState::Running);
+    let node = world.docker.files("c-worker");
+    let data = world.docker.files(REGISTRY).read("/var/lib/registry/blob");
+    (
+        node.list("/etc/containerd/certs.d"),
+        world.docker.host().list("/etc/docker/certs.d"),
+        data.expect("the registry has its image"),
+        registry.labels["dev.kindreg.spec"].clone(),
+    )
+}
+
+/// The cluster is as it was, and another `up` with the old settings says so.
+async fn is_as_it_was(
+    world: &World,
+    before: &(Vec<String>, Vec<String>, Vec<u8>, String),
+    case: &str,
+) {
+    assert_eq!(&state(world).await, before, "{case}");
+    // The proof may be about a container that is gone.
+    up(world, &request(world)).await.unwrap();
+    let again = up(world, &request(world)).await.unwrap();
+    assert!(!again.report.changed, "{case}");
+    assert_eq!(&state(world).await, before, "{case}");
+}
+
+#[tokio::test]
+async fn each_change_whose_proof_fails_is_taken_back_with_the_data() {
+    for (what, change) in CHANGES {
+        let world = with_an_image().await;
+        world.docker.add_image("registry:2");
+        let before = state(&world).await;
+        let mut other = request(&world);
+        change(&mut other);
+        world.kube.pod_fails("c-worker", "ErrImagePull", "x509: no");
+        let client = world.client();
+        let options = UpOptions {
+            consent: ops::Consent::Given,
+            ..UpOptions::default()
+        };
+        let failed = ops::up(&client, &other, &options, &ops::Nobody).await;
+        failed.unwrap_err();
+        world.kube.pod_succeeds("c-worker");
+        is_as_it_was(&world, &before, what).await;
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_can_t_be_pulled_touches_nothing() {
+    let world = with_an_image().await;
+    let before = (state(&world).await, world.docker.container(REGISTRY).await);
+    world.docker.refuse_image("registry:2");
+    let mut other = request(&world);
+    CHANGES[0].1(&mut other);
+    up(&world, &other).await.unwrap_err();
+    let after = (state(&world).await, world.docker.container(REGISTRY).await);
+    assert_eq!(after.0, before.0);
+    assert_eq!(after.1.unwrap(), before.1.unwrap(), "not even restarted");
+    is_as_it_was(&world, &before.0, "image").await;
+}
+
+#[tokio::test]
+async fn a_change_may_fail_at_any_call_and_is_taken_back_with_the_data() {
+    let changed = |world: &World| {
+        let mut other = request(world);
+        for (_, change) in CHANGES {
+            change(&mut other);
+        }
+        other
+    };
+    let options = UpOptions {
+        consent: ops::Consent::Given,
+        ..UpOptions::default()
+    };
+    let new = async || {
+        let world = with_an_image().await;
+        world.docker.add_image("registry:2");
+        world
+    };
+    let world = new().await;
+    let first = world.docker.calls();
+    let done = ops::up(&world.client(), &changed(&world), &options, &ops::Nobody).await;
+    done.unwrap();
+    let last = world.docker.calls();
+    assert!(last - first > 100);
+    let mut taken_back = 0;
+    // Each call at some time: the step has no divisor in common with what is repeated for each node.
+    for number in (first + 1..=last).step_by(13) {
+        let world = new().await;
+        let before = state(&world).await;
+        world.docker.fail_call(number, Fault::Error);
+        let failed = ops::up(&world.client(), &changed(&world), &options, &ops::Nobody).await;
+        let log = world.docker.call_log();
+        let case = format!("call {number} ({})", log[number - 1]);
+        if failed.is_err() {
+            taken_back += 1;
+            is_as_it_was(&world, &before, &case).await;
+        }
+    }
+    assert!(taken_back > 5, "{taken_back}");
 }
