@@ -15,6 +15,7 @@ mod config;
 mod consent;
 mod contract;
 mod engine;
+mod engine_tls;
 mod external;
 mod external_settings;
 mod failures;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ::bollard::API_DEFAULT_VERSION;
 use ::bollard::errors::Error;
 
-use super::Bollard;
 use super::failure::{Call, LONG};
+use super::{Bollard, tls};
 use crate::docker::address::EngineAddress;
 use crate::docker::{DockerError, Result};
 
@@ -44,10 +44,7 @@ impl Bollard {
 fn open(address: &EngineAddress) -> std::result::Result<::bollard::Docker, Error> {
     let (host, limit, version) = (&address.host, LONG.as_secs(), API_DEFAULT_VERSION);
     match &address.tls {
-        Some(tls) => {
-            let (ca, cert, key) = (tls.ca(), tls.cert(), tls.key());
-            ::bollard::Docker::connect_with_ssl(host, &key, &cert, &ca, limit, version)
-        }
+        Some(files) => tls::open(host, files, limit),
         None if host.starts_with("unix://") => {
             ::bollard::Docker::connect_with_unix(host, limit, version)
         }

@@ -36,6 +36,7 @@ mod connect;
 mod convert;
 mod exec;
 mod failure;
+mod tls;
 
 /// A Docker engine, reached by its API.
 pub struct Bollard {
