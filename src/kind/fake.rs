@@ -87,6 +87,7 @@ impl Kind for FakeKind {
         cluster: &str,
         network: &str,
         config: &str,
+        _: &[String],
     ) -> Result<Box<dyn Creation>> {
         let call = self.docker.enter(format!("kind create {cluster}"))?;
         let next = std::mem::take(&mut *lock(&self.next));
@@ -300,7 +301,7 @@ mod tests {
     async fn nodes_come_and_go_as_with_kind() {
         let docker = Arc::new(FakeDocker::new());
         let kind = FakeKind::new(Arc::clone(&docker));
-        kind.create("c", "net", CONFIG)
+        kind.create("c", "net", CONFIG, &[])
             .await
             .unwrap()
             .finished()
@@ -319,7 +320,7 @@ mod tests {
             (nodes[0].image.as_str(), nodes[0].ports[0].container),
             ("node:1", 6443)
         );
-        assert!(kind.create("c", "net", CONFIG).await.is_err());
+        assert!(kind.create("c", "net", CONFIG, &[]).await.is_err());
         kind.delete("c").await.unwrap();
         kind.delete("c").await.unwrap();
         assert!(
@@ -333,7 +334,7 @@ mod tests {
 
         kind.fail_next("no space");
         let failed = kind
-            .create("c", "net", CONFIG)
+            .create("c", "net", CONFIG, &[])
             .await
             .unwrap()
             .finished()
@@ -358,7 +359,7 @@ mod tests {
             Err(KubeError::Unreachable(_))
         ));
         FakeKind::new(Arc::clone(&docker))
-            .create("c", "net", CONFIG)
+            .create("c", "net", CONFIG, &[])
             .await
             .unwrap();
         let nodes = kube.get("/api/v1/nodes").await.unwrap().unwrap();

@@ -68,9 +68,15 @@ pub trait Creation: Send + Sync + std::fmt::Debug {
 /// The kind program.
 #[async_trait]
 pub trait Kind: Send + Sync + std::fmt::Debug {
-    /// Starts `kind create cluster` with a rendered configuration on an existing network.
-    async fn create(&self, cluster: &str, network: &str, config: &str)
-    -> Result<Box<dyn Creation>>;
+    /// Starts `kind create cluster` with a rendered configuration on an existing network. Nodes reach the hosts in
+    /// `direct` without a proxy, if there is one.
+    async fn create(
+        &self,
+        cluster: &str,
+        network: &str,
+        config: &str,
+        direct: &[String],
+    ) -> Result<Box<dyn Creation>>;
     /// Returns whether a `kind create` of this cluster that an earlier run started is still running on this machine.
     async fn orphan(&self, cluster: &str) -> Result<Orphan>;
     /// Deletes the cluster's containers and its kubeconfig entries. An absent cluster is `Ok`.

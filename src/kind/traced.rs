@@ -32,9 +32,10 @@ impl Kind for Traced {
         cluster: &str,
         network: &str,
         config: &str,
+        direct: &[String],
     ) -> Result<Box<dyn Creation>> {
         let what = || format!("kind: start creating cluster {cluster} on network {network}");
-        let call = self.kind.create(cluster, network, config);
+        let call = self.kind.create(cluster, network, config, direct);
         let creation = self.trace.call(what, call).await?;
         let (cluster, trace) = (cluster.to_owned(), self.trace.clone());
         Ok(Box::new(TracedCreation {

@@ -13,7 +13,7 @@ use crate::docker::read_cache::ReadCache;
 use crate::docker::{self, Docker, address};
 use crate::engine::Event;
 use crate::home;
-use crate::kind::{self, Kind, cli::KindCli};
+use crate::kind::{self, Kind, cli::KindCli, cli::Proxy};
 use crate::kube::{self, Kube, node::NodeKube};
 use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
@@ -148,7 +148,8 @@ impl Client {
                 .variable()
                 .map(|files| ("KUBECONFIG".to_owned(), files)),
         );
-        let kind = KindCli::find(environment, path.as_deref(), connection.state_folder())?;
+        let (state, proxy) = (connection.state_folder(), Proxy::of(&**variable));
+        let kind = KindCli::find(environment, path.as_deref(), state, proxy)?;
         let docker = docker::traced::Traced::over(docker, trace);
         let (engine, tracing) = (Arc::clone(&docker), trace.clone());
         let kube: KubeOf = Arc::new(move |control_plane| {

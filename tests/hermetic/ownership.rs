@@ -20,7 +20,7 @@ async fn replaced() -> World {
     world.up().await.unwrap();
     world.kind.delete("c").await.unwrap();
     let config = format!("nodes:\n- role: control-plane\n  image: {NODE_IMAGE}\n");
-    let mut creation = world.kind.create("c", "kind", &config).await.unwrap();
+    let mut creation = world.kind.create("c", "kind", &config, &[]).await.unwrap();
     creation.finished().await.unwrap();
     let theirs = world.docker.files("c-control-plane");
     let hosts = "/etc/containerd/certs.d/registry.test:5001/hosts.toml";

@@ -217,7 +217,7 @@ async fn up_meets_what_is_not_ours() {
     };
     docker.create_network(&network).await.unwrap();
     let kind = stage.machine.kind();
-    drop(kind.create("kindreg", "kind", config).await.unwrap());
+    drop(kind.create("kindreg", "kind", config, &[]).await.unwrap());
     stage.run("up").await;
     stage.run("down").await;
     stage.is_as_kept();

@@ -24,8 +24,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Creation, Kind, KindError, Orphan, Result};
 use crate::programs;
 use lock::Lock;
+pub use proxy::Proxy;
 
 mod lock;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +50,7 @@ pub struct KindCli {
     environment: Vec<(OsString, OsString)>,
     state: PathBuf,
     creating: Creating,
+    proxy: Proxy,
     /// [`GRACE`], except in tests.
     grace: Duration,
 }
@@ -64,6 +67,7 @@ impl KindCli {
         environment: Vec<(String, String)>,
         path: Option<&OsStr>,
         state: PathBuf,
+        proxy: Proxy,
     ) -> Result<Self> {
         let program = programs::find("kind", path).ok_or(KindError::Missing { program: "kind" })?;
         programs::find("docker", path).ok_or(KindError::Missing { program: "docker" })?;
@@ -77,6 +81,7 @@ impl KindCli {
             environment,
             state,
             creating,
+            proxy,
             grace: GRACE,
         })
     }
@@ -163,13 +168,20 @@ impl KindCli {
         ))
     }
 
-    async fn spawn(&self, cluster: &str, network: &str, config: &str) -> io::Result<CreationCli> {
+    async fn spawn(
+        &self,
+        cluster: &str,
+        network: &str,
+        config: &str,
+        direct: &[String],
+    ) -> io::Result<CreationCli> {
         let mut lock = self.lock(cluster).await?;
         let output = tempfile::tempfile_in(&self.state)?;
         let arguments = ["create", "cluster", "--name", cluster, "--config", "-"];
         let mut command = self.command(&arguments, &output)?;
         command
             .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", network)
+            .envs(self.proxy.exemptions(direct))
             .stdin(lock.filled(config)?);
         let child = command.spawn()?;
         lock_set(&self.creating).insert(cluster.to_owned());
@@ -194,10 +206,11 @@ impl Kind for KindCli {
         cluster: &str,
         network: &str,
         config: &str,
+        direct: &[String],
     ) -> Result<Box<dyn Creation>> {
         self.make_state()?;
         let creation = self
-            .spawn(cluster, network, config)
+            .spawn(cluster, network, config, direct)
             .await
             .map_err(|cause| failed_io(CREATE, cause))?;
         Ok(Box::new(creation))

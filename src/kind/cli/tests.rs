@@ -39,7 +39,12 @@ fn kind_in(folder: &Path, script: &str) -> KindCli {
     let files = ["there", "q/absent", "also"].map(|name| folder.join(name));
     let files = std::env::join_paths(files).unwrap().into_string().unwrap();
     let environment = vec![("KUBECONFIG".to_owned(), files)];
-    let found = KindCli::find(environment, Some(folder.as_os_str()), folder.join("state"));
+    let found = KindCli::find(
+        environment,
+        Some(folder.as_os_str()),
+        folder.join("state"),
+        Proxy::None,
+    );
     KindCli {
         grace: Duration::from_millis(300),
         ..found.unwrap()
@@ -74,6 +79,7 @@ fn both_programs_must_be_on_path() {
             Vec::new(),
             Some(folder.path().as_os_str()),
             folder.path().join("state"),
+            Proxy::None,
         )
     };
     assert!(matches!(
@@ -87,7 +93,7 @@ fn both_programs_must_be_on_path() {
         Err(KindError::Missing { program: "docker" })
     ));
     assert!(matches!(
-        KindCli::find(Vec::new(), None, PathBuf::new()),
+        KindCli::find(Vec::new(), None, PathBuf::new(), Proxy::None),
         Err(KindError::Missing { .. })
     ));
 }
@@ -100,7 +106,7 @@ async fn kind_gets_arguments_network_and_config_and_leaves_no_file() {
         "a longer text of an earlier run",
     )
     .unwrap();
-    let mut creation = kind.create("c", "net", "nodes: []\n").await.unwrap();
+    let mut creation = kind.create("c", "net", "nodes: []\n", &[]).await.unwrap();
     creation.finished().await.unwrap();
     let seen = std::fs::read_to_string(folder.path().join("seen")).unwrap();
     assert_eq!(
@@ -120,7 +126,7 @@ async fn kind_gets_arguments_network_and_config_and_leaves_no_file() {
 async fn a_failure_says_the_last_lines_without_colours() {
     let script = "for i in $(seq 50); do echo line $i; done; printf '\\033[31mERROR\\033[0m: no\\r\\n' >&2; exit 1";
     let (_folder, kind) = kind(script);
-    let mut creation = kind.create("c", "net", "").await.unwrap();
+    let mut creation = kind.create("c", "net", "", &[]).await.unwrap();
     for _ in 0..2 {
         let KindError::Failed { command, output } = creation.finished().await.unwrap_err() else {
             panic!("not failed")
@@ -140,7 +146,7 @@ async fn abort_ends_grandchildren_too() {
     // The grandchild ignores SIGTERM, as the docker program may for a while.
     let (folder, kind) =
         kind("sh -c 'trap \"\" TERM; echo $$ >pid; while :; do sleep 1; done' & wait");
-    let mut creation = kind.create("c", "net", "").await.unwrap();
+    let mut creation = kind.create("c", "net", "", &[]).await.unwrap();
     let grandchild = read_when_there(&folder.path().join("pid"));
     assert!(!creation.ended() && lives(&grandchild));
     assert_eq!(
@@ -161,7 +167,7 @@ async fn abort_waits_for_a_call_to_the_engine() {
         kind("echo $$ >pid; (trap '' TERM; sleep 0.15; echo made >container) & wait");
     // A busy machine must not make the test fail.
     kind.grace = Duration::from_secs(60);
-    let mut creation = kind.create("c", "net", "").await.unwrap();
+    let mut creation = kind.create("c", "net", "", &[]).await.unwrap();
     read_when_there(&folder.path().join("pid"));
     creation.abort().await;
     assert!(folder.path().join("container").exists());
@@ -170,7 +176,7 @@ async fn abort_waits_for_a_call_to_the_engine() {
 #[tokio::test]
 async fn a_creation_that_is_dropped_leaves_no_process() {
     let (folder, kind) = kind("echo $$ >pid; sleep 1000");
-    let creation = kind.create("c", "net", "").await.unwrap();
+    let creation = kind.create("c", "net", "", &[]).await.unwrap();
     let pid = read_when_there(&folder.path().join("pid"));
     drop(creation);
     within_seconds("kind lives on", || !lives(&pid));
@@ -179,7 +185,7 @@ async fn a_creation_that_is_dropped_leaves_no_process() {
 #[tokio::test]
 async fn what_a_failed_kind_left_running_is_killed() {
     let (folder, kind) = kind("sleep 1000 & echo $! >pid; exit 1");
-    let mut creation = kind.create("c", "net", "").await.unwrap();
+    let mut creation = kind.create("c", "net", "", &[]).await.unwrap();
     creation.finished().await.unwrap_err();
     let pid = read_when_there(&folder.path().join("pid"));
     within_seconds("the grandchild lives on", || !lives(&pid));
@@ -194,7 +200,7 @@ const WAITS: &str =
 async fn a_running_kindreg() {
     let folder = std::env::current_dir().unwrap();
     let mut creation = kind_in(&folder, WAITS)
-        .create("c", "net", "config")
+        .create("c", "net", "config", &[])
         .await
         .unwrap();
     creation.finished().await.unwrap();
@@ -215,7 +221,10 @@ async fn the_lock_lasts_until_kind_exits_even_if_kindreg_was_killed() {
     kindreg.wait().unwrap();
     assert_eq!(kind.orphan("c").await.unwrap(), Orphan::Running);
     assert_eq!(kind.orphan("other").await.unwrap(), Orphan::None);
-    let KindError::Io { cause, .. } = kind.create("c", "net", "other config").await.unwrap_err()
+    let KindError::Io { cause, .. } = kind
+        .create("c", "net", "other config", &[])
+        .await
+        .unwrap_err()
     else {
         panic!("another kind was started")
     };
@@ -258,9 +267,48 @@ async fn only_a_creation_needs_a_folder_for_its_state() {
         Vec::new(),
         Some(folder.path().as_os_str()),
         kind.state.clone(),
+        Proxy::None,
     );
     let kind = found.unwrap();
-    let error = kind.create("c", "net", "config").await.unwrap_err();
+    let error = kind.create("c", "net", "config", &[]).await.unwrap_err();
     assert!(matches!(&error, KindError::State { .. }), "{error}");
     kind.delete("c").await.unwrap();
+}
+
+#[tokio::test]
+async fn nodes_reach_our_registries_without_the_user_s_proxy() {
+    let hosts = ["registry.test".to_owned(), "other.test".to_owned()];
+    let seen = async |set: &[(&str, &str)]| {
+        let (folder, kind) = kind("echo \"$NO_PROXY $no_proxy\" >seen");
+        let variable = |name: &str| {
+            let found = set.iter().find(|(known, _)| *known == name)?;
+            Some(found.1.to_owned())
+        };
+        let proxy = Proxy::of(&variable);
+        let kind = KindCli { proxy, ..kind };
+        let mut creation = kind.create("c", "net", "", &hosts).await.unwrap();
+        creation.finished().await.unwrap();
+        std::fs::read_to_string(folder.path().join("seen")).unwrap()
+    };
+    let ours = "registry.test,other.test";
+    for (set, exempt) in [
+        (&[("HTTP_PROXY", "http://p:1")][..], ours.to_owned()),
+        (
+            &[("https_proxy", "http://p:1"), ("no_proxy", "a.test")],
+            format!("a.test,{ours}"),
+        ),
+        (
+            &[
+                ("HTTPS_PROXY", "http://p:1"),
+                ("NO_PROXY", "b.test,.lan"),
+                ("no_proxy", "a.test"),
+            ],
+            format!("b.test,.lan,{ours}"),
+        ),
+    ] {
+        assert_eq!(seen(set).await, format!("{exempt} {exempt}\n"), "{set:?}");
+    }
+    let without = Proxy::of(&|name| (name == "NO_PROXY").then(|| "a.test".to_owned()));
+    assert_eq!(without, Proxy::None, "kind then hands out nothing");
+    assert!(without.exemptions(&hosts).is_empty());
 }

@@ -10,6 +10,7 @@ use crate::kind::{KindError, Orphan};
 use crate::layout::{self, Layout};
 use crate::observe::nodes;
 use crate::problem::Problem;
+use crate::registry::managed;
 use crate::render;
 use crate::spec::{OwnedCluster, Spec};
 use crate::step::{Ctx, Polled, State, Step, StepId};
@@ -94,9 +95,15 @@ impl Nodes {
 
     async fn create(&self, ctx: &Ctx) -> Result<()> {
         let config = render::kind_config(&self.spec.cluster, &self.owned)?;
+        // A proxy would be asked for names that only the cluster's network knows.
+        let direct = managed(&self.spec).flat_map(|registry| {
+            let hosts = registry.registry().hosts().map(ToString::to_string);
+            hosts.collect::<Vec<String>>()
+        });
+        let direct: Vec<String> = direct.collect();
         let creation = ctx
             .kind
-            .create(self.name(), &self.network(), &config)
+            .create(self.name(), &self.network(), &config, &direct)
             .await?;
         *ctx.creation.lock().await = Some(creation);
         let all_run = ctx.poll(POLL_INTERVAL, || async move {
