@@ -138,20 +138,32 @@ pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Resu
 }
 
 fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
+    let proof = |registry| match verify {
+        Verify::EveryNode => Pull::of(registry),
+        Verify::Nothing => Pull::NotProven,
+    };
+    let registries = spec.registries.iter();
+    let registries: Vec<Endpoint> = registries
+        .map(|registry| Endpoint::of(registry, proof(registry)))
+        .collect();
     Made {
         cluster: spec.cluster.to_string(),
         context: Layout::of(&spec.cluster).context(),
         nodes,
         changed: outcome == Outcome::Changed,
-        registries: spec.registries.iter().map(Endpoint::from).collect(),
         announced: plan::announced(spec).map(|registry| registry.registry().name.to_string()),
         proof: Proof {
+            // Of several results the weakest.
             nodes: match verify {
-                Verify::EveryNode => Pull::Proven,
                 Verify::Nothing => Pull::NotProven,
+                Verify::EveryNode if registries.iter().any(|one| one.proof == Pull::Answered) => {
+                    Pull::Answered
+                }
+                Verify::EveryNode => Pull::Proven,
             },
             host: Pull::NotProven,
         },
+        registries,
     }
 }
 

@@ -230,20 +230,20 @@ pub struct Endpoint {
     pub local: Option<String>,
     /// Whether the registry needs a password.
     pub authenticated: bool,
-    /// The result of a successful proof of this registry.
-    #[serde(skip)]
+    /// The result of the proof of this registry by all nodes.
     pub proof: Pull,
 }
 
-impl From<&Registry> for Endpoint {
-    fn from(registry: &Registry) -> Self {
+impl Endpoint {
+    /// Returns the addresses of a registry with the result of its proof.
+    pub(crate) fn of(registry: &Registry, proof: Pull) -> Self {
         Self {
             name: registry.name.to_string(),
             backend: registry.backend.name(),
             domain: registry.domain(),
             local: registry.local_domain(),
             authenticated: registry.authentication() != Authentication::Anonymous,
-            proof: Pull::of(registry),
+            proof,
         }
     }
 }

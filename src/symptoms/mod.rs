@@ -19,10 +19,12 @@
 use std::fmt;
 
 pub mod catalogue;
+mod clock;
 pub mod credentials;
 mod matcher;
 mod words;
 
+pub use clock::wrong_clock;
 pub use matcher::{find, find_in_pull, shows};
 
 use credentials::Trouble;

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use kindreg::events::Event;
-use kindreg::internal::docker::Docker;
+use kindreg::fakes::Machine;
+use kindreg::internal::docker::{Docker, ExecOutput};
 use kindreg::internal::engine::Lock;
 use kindreg::internal::hints;
 use kindreg::internal::problem::Exit;
+use kindreg::internal::steps::registry::ASK;
 use kindreg::ops::{self, Negative, Nobody, UpOptions};
 use kindreg::report::{Condition, NodeVerification, Pull, WithoutCa};
 use serde_json::json;
@@ -347,4 +349,71 @@ async fn a_pod_that_an_earlier_run_left_on_a_stopped_node_proves_nothing() {
     let (rows, _) = verified(&world, "c-worker", Negative::LeftOut).await;
     assert_eq!(rows[0].pull, Pull::Refused);
     assert_eq!(rows[0].why.as_deref(), Some("the node is stopped"));
+}
+
+#[tokio::test]
+async fn up_says_answered_of_a_registry_from_which_nothing_was_pulled() {
+    let machine = Machine::new().unwrap();
+    let text = "[registry.registry]\n[registry.company]\nbackend = \"external\"\nhost = \"nexus.company.test\"\nauth = false\n";
+    let path = machine.home().join("kindreg.toml");
+    std::fs::write(&path, text).unwrap();
+    let made = async |arguments: &[&str]| -> serde_json::Value {
+        let answer = machine
+            .run(&[&["up", "--json", "--yes"], arguments].concat())
+            .await;
+        assert_eq!(answer.code, 0, "{answer:?}");
+        serde_json::from_str(&answer.stdout).unwrap()
+    };
+    let of = |made: &serde_json::Value| {
+        let registries = made["registries"].as_array().unwrap().iter();
+        let each: Vec<_> = registries.map(|one| one["proof"].clone()).collect();
+        (made["proof"]["nodes"].clone(), each)
+    };
+    let not_proven = json!("not proven");
+    assert_eq!(
+        of(&made(&["--no-verify"]).await),
+        (not_proven.clone(), vec![not_proven.clone(), not_proven])
+    );
+    let (proven, answered) = (json!("proven"), json!("answered"));
+    assert_eq!(
+        of(&made(&[]).await),
+        (answered.clone(), vec![proven.clone(), answered])
+    );
+    let named = format!("{text}proof = \"team/base:1\"\n");
+    std::fs::write(&path, named).unwrap();
+    assert_eq!(
+        of(&made(&[]).await),
+        (proven.clone(), vec![proven.clone(), proven])
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_hours_off_is_named_as_the_cause() {
+    let world = ready(World::new()).await;
+    let x509 = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2020-01-01T00:00:00Z is before 2026-01-01T00:00:00Z";
+    world.kube.pod_fails("c-worker", "ErrImagePull", x509);
+    let finished = ops::verify(&world.client(), &world.spec.cluster, Negative::LeftOut).await;
+    let hint = hints::hint(&finished.unwrap().failure.unwrap()).unwrap();
+    assert!(
+        hint.starts_with("the clock of the engine's host is "),
+        "{hint}"
+    );
+    assert!(
+        hint.contains(" days behind this machine's; set it, then run: kindreg "),
+        "{hint}"
+    );
+
+    // Before that, the registry does not count as ready.
+    let world = World::new();
+    world.docker.on_script(ASK, |_, _, _| ExecOutput {
+        code: 1,
+        stdout: b"000curl: (60) SSL certificate problem: certificate is not yet valid\ncurrent time 2020-01-01T00:00:00Z\n".to_vec(),
+        stderr: Vec::new(),
+    });
+    let error = world.up().await.unwrap_err();
+    let hint = hints::hint(&error).unwrap();
+    assert!(
+        hint.starts_with("the clock of the engine's host is "),
+        "{hint} {error:#}"
+    );
 }

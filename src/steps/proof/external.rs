@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::doubts::doubted;
 use super::pods::Pods;
@@ -16,7 +17,7 @@ use crate::step::{Ctx, State, Step, StepId};
 use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST, TIMED_OUT};
 use crate::symptoms::catalogue::registry::NO_CREDENTIALS;
 use crate::symptoms::credentials::{Trouble, diagnose};
-use crate::symptoms::{Meaning, shows};
+use crate::symptoms::{Meaning, shows, wrong_clock};
 use crate::verdict::{Verdict, Verdicts};
 
 /// The step that proves one external registry on all nodes.
@@ -52,6 +53,9 @@ impl ExternalProof {
             return "name an image that exists and that this user may pull, in kindreg.toml: proof = \"team/base:1\"; \
                     this registry denies access to images that do not exist"
                 .to_owned();
+        }
+        if let Some(clock) = wrong_clock(cause, OffsetDateTime::now_utc()) {
+            return format!("{clock}; set it, then run: kindreg up --name {cluster}");
         }
         match diagnose(cause) {
             Some(trouble @ (Trouble::None | Trouble::Wrong)) => format!(

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::doubts::doubted;
 use super::image::ProofImage;
@@ -15,7 +16,7 @@ use crate::spec::Spec;
 use crate::step::{Ctx, ProofImageIn, Skipped, State, Step, StepId};
 use crate::symptoms::catalogue::node::{CONNECTION_REFUSED, NO_SUCH_HOST};
 use crate::symptoms::credentials::diagnose;
-use crate::symptoms::{Meaning, shows};
+use crate::symptoms::{Meaning, shows, wrong_clock};
 
 /// The step that proves one registry on all nodes.
 #[derive(Debug, Clone)]
@@ -82,7 +83,12 @@ fn remedy(cause: &str, spec: &Spec) -> String {
         || shows(cause, Meaning::NotFound)
         || NO_SUCH_HOST.is_in(cause)
         || CONNECTION_REFUSED.is_in(cause);
-    if let Some(trouble) = diagnose(cause) {
+    if let Some(clock) = wrong_clock(cause, OffsetDateTime::now_utc()) {
+        format!(
+            "{clock}; set it, then run: kindreg verify --name {}",
+            spec.cluster
+        )
+    } else if let Some(trouble) = diagnose(cause) {
         format!(
             "{}; {}",
             trouble.cause(),

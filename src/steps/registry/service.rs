@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use crate::docker::{ContainerState, DockerError, NetworkMode};
 use crate::layout::Layout;
@@ -14,6 +15,7 @@ use crate::registry::Managed;
 use crate::spec::{Port, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::host::{Script, ScriptFailed};
+use crate::symptoms::wrong_clock;
 
 /// The name of the script that asks a registry until it serves. Its arguments are the URL and the time limit in
 /// seconds; its file is the CA.
@@ -26,7 +28,7 @@ while [ "$(date +%s)" -le "$end" ]; do
   case $said in 200 | 401) exit 0 ;; esac
   sleep 0.1
 done
-echo "$said"; exit 1"#;
+echo "$said"; date -u '+current time %Y-%m-%dT%H:%M:%SZ'; exit 1"#;
 
 /// The longest time that one container asks. If kindreg is killed, the container stops asking after it.
 const SLICE: Duration = Duration::from_secs(15);
@@ -107,18 +109,20 @@ impl Service {
                 ended => break ended,
             }
         };
-        asked.with_context(|| {
+        asked.map_err(|error| {
+            let cluster = &self.spec.cluster;
             let logs = format!("docker logs {}", self.registry.container_name());
-            Problem::new(
+            let hint = match wrong_clock(&format!("{error:#}"), OffsetDateTime::now_utc()) {
+                Some(clock) => format!("{clock}; set it, then run: kindreg up --name {cluster}"),
+                None => format!("run: kindreg up --name {cluster} --keep-on-failure; {logs}"),
+            };
+            error.context(Problem::new(
                 format!(
                     "registry {} is running but does not answer over TLS",
                     registry.domain()
                 ),
-                format!(
-                    "run: kindreg up --name {} --keep-on-failure; {logs}",
-                    self.spec.cluster
-                ),
-            )
+                hint,
+            ))
         })
     }
 }
