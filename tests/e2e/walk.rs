@@ -1,18 +1,29 @@
 //! The whole walk on three nodes: from nothing to pods that pull over verified TLS, and back to nothing.
 
+use std::fs;
+
 use kindreg::internal::oci::proof::proof_image;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::{Kubeconfig, Scene, docker, kubectl, kubectl_apply, nodes, run_with, sh};
+use crate::support::{
+    Call, Kubeconfig, OTHER, Scene, docker, kubectl, kubectl_apply, nodes, run_with, scratch, sh,
+};
 use crate::{certificates, quiet};
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
 fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
     let scene = Scene::new("e2e-walk", 5901, Kubeconfig::Other);
-    scene.up(&["--workers", "2"]).run().exits(0).prints(
-        "Ready: 3 nodes of cluster e2e-walk pulled from registry.test:5901 over verified TLS",
-    );
+    let files = Kubeconfigs::new();
+    files
+        .at("p", scene.up(&["--workers", "2"]))
+        .run()
+        .exits(0)
+        .prints(
+            "Ready: 3 nodes of cluster e2e-walk pulled from registry.test:5901 over verified TLS",
+        );
+    assert_eq!(files.current(), "kind-e2e-walk");
     scene.has_nodes(3);
     every_node_notes_its_proof(&scene);
     the_proof_leaves_no_image(&scene);
@@ -22,12 +33,50 @@ fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
     certificates::openssl_agrees(&scene);
     certificates::the_key_of_the_ca_is_nowhere(&scene);
     certificates::nothing_skips_verification(&scene);
-    scene
-        .down()
+    files
+        .at("q", scene.down())
         .run()
         .exits(0)
         .prints("Removed: cluster e2e-walk");
+    assert_eq!(files.current(), "mine");
+    assert_eq!(
+        fs::read_dir(files.folder.path().join("q")).unwrap().count(),
+        0
+    );
     scene.is_as_before();
+}
+
+/// Several kubeconfig files by relative paths. The first is a link and has the current context, which the second defines.
+struct Kubeconfigs {
+    folder: TempDir,
+}
+
+impl Kubeconfigs {
+    fn new() -> Self {
+        let folder = scratch();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("p/conf")).unwrap();
+        fs::create_dir(at("q")).unwrap();
+        let first = "apiVersion: v1\nkind: Config\ncurrent-context: mine\n";
+        fs::write(at("first"), first).unwrap();
+        std::os::unix::fs::symlink("../../first", at("p/conf/a")).unwrap();
+        fs::write(at("p/conf/b"), OTHER.replace("other-context", "mine")).unwrap();
+        Self { folder }
+    }
+
+    /// A call in a folder below, for which the files have the same names.
+    fn at(&self, folder: &str, call: Call) -> Call {
+        let call = call.within(&self.folder.path().join(folder));
+        call.env("KUBECONFIG", "conf/a:conf/b:conf/c")
+    }
+
+    /// The current context of the first file.
+    fn current(&self) -> String {
+        let text = fs::read_to_string(self.folder.path().join("p/conf/a")).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix("current-context: "));
+        line.unwrap_or_default().to_owned()
+    }
 }
 
 #[track_caller]
