@@ -74,14 +74,25 @@ impl Machine {
     /// environment, folder and engine do not count.
     #[cfg(feature = "cli")]
     pub async fn run(&self, arguments: &[&str]) -> Answer {
-        run_captured(self.client(), self.home.path().to_owned(), arguments, None).await
+        self.captured(arguments, Captured::new(None)).await
     }
 
     /// Runs a command line as at a terminal where these answers are typed.
     #[cfg(feature = "cli")]
     pub async fn run_with_answers(&self, arguments: &[&str], answers: &[&str]) -> Answer {
+        self.captured(arguments, Captured::new(Some(answers))).await
+    }
+
+    /// Runs a command line with a stdout on a full disk.
+    #[cfg(feature = "cli")]
+    pub async fn run_without_stdout(&self, arguments: &[&str]) -> Answer {
+        self.captured(arguments, Captured::new(None).full()).await
+    }
+
+    #[cfg(feature = "cli")]
+    async fn captured(&self, arguments: &[&str], captured: Captured) -> Answer {
         let folder = self.home.path().to_owned();
-        run_captured(self.client(), folder, arguments, Some(answers)).await
+        run_captured(self.client(), folder, arguments, captured).await
     }
 
     /// Returns its home folder, which is also the current folder of [`Self::run`].

@@ -23,13 +23,12 @@ pub struct Answer {
     pub stderr: String,
 }
 
-/// Runs a command line in a folder. The process's environment does not count; `None` for answers is a run without a
-/// terminal.
+/// Runs a command line in a folder, with these streams. The process's environment does not count.
 pub(crate) async fn run_captured(
     client: Client,
     folder: PathBuf,
     arguments: &[&str],
-    answers: Option<&[&str]>,
+    captured: Captured,
 ) -> Answer {
     let words = std::iter::once("kindreg").chain(arguments.iter().copied());
     let parsed = without_variables(Cli::command())
@@ -40,7 +39,6 @@ pub(crate) async fn run_captured(
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
-    let captured = Captured::new(answers);
     let invocation = Invocation {
         printer: Printer::captured(shared.output_mode(), captured.clone()),
         shared,

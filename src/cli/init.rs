@@ -11,6 +11,7 @@ use serde_json::json;
 use super::invocation::Invocation;
 use crate::ops::FILE;
 use crate::problem::{Exit, Problem};
+use crate::user_file;
 
 /// The settings file that `init` writes.
 const TEMPLATE: &str = include_str!("../../templates/kindreg.toml");
@@ -55,6 +56,11 @@ pub(super) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit
 
 fn write(invocation: &Invocation, arguments: &Arguments) -> Result<()> {
     let path = arguments.file.display();
+    let place = invocation.path(&arguments.file);
+    if arguments.force && place.is_file() {
+        let replaced = user_file::replace(&place, TEMPLATE.as_bytes());
+        return replaced.with_context(|| format!("can't write {path}"));
+    }
     let mut options = OpenOptions::new();
     options.write(true);
     if arguments.force {
@@ -62,7 +68,7 @@ fn write(invocation: &Invocation, arguments: &Arguments) -> Result<()> {
     } else {
         options.create_new(true);
     }
-    let mut file = match options.open(invocation.path(&arguments.file)) {
+    let mut file = match options.open(&place) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(Problem::usage(
                 format!("{path} already exists"),
@@ -72,6 +78,10 @@ fn write(invocation: &Invocation, arguments: &Arguments) -> Result<()> {
         }
         opened => opened.with_context(|| format!("can't write {path}"))?,
     };
-    file.write_all(TEMPLATE.as_bytes())
-        .with_context(|| format!("can't write {path}"))
+    let written = file.write_all(TEMPLATE.as_bytes());
+    if written.is_err() && !arguments.force {
+        // Half a file would stand in the way of the next try.
+        let _ = std::fs::remove_file(&place);
+    }
+    written.with_context(|| format!("can't write {path}"))
 }

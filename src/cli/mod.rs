@@ -8,9 +8,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use self::invocation::Invocation;
 use crate::hints;
 use crate::ops::{Detail, Need};
-use crate::problem::Exit;
+use crate::problem::{Exit, Problem};
 use crate::spec::ClusterName;
-use crate::ui::{self, OutputMode};
+use crate::ui::{self, OutputMode, Printer};
 
 #[cfg(feature = "fakes")]
 mod captured;
@@ -158,10 +158,26 @@ pub async fn run(cli: Cli) -> Exit {
 }
 
 async fn execute(invocation: &Invocation, command: Command) -> Exit {
-    dispatch(invocation, command).await.unwrap_or_else(|error| {
-        ui::failure(&invocation.printer, &error);
+    let printer = &invocation.printer;
+    let exit = dispatch(invocation, command).await.unwrap_or_else(|error| {
+        ui::failure(printer, &error);
         hints::exit(&error)
-    })
+    });
+    match printer.refused() {
+        Some(error) => unprinted(printer, error, exit),
+        None => exit,
+    }
+}
+
+/// Says that nobody got the result, and returns an exit code that is no success.
+fn unprinted(printer: &Printer, error: &std::io::Error, exit: Exit) -> Exit {
+    let what = format!("can't write to stdout: {error}");
+    let hint = "run the command again, and read all of its output";
+    ui::failure(printer, &Problem::new(what, hint).into());
+    match exit {
+        Exit::Done => Exit::Failed,
+        other => other,
+    }
 }
 
 async fn dispatch(invocation: &Invocation, command: Command) -> Result<Exit> {

@@ -1,6 +1,7 @@
 //! Streams in memory, for tests that compare all that a command prints.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Buffers in the place of stdout and stderr, and the answers to questions. Clones share them.
@@ -10,6 +11,8 @@ pub struct Captured(Arc<Mutex<Content>>);
 #[derive(Debug)]
 struct Content {
     stdout: String,
+    /// Whether stdout takes nothing, as on a full disk.
+    is_full: bool,
     stderr: String,
     answers: Option<VecDeque<String>>,
 }
@@ -21,9 +24,17 @@ impl Captured {
         let answers = answers.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
         Self(Arc::new(Mutex::new(Content {
             stdout: String::new(),
+            is_full: false,
             stderr: String::new(),
             answers,
         })))
+    }
+
+    /// Returns the same buffers with a stdout that takes nothing, as on a full disk.
+    #[must_use]
+    pub fn full(self) -> Self {
+        self.lock().is_full = true;
+        self
     }
 
     /// Returns what was written to stdout and to stderr.
@@ -33,8 +44,13 @@ impl Captured {
         (content.stdout.clone(), content.stderr.clone())
     }
 
-    pub(super) fn stdout(&self, text: &str) {
-        self.lock().stdout.push_str(text);
+    pub(super) fn stdout(&self, text: &str) -> io::Result<()> {
+        let mut content = self.lock();
+        if content.is_full {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        content.stdout.push_str(text);
+        Ok(())
     }
 
     pub(super) fn stderr(&self, text: &str) {

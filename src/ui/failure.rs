@@ -3,6 +3,7 @@
 use anyhow::Error;
 use serde_json::json;
 
+use super::clean::clean;
 use super::{OutputMode, Printer, style};
 use crate::hints;
 use crate::problem::Several;
@@ -33,22 +34,23 @@ pub fn failure(printer: &Printer, error: &Error) {
         return printer.complain(&line.to_string());
     }
     // kind's and a node's messages may have several lines; each stays under its heading.
-    let text = error.to_string().replace('\n', "\n       ");
-    printer.complain(&format!(
+    let text = clean(&error.to_string()).replace('\n', "\n       ");
+    printer.styled_line(&format!(
         "{} {text}",
         printer.styled("error:", style::ERROR)
     ));
     for cause in causes {
-        let text = cause.replace('\n', "\n             ");
-        printer.complain(&format!(
+        let text = clean(&cause).replace('\n', "\n             ");
+        printer.styled_line(&format!(
             "  {} {text}",
             printer.styled("caused by:", style::CAUSE)
         ));
     }
     if let Some(hint) = hint {
-        printer.complain(&format!(
-            "  {} {hint}",
-            printer.styled("hint:", style::HINT)
+        printer.styled_line(&format!(
+            "  {} {}",
+            printer.styled("hint:", style::HINT),
+            clean(&hint)
         ));
     }
 }
@@ -58,8 +60,9 @@ pub fn interrupted(printer: &Printer, left: &str) {
     if printer.mode() == OutputMode::Json {
         return printer.complain(&json!({"event": "interrupted", "left": left}).to_string());
     }
-    printer.complain(&format!(
-        "{} {left}",
-        printer.styled("interrupted:", style::WARNING)
+    printer.styled_line(&format!(
+        "{} {}",
+        printer.styled("interrupted:", style::WARNING),
+        clean(left)
     ));
 }

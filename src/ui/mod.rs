@@ -4,6 +4,7 @@
 
 #[cfg(feature = "fakes")]
 mod captured;
+mod clean;
 mod failure;
 mod printer;
 mod progress;

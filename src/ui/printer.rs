@@ -1,12 +1,14 @@
 //! Decides once where output goes and how it looks.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
 
 #[cfg(feature = "fakes")]
 use super::Captured;
+use super::clean::clean;
 use super::style;
 
 /// The form in which progress and messages are printed on stderr.
@@ -32,11 +34,13 @@ pub(super) enum Streams {
     Captured(Captured),
 }
 
-/// Writes to stdout and stderr. A closed pipe is not an error: its reader has seen enough.
+/// Writes to stdout and stderr. Texts of others are made harmless for a terminal. Clones share the outcome.
 #[derive(Debug, Clone)]
 pub struct Printer {
     mode: OutputMode,
     colour: bool,
+    /// Why stdout took no more: that run must not seem to have succeeded.
+    refused: Arc<OnceLock<io::Error>>,
     pub(super) streams: Streams,
 }
 
@@ -55,6 +59,7 @@ impl Printer {
         Self {
             mode,
             colour,
+            refused: Arc::default(),
             streams: Streams::Process,
         }
     }
@@ -62,7 +67,7 @@ impl Printer {
     /// Creates a printer to buffers, which looks as in a pipe: no bars and no colour.
     #[cfg(feature = "fakes")]
     #[must_use]
-    pub(crate) const fn captured(mode: OutputMode, captured: Captured) -> Self {
+    pub(crate) fn captured(mode: OutputMode, captured: Captured) -> Self {
         let mode = match mode {
             OutputMode::Bars => OutputMode::Lines,
             other => other,
@@ -70,6 +75,7 @@ impl Printer {
         Self {
             mode,
             colour: false,
+            refused: Arc::default(),
             streams: Streams::Captured(captured),
         }
     }
@@ -80,13 +86,27 @@ impl Printer {
         self.mode
     }
 
-    /// Prints a line of the result on stdout.
+    /// Prints a line of the result on stdout. [`Self::refused`] says whether all of them were taken.
     pub fn out(&self, line: &str) {
-        match &self.streams {
-            Streams::Process => drop(writeln!(std::io::stdout(), "{line}")),
-            #[cfg(feature = "fakes")]
-            Streams::Captured(captured) => captured.stdout(&format!("{line}\n")),
+        if self.refused.get().is_some() {
+            return;
         }
+        let line = format!("{}\n", clean(line));
+        let written = match &self.streams {
+            Streams::Process => std::io::stdout().write_all(line.as_bytes()),
+            #[cfg(feature = "fakes")]
+            Streams::Captured(captured) => captured.stdout(&line),
+        };
+        if let Err(error) = written {
+            // Another clone may have been first.
+            let _ = self.refused.set(error);
+        }
+    }
+
+    /// Returns why stdout did not take the result; `None` if it did.
+    #[must_use]
+    pub fn refused(&self) -> Option<&io::Error> {
+        self.refused.get()
     }
 
     /// Prints a line on stderr, unless the output is quiet.
@@ -98,6 +118,11 @@ impl Printer {
 
     /// Prints a line on stderr, quiet or not.
     pub fn complain(&self, line: &str) {
+        self.styled_line(&clean(line));
+    }
+
+    /// Prints a line on stderr that has styles of ours in it. What others wrote in it must be clean.
+    pub(super) fn styled_line(&self, line: &str) {
         self.stderr(&format!("{line}\n"));
     }
 
@@ -112,7 +137,11 @@ impl Printer {
 
     /// Returns the line of a warning.
     pub(super) fn warning(&self, warning: &str) -> String {
-        format!("{} {warning}", self.styled("warning:", style::WARNING))
+        format!(
+            "{} {}",
+            self.styled("warning:", style::WARNING),
+            clean(warning)
+        )
     }
 
     /// Returns the text in a style, or unchanged if stderr gets no colour.

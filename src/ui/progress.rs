@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::clean::clean;
 use super::{OutputMode, Printer, style};
 use crate::engine::{Event, StepEvent};
 
@@ -40,7 +41,7 @@ impl Progress {
             OutputMode::Json => self.printer.say(&as_json(event).to_string()),
             OutputMode::Lines => {
                 if let Some(line) = self.line(event) {
-                    self.printer.say(&line);
+                    self.printer.styled_line(&line);
                 }
             }
             OutputMode::Bars => self.bar(event),
@@ -49,10 +50,18 @@ impl Progress {
 
     /// Prints a line of the trace (`-v`, which has no bars).
     pub fn trace(&self, text: &str) {
-        self.printer.say(&match self.printer.mode() {
-            OutputMode::Json => json!({"event": "trace", "text": text}).to_string(),
-            _ => format!("  {} {text}", self.printer.styled("·", style::DIM)),
-        });
+        match self.printer.mode() {
+            OutputMode::Quiet => {}
+            OutputMode::Json => {
+                let line = json!({"event": "trace", "text": text});
+                self.printer.say(&line.to_string());
+            }
+            OutputMode::Bars | OutputMode::Lines => {
+                let sign = self.printer.styled("·", style::DIM);
+                self.printer
+                    .styled_line(&format!("  {sign} {}", clean(text)));
+            }
+        }
     }
 
     /// Removes the bars, so that plain text can follow.
@@ -71,13 +80,13 @@ impl Progress {
     fn line(&self, event: &Event) -> Option<String> {
         let sign = |text, style| self.printer.styled(text, style);
         let (title, what) = match event {
-            Event::Note(text) => return Some(format!("  … {text}")),
+            Event::Note(text) => return Some(format!("  … {}", clean(text))),
             Event::Warning(text) => return Some(self.printer.warning(text)),
-            Event::Step { title, what, .. } => (title, what),
+            Event::Step { title, what, .. } => (clean(title), what),
         };
         Some(match what {
             StepEvent::Started { drift: Some(why) } => {
-                format!("  {} {title}: {why}", sign("~", style::DRIFT))
+                format!("  {} {title}: {}", sign("~", style::DRIFT), clean(why))
             }
             StepEvent::Started { drift: None } | StepEvent::Undoing => return None,
             StepEvent::Done { took } => {
@@ -90,8 +99,9 @@ impl Progress {
                 seconds(*took)
             ),
             StepEvent::UndoFailed { error } => format!(
-                "  {} not removed: {title}: {error}",
-                sign("✗", style::FAILED)
+                "  {} not removed: {title}: {}",
+                sign("✗", style::FAILED),
+                clean(error)
             ),
         })
     }
@@ -103,7 +113,7 @@ impl Progress {
                 StepEvent::Started { .. } | StepEvent::Undoing => {
                     let bar = self
                         .bars
-                        .add(ProgressBar::new_spinner().with_message(title.clone()));
+                        .add(ProgressBar::new_spinner().with_message(clean(title)));
                     if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} ({elapsed})")
                     {
                         bar.set_style(style);

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::Printer;
+use super::clean::clean;
 use super::printer::Streams;
 
 impl Printer {
@@ -16,7 +17,7 @@ impl Printer {
         if !self.is_terminal() {
             return false;
         }
-        self.stderr(&format!("{question} [y/N] "));
+        self.stderr(&format!("{} [y/N] ", clean(question)));
         let answer = match &self.streams {
             Streams::Process => typed_line(),
             #[cfg(feature = "fakes")]
@@ -62,7 +63,7 @@ impl Printer {
     ) -> Option<String> {
         let is_process = matches!(self.streams, Streams::Process);
         let _hidden = (is_process && !is_shown).then(Hidden::begin);
-        self.stderr(question);
+        self.stderr(&clean(question));
         let text = match &self.streams {
             Streams::Process => {
                 // A thread of its own reads, because an unanswered question would keep the runtime from shutting down.

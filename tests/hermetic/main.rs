@@ -29,6 +29,7 @@ mod json;
 mod kind_config;
 mod laws;
 mod mirrors;
+mod output;
 mod ownership;
 mod pki;
 mod ports;
