@@ -12,7 +12,7 @@ use crate::layout::{self, Layout};
 use crate::problem::Problem;
 use crate::spec::{ClusterName, RegistryName, Spec};
 
-/// The file in the record container with the current Spec. Without it, the container's label has the first and only one.
+/// The file in the record container with the current Spec. The container's label has the first one.
 pub const RECORD_FILE: &str = "record.json";
 /// The folder of [`RECORD_FILE`] in the record container.
 const FOLDER: &str = "/kindreg";
@@ -97,6 +97,8 @@ pub enum UnknownRecord {
 pub enum Place {
     /// In the record container.
     Record,
+    /// On the label of the record container, which has the first Spec: no file was written, or it is lost.
+    Label,
     /// In a copy, because the record container is missing or its file is incomplete.
     Copy,
 }
@@ -135,14 +137,18 @@ pub async fn stored(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option
         Some(tar) => below(&tar, "kindreg")?,
         None => BTreeMap::new(),
     };
-    let specs = match files.remove(RECORD_FILE) {
-        // The first Spec, which no later one has replaced.
-        None => {
-            let label = record.labels.get(layout::LABEL_RECORD);
-            read(label.map_or(&[], |text| text.as_bytes()), cluster)?
-        }
+    let (specs, place) = match files.remove(RECORD_FILE) {
+        // A copy may have later settings than the label.
+        None => match copy(docker, cluster).await? {
+            Some(copy) => return Ok(Some(copy)),
+            None => {
+                let label = record.labels.get(layout::LABEL_RECORD);
+                let specs = read(label.map_or(&[], |text| text.as_bytes()), cluster)?;
+                (specs, Place::Label)
+            }
+        },
         Some(text) if serde_json::from_slice::<serde_json::Value>(&text).is_ok() => {
-            read(&text, cluster)?
+            (read(&text, cluster)?, Place::Record)
         }
         // Its write was interrupted. The label has an older Spec; the copies were written before.
         Some(_) => {
@@ -158,7 +164,7 @@ pub async fn stored(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option
     Ok(Some(StoredRecord {
         specs,
         originals: originals.collect(),
-        place: Place::Record,
+        place,
     }))
 }
 

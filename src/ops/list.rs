@@ -55,7 +55,7 @@ async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Entry> {
     let (spec, problem) = match recorded(docker, cluster).await {
         Ok(Some(recorded)) => (Some(recorded.current), None),
         Ok(None) => (None, Some("its record is missing".to_owned())),
-        Err(error) => (None, Some(error.to_string())),
+        Err(error) => (None, Some(format!("{error:#}"))),
     };
     let registries = spec.iter().flat_map(|spec| &spec.registries);
     Ok(Entry {

@@ -83,6 +83,132 @@ async fn a_record_with_unknown_keys_is_unreadable_and_never_replaced_by_an_older
     }
 }
 
+/// A world whose settings were changed: the label has the port 5001, the file 5002.
+async fn with_other_port() -> World {
+    let mut world = World::new();
+    world.up().await.unwrap();
+    world.spec.registries[0].port = kindreg::spec::Port::new(5002).unwrap();
+    world.up().await.unwrap();
+    world
+}
+
+fn remove_copies(world: &World) {
+    for (container, path) in [
+        ("kindreg-c-registry", "/kindreg/secret/record.json"),
+        ("c-control-plane", "/var/lib/kindreg/record.json"),
+    ] {
+        assert!(world.docker.files(container).remove(path), "{container}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_lost_or_cut_off_is_never_replaced_by_the_older_label() {
+    for text in [None, Some(""), Some("{\"version\": 2, \"curr")] {
+        let world = with_other_port().await;
+        let host = world.docker.host();
+        let files = world.docker.files("kindreg-c");
+        match text {
+            None => assert!(files.remove(FILE)),
+            Some(text) => files.write(FILE, 0o644, text).unwrap(),
+        }
+        let read = recorded(&*world.docker, &world.spec.cluster).await;
+        assert_eq!(read.unwrap().unwrap().current, world.spec, "{text:?}");
+        let found = ops::list(&world.client()).await.unwrap();
+        assert_eq!(found[0].registries, ["registry.test:5002"], "{text:?}");
+        // The next `up` writes it again.
+        world.up().await.unwrap();
+        remove_copies(&world);
+        let read = recorded(&*world.docker, &world.spec.cluster).await;
+        assert_eq!(read.unwrap().unwrap().current, world.spec, "{text:?}");
+
+        // Without copies nobody knows, and nobody pretends to.
+        if let Some(text) = text {
+            files.write(FILE, 0o644, text).unwrap();
+            let read = recorded(&*world.docker, &world.spec.cluster).await;
+            let error = read.unwrap_err();
+            let found = problem::find::<UnknownRecord>(&error);
+            let unreadable = matches!(found, Some(UnknownRecord::Unreadable { .. }));
+            assert!(unreadable, "{text:?}: {error:#}");
+            ops::down(&world.client(), &world.spec.cluster)
+                .await
+                .unwrap();
+            let certs = host.list("/etc/docker/certs.d");
+            assert_eq!(certs, Vec::<String>::new(), "the later port's too");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_copy_is_not_read_as_an_older_one_either() {
+    let world = World::new();
+    world.up().await.unwrap();
+    let path = "/kindreg/secret/record.json";
+    let files = world.docker.files("kindreg-c-registry");
+    let copy = String::from_utf8(files.read(path).unwrap()).unwrap();
+    files
+        .write(path, 0o600, copy.replace("\"version\":2", "\"version\":99"))
+        .unwrap();
+    world.docker.prune_containers();
+    let before = world.docker.journal();
+    let (client, cluster) = (world.client(), &world.spec.cluster);
+    let down = ops::down(&client, cluster).await.map(drop);
+    let status = ops::status(&client, crate::json::request(&world)).await;
+    let request = crate::json::request(&world);
+    let options = ops::UpOptions::default();
+    let up = ops::up(&client, &request, &options, &ops::Nobody).await;
+    for ended in [down, status.map(drop), up.map(drop)] {
+        let text = format!("{:#}", ended.unwrap_err());
+        assert!(text.contains("version 99"), "{text}");
+    }
+    assert_eq!(world.docker.journal(), before, "nothing is touched");
+    let listed = ops::list(&client).await.unwrap().remove(0);
+    assert!(listed.problem.unwrap().contains("version 99"));
+}
+
+#[tokio::test]
+async fn a_record_that_names_another_cluster_does_nothing_to_it() {
+    let mut other = World::new();
+    other.up().await.unwrap();
+    other.spec.cluster = "d".parse().unwrap();
+    let record = other.docker.container("kindreg-c").await.unwrap().unwrap();
+    let label = record.labels[LABEL_RECORD].replace("\"cluster\":\"c\"", "\"cluster\":\"d\"");
+    let files = other.docker.files("kindreg-c");
+    files.write(FILE, 0o644, label).unwrap();
+    let error = recorded(&*other.docker, &"c".parse().unwrap()).await;
+    let text = format!("{:#}", error.unwrap_err());
+    assert!(text.ends_with("it names cluster d"), "{text}");
+}
+
+#[tokio::test]
+async fn the_folders_that_a_record_names_are_removed_only_in_certs_d() {
+    let world = World::new();
+    let host = world.docker.host();
+    let theirs = [
+        "/etc/cron.d",
+        "/etc/docker/certs.d/a.test/b",
+        "/etc/docker/plugins",
+        "/etc/dockers",
+    ];
+    for folder in theirs {
+        host.make_dir(folder, 0o755).unwrap();
+    }
+    let before = host.all("/");
+    world.up().await.unwrap();
+    let note = "/kindreg/originals/host-folders.json";
+    let mut folders: Vec<String> = theirs.iter().map(|it| format!("/host{it}")).collect();
+    folders.extend(["/host/etc/docker/certs.d/..", "/host", "/", "etc"].map(str::to_owned));
+    let files = world.docker.files("kindreg-c");
+    let noted: Vec<String> = serde_json::from_slice(&files.read(note).unwrap()).unwrap();
+    assert_eq!(noted, ["/host/etc/docker/certs.d/registry.test:5001"]);
+    folders.extend(noted);
+    let text = serde_json::to_string(&folders).unwrap();
+    files.write(note, 0o644, text).unwrap();
+    ops::down(&world.client(), &world.spec.cluster)
+        .await
+        .unwrap();
+    assert_eq!(host.all("/"), before);
+}
+
 /// What kindreg 0.1.0 made before records had a version, as the engine showed it.
 const BEFORE_VERSIONS: &str = include_str!("data/before-versions.json");
 

@@ -99,7 +99,8 @@ pub async fn save(
     change(&mut record);
     copy(ctx, cluster, &record).await?;
     let mut archive = Archive::new();
-    if record.specs != before.specs || record.place == Place::Copy {
+    // The label alone would be an older record for whoever loses the file.
+    if record.specs != before.specs || record.place != Place::Record {
         let specs = serde_json::to_vec(&record.specs)?;
         archive = archive.file(format!("kindreg/{RECORD_FILE}"), 0o644, specs);
     }

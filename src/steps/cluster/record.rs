@@ -106,7 +106,7 @@ impl Step for Record {
         };
         Ok(match found {
             None => State::Missing,
-            Some(record) if record.place == Place::Copy => {
+            Some(record) if record.place != Place::Record => {
                 let layout = Layout::of(&self.spec.cluster);
                 let container = our_container(&*ctx.docker, &layout, &layout.record()).await?;
                 match container {
@@ -125,7 +125,7 @@ impl Step for Record {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let Some(before) = stored(&*ctx.docker, &self.spec.cluster).await? else {
             ctx.docker.create(&self.container()?).await?;
-            return Ok(());
+            return write(ctx, &self.spec, Vec::new()).await;
         };
         let earlier = before.specs.replaced_by(&self.spec);
         if before.place == Place::Copy {

@@ -1,14 +1,16 @@
 //! Tests that only need a cluster with a registry: they share one, see `support/shared.rs`. Their names sort so that
 //! they run one after the other, and the last of them ends the cluster.
 
-use crate::support::Shared;
 use crate::support::company::Company;
+use crate::support::{Shared, attempt, docker};
+use housekeeping::{Committed, is_known_without_record};
 
 mod bearer;
 mod change;
 mod company;
 mod drift;
 mod full;
+mod housekeeping;
 mod restarts;
 mod rotation;
 mod trust;
@@ -29,5 +31,17 @@ fn zz_the_cluster_is_removed_and_the_machine_is_as_it_was_before_all() {
             .run()
             .exits(0)
             .prints(&company.domain());
+        let theirs = Committed::run(scene);
+        // Its images are those of the bed, and its load brings them back.
+        let load = std::env::var("KINDREG_E2E_LOAD").expect("KINDREG_E2E_LOAD is set");
+        docker(&["system", "prune", "-af", "--volumes"]);
+        is_known_without_record(scene);
+        attempt("sh", &["-c", &load]).good();
+        scene
+            .down()
+            .run()
+            .exits(0)
+            .prints(&format!("Removed: cluster {}", scene.cluster));
+        theirs.is_untouched();
     });
 }

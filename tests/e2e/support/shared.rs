@@ -46,7 +46,8 @@ impl Shared {
         shared
     }
 
-    /// Ends it. If no test of this run made one there is nothing to do.
+    /// Ends it: `last` removes it, and the machine then is as it was. If no test of this run made one there is nothing to
+    /// do.
     #[track_caller]
     pub(crate) fn end(last: impl FnOnce(&Scene)) {
         let Some(scene) = KEPT.lock().unwrap().take() else {
@@ -55,11 +56,6 @@ impl Shared {
         };
         let scene = scene.taken_over();
         last(&scene);
-        scene
-            .down()
-            .run()
-            .exits(0)
-            .prints(&format!("Removed: cluster {SHARED}"));
         scene.is_as_before();
     }
 
