@@ -26,7 +26,7 @@ use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
 use crate::kind::fake::FakeKind;
 use crate::kube::Kube;
 use crate::kube::fake::FakeKube;
-use crate::ops::Client;
+use crate::ops::{Client, TRY};
 use crate::registry::REMOVE_PROOF;
 use crate::spec::ImageRef;
 use crate::steps::host::{INSTALL, REMOVE, SWEEP};
@@ -227,6 +227,7 @@ pub fn emulate(docker: &FakeDocker) {
         success()
     });
     docker.on_script("kindreg-delete-manifest", |_, _, _| success());
+    docker.on_script(TRY, |_, _, _| success());
     for (name, file, effect) in [
         (HAND_OVER, KUBELET_CONFIG, "restart kubelet"),
         (RECONFIGURE, CONTAINERD_CONFIG, "restart containerd"),

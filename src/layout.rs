@@ -119,6 +119,12 @@ impl Layout {
         format!("kindreg-{}-volume_reader", self.cluster)
     }
 
+    /// Returns the name of the one-shot container that tries an image.
+    #[must_use]
+    pub fn helper(&self) -> String {
+        format!("kindreg-{}-try_image", self.cluster)
+    }
+
     /// Returns the name of the one-shot container that replaces a registry's users.
     #[must_use]
     pub fn users_writer(&self, name: &RegistryName) -> String {

@@ -2,11 +2,13 @@
 
 use anyhow::{Error, Result};
 
+use crate::docker::NetworkMode;
 use crate::layout::{HOST_CERTS, Layout};
 use crate::problem::Problem;
 use crate::registry::managed;
-use crate::spec::{ClusterName, ImageRef, Spec};
-use crate::step::Ctx;
+use crate::spec::{ClusterName, ImageRef, Spec, Target};
+use crate::step::{Ctx, Stopped};
+use crate::steps::host::Script;
 
 /// An image with a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,22 +21,34 @@ pub(super) enum Helper {
     None,
 }
 
+/// The name of the script that does nothing, to learn whether an image has a shell.
+pub const TRY: &str = "kindreg-try";
+
 impl Helper {
-    /// Returns the first image of a Spec that is there: that of the nodes or of a registry. If there is none, it pulls
-    /// one, the smallest first.
+    /// Returns the first image of a Spec that is there: that of the nodes, or that of a registry with a shell. If there
+    /// is none, it pulls one, the smallest first.
     pub(super) async fn find(ctx: &Ctx, spec: &Spec) -> Result<Self> {
-        let mut images = vec![spec.target.node_image().clone()];
-        images.extend(managed(spec).flat_map(|registry| registry.images()));
+        let node = spec.target.node_image();
+        let registries = managed(spec).flat_map(|registry| registry.images());
+        let mut images: Vec<ImageRef> = registries.collect();
+        images.insert(0, node.clone());
         for image in &images {
-            if ctx.docker.image(image.as_str()).await?.is_some() {
+            if ctx.docker.image(image.as_str()).await?.is_some()
+                && (image == node || has_shell(ctx, spec, image).await?)
+            {
                 return Ok(Self::Present(image.clone()));
             }
         }
         for image in images.iter().rev() {
+            if ctx.docker.image(image.as_str()).await?.is_some() {
+                continue;
+            }
             ctx.note(format!("pulling image {image}, to clean up with"));
             let pulled = ctx.unless_stopped(ctx.docker.pull(image.as_str())).await?;
+            let helper = Self::Pulled(image.clone());
             match pulled {
-                Ok(()) => return Ok(Self::Pulled(image.clone())),
+                Ok(()) if image == node || has_shell(ctx, spec, image).await? => return Ok(helper),
+                Ok(()) => helper.give_back(ctx).await,
                 Err(error) => ctx.trace.tell(|| error.to_string()),
             }
         }
@@ -62,4 +76,25 @@ impl Helper {
             .into()
         })
     }
+}
+
+/// Returns whether scripts run in containers of an image. Those of registries need no shell.
+async fn has_shell(ctx: &Ctx, spec: &Spec, image: &ImageRef) -> Result<bool> {
+    let mut spec = spec.clone();
+    let Target::Owned(owned) = &mut spec.target;
+    owned.node_image = image.clone();
+    let script = Script {
+        doing: "looking for a shell",
+        container: Layout::of(&spec.cluster).helper(),
+        mount: None,
+        network: NetworkMode::None,
+        text: "exit 0",
+        arguments: &[TRY],
+        file: None,
+    };
+    let ran = script.run(ctx, &spec).await;
+    if ctx.stop.is_cancelled() {
+        return Err(Stopped.into());
+    }
+    Ok(ran.is_ok())
 }

@@ -32,6 +32,8 @@ pub use consent::{Consent, Question};
 pub use credentials::OwnPassword;
 pub use down::{clusters, down, removals};
 pub use env::{EnvOptions, Written, env};
+#[cfg(any(test, feature = "fakes"))]
+pub(crate) use helper::TRY;
 pub use list::list;
 pub use login::{login, logout};
 pub use render::render;

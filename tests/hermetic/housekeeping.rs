@@ -2,9 +2,11 @@
 //! nothing of theirs is touched.
 
 use kindreg::errors::Exit;
-use kindreg::internal::docker::{Docker, Volume};
+use kindreg::internal::docker::fake::FakeFiles;
+use kindreg::internal::docker::{Docker, ExecOutput, Volume};
 use kindreg::internal::engine::Outcome;
 use kindreg::internal::hints;
+use kindreg::internal::kind::Kind;
 use kindreg::internal::observe::recorded;
 use kindreg::ops;
 use kindreg::report::Condition;
@@ -182,6 +184,29 @@ async fn without_an_image_down_keeps_the_data_and_says_what_it_could_not_remove(
         hint.contains("rm -f /etc/docker/certs.d/*/kindreg-c.crt"),
         "{hint}"
     );
+}
+
+#[tokio::test]
+async fn down_runs_nothing_in_an_image_without_a_shell() {
+    let world = up().await;
+    let host = world.docker.host();
+    world.kind.delete("c").await.unwrap();
+    world.docker.prune_system();
+    // The registry runs, and nothing else is there. Its image may have no shell.
+    let none = |_: &mut FakeFiles, _: &[String], _: &[u8]| ExecOutput {
+        code: 127,
+        stdout: Vec::new(),
+        stderr: b"exec: \"sh\": executable file not found in $PATH".to_vec(),
+    };
+    world.docker.on_script("kindreg-try", none);
+    let removed = ops::down(&world.client(), &world.spec.cluster).await;
+    let removed = removed.unwrap();
+    assert!(removed.failure.is_none(), "{:?}", removed.failure);
+    assert_eq!(world.left().await, Vec::<String>::new());
+    assert_eq!(host.list("/etc/docker"), Vec::<String>::new());
+    let pulled = world.docker.journal().into_iter();
+    let pulled: Vec<String> = pulled.filter(|it| it.starts_with("pull ")).collect();
+    assert_eq!(pulled, ["pull kindest/node:v1.34.4"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use crate::support::{Scene, Shared, attempt, docker, docker_lines};
 
-/// An image and a container of somebody else's, made from our registry; they go when dropped.
+/// An image and a container of somebody else's, made from our record, as the registry's image may have no program to run;
+/// they go when dropped.
 #[derive(Debug)]
 pub(super) struct Committed;
 
@@ -12,7 +13,7 @@ const CONTAINER: &str = "kindreg-e2e-shared-theirs";
 
 impl Committed {
     pub(super) fn run(scene: &Scene) -> Self {
-        docker(&["commit", &scene.registry(), IMAGE]);
+        docker(&["commit", &format!("kindreg-{}", scene.cluster), IMAGE]);
         let run = ["run", "-d", "--name", CONTAINER, "--entrypoint", "sleep"];
         docker(&[&run[..], &[IMAGE, "600"]].concat());
         Self
