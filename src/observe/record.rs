@@ -139,14 +139,14 @@ pub async fn stored(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option
     };
     let (specs, place) = match files.remove(RECORD_FILE) {
         // A copy may have later settings than the label.
-        None => match copy(docker, cluster).await? {
-            Some(copy) => return Ok(Some(copy)),
-            None => {
-                let label = record.labels.get(layout::LABEL_RECORD);
-                let specs = read(label.map_or(&[], |text| text.as_bytes()), cluster)?;
-                (specs, Place::Label)
+        None => {
+            if let Some(copy) = copy(docker, cluster).await? {
+                return Ok(Some(copy));
             }
-        },
+            let label = record.labels.get(layout::LABEL_RECORD);
+            let specs = read(label.map_or(&[], |text| text.as_bytes()), cluster)?;
+            (specs, Place::Label)
+        }
         Some(text) if serde_json::from_slice::<serde_json::Value>(&text).is_ok() => {
             (read(&text, cluster)?, Place::Record)
         }

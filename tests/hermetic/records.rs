@@ -8,6 +8,7 @@ use kindreg::internal::docker::{ContainerSpec, Docker};
 use kindreg::internal::layout::LABEL_RECORD;
 use kindreg::internal::observe::{UnknownRecord, recorded};
 use kindreg::internal::problem;
+use kindreg::internal::step::Step;
 use kindreg::ops;
 use serde_json::{Value, json};
 
@@ -207,6 +208,40 @@ async fn the_folders_that_a_record_names_are_removed_only_in_certs_d() {
         .await
         .unwrap();
     assert_eq!(host.all("/"), before);
+}
+
+#[tokio::test]
+async fn no_file_of_the_client_is_opened_because_a_record_names_it() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let theirs = elsewhere.path().join("config");
+    let empty = elsewhere.path().join("empty");
+    let world = World::new();
+    let context = "contexts:\n- {name: mine, context: {}}\ncurrent-context: kind-c\n";
+    std::fs::write(&theirs, context).unwrap();
+    std::fs::create_dir(&empty).unwrap();
+    // Nobody can open it.
+    let socket = elsewhere.path().join("socket");
+    let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    world.up().await.unwrap();
+    let files = world.docker.files("kindreg-c");
+    let path = "/kindreg/originals/kubeconfig.json";
+    let original = files.read(path).unwrap();
+    let mut original: Value = serde_json::from_slice(&original).unwrap();
+    original["context"] = json!("mine");
+    for file in [&theirs, &socket] {
+        original["file"] = json!(file);
+        original["absent"] = json!([file, empty.join("config")]);
+        original["absent_folders"] = json!([empty, elsewhere.path()]);
+        files.write(path, 0o644, original.to_string()).unwrap();
+        let ctx = world.ctx();
+        let step = kindreg::internal::steps::cluster::OriginalKubeconfig {
+            cluster: world.spec.cluster.clone(),
+        };
+        step.undo(&ctx).await.unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), context);
+    assert!(empty.exists());
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 3);
 }
 
 /// What kindreg 0.1.0 made before records had a version, as the engine showed it.

@@ -2,34 +2,40 @@
 
 use crate::support::{Scene, Shared, attempt, docker, docker_lines};
 
-/// An image and a container of somebody else's, made from our record, as the registry's image may have no program to run;
-/// they go when dropped.
+/// An image and a container of somebody else's, made from our registry; they go when dropped.
 #[derive(Debug)]
-pub(super) struct Committed;
+pub(super) struct Committed {
+    container: &'static str,
+}
 
 const IMAGE: &str = "e2e-committed:1";
 /// As ours are named, and with our labels, which come from the image.
 const CONTAINER: &str = "kindreg-e2e-shared-theirs";
 
 impl Committed {
-    pub(super) fn run(scene: &Scene) -> Self {
-        docker(&["commit", &format!("kindreg-{}", scene.cluster), IMAGE]);
-        let run = ["run", "-d", "--name", CONTAINER, "--entrypoint", "sleep"];
-        docker(&[&run[..], &[IMAGE, "600"]].concat());
-        Self
+    pub(super) fn create(scene: &Scene) -> Self {
+        docker(&["commit", &scene.registry(), IMAGE]);
+        docker(&["create", "--name", CONTAINER, IMAGE]);
+        let format = "{{index .Config.Labels \"dev.kindreg.cluster\"}}";
+        let label = docker(&["inspect", "--format", format, CONTAINER]);
+        assert_eq!(label.trim(), scene.cluster, "it has our label");
+        Self {
+            container: CONTAINER,
+        }
     }
 
-    /// It still runs.
+    /// It is still there.
     #[track_caller]
     pub(super) fn is_untouched(&self) {
-        let state = docker(&["inspect", "--format", "{{.State.Status}}", CONTAINER]);
-        assert_eq!(state.trim(), "running");
+        let state = ["inspect", "--format", "{{.State.Status}}", self.container];
+        let state = docker(&state);
+        assert_eq!(state.trim(), "created");
     }
 }
 
 impl Drop for Committed {
     fn drop(&mut self) {
-        attempt("docker", &["rm", "-f", "-v", CONTAINER]);
+        attempt("docker", &["rm", "-f", "-v", self.container]);
         attempt("docker", &["image", "rm", IMAGE]);
     }
 }

@@ -31,12 +31,12 @@ fn zz_the_cluster_is_removed_and_the_machine_is_as_it_was_before_all() {
             .run()
             .exits(0)
             .prints(&company.domain());
-        let theirs = Committed::run(scene);
         // Its images are those of the bed, and its load brings them back.
         let load = std::env::var("KINDREG_E2E_LOAD").expect("KINDREG_E2E_LOAD is set");
         docker(&["system", "prune", "-af", "--volumes"]);
         is_known_without_record(scene);
         attempt("sh", &["-c", &load]).good();
+        let theirs = Committed::create(scene);
         scene
             .down()
             .run()
