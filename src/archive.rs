@@ -224,6 +224,23 @@ pub fn entries(tar: &[u8]) -> Result<BTreeMap<String, Kind>> {
     Ok(found)
 }
 
+/// Returns the target of the symbolic link that an archive consists of; `None` if it begins with something else, or if
+/// the target is not UTF-8.
+pub fn link(tar: &[u8]) -> Result<Option<String>> {
+    let mut archive = tar::Archive::new(tar);
+    let Some(entry) = archive.entries().map_err(damaged)?.next() else {
+        return Ok(None);
+    };
+    let entry = entry.map_err(damaged)?;
+    if entry.header().entry_type() != tar::EntryType::Symlink {
+        return Ok(None);
+    }
+    let target = entry
+        .link_name_bytes()
+        .map(|target| String::from_utf8(target.into_owned()));
+    Ok(target.and_then(std::result::Result::ok))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn damaged(cause: std::io::Error) -> ArchiveError {
     ArchiveError::Damaged(cause.to_string())

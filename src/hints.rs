@@ -90,6 +90,9 @@ fn docker(error: &DockerError) -> String {
         }
         DockerError::NameTaken { .. } => NAME_TAKEN.fix,
         DockerError::Missing { .. } => "another program removed it: run the command again",
+        DockerError::TooLarge { .. } => {
+            "look at what is in that container, or recreate the cluster: kindreg down && kindreg up"
+        }
         DockerError::Other { .. } => "run: journalctl -u docker",
     };
     text.to_owned()

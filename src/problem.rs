@@ -87,6 +87,18 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// A file or folder of a container that can't be read, because of what is there.
+///
+/// It says nothing about what kindreg made there: what has to be undone is undone unseen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("can't read {what}: {why}")]
+pub struct Unreadable {
+    /// The path and its container, as a phrase ("/etc/containerd in container x").
+    pub what: String,
+    /// The reason.
+    pub why: String,
+}
+
 /// Several failures of one run that did not cause each other.
 #[derive(Debug)]
 pub struct Several(Vec<anyhow::Error>);

@@ -69,6 +69,12 @@ pub enum DockerError {
         /// The engine's message.
         cause: String,
     },
+    /// A path of a container has more bytes than kindreg reads.
+    #[error("{what} is larger than {} MiB", MAX_DOWNLOAD >> 20)]
+    TooLarge {
+        /// The path, as a phrase ("/etc of container x").
+        what: String,
+    },
     /// Any other failure.
     #[error("{doing}: {cause}")]
     Other {
@@ -78,6 +84,12 @@ pub enum DockerError {
         cause: String,
     },
 }
+
+/// The most bytes that are read of a path of a container, as an archive. Everything that kindreg looks for is small, and
+/// what else a container has there is not trusted.
+pub const MAX_DOWNLOAD: usize = 4 << 20;
+/// The most bytes that are kept of what a command or a container prints. The nodes of a large cluster, as JSON, are 1 MiB.
+pub const MAX_OUTPUT: usize = 4 << 20;
 
 /// Result of a call to the engine.
 pub type Result<T> = std::result::Result<T, DockerError>;
@@ -298,6 +310,19 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What a path of a container is. A link is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A device, pipe or socket.
+    Other,
+}
+
 /// The result of a command in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
@@ -389,16 +414,21 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
     /// Kills a container, and removes it with its anonymous volumes. An absent one is `Ok`. Returns after it is
     /// removed.
     async fn remove(&self, name: &str) -> Result<()>;
-    /// Returns the last `lines` lines of a container's output, standard output and standard error together.
+    /// Returns the last `lines` lines of a container's output, standard output and standard error together, and of those
+    /// no more than the last [`MAX_OUTPUT`] bytes.
     async fn logs(&self, name: &str, lines: u32) -> Result<String>;
     /// Attaches to a container's standard input until the returned value is dropped.
     async fn attach(&self, name: &str) -> Result<Box<dyn Attached>>;
     /// Runs a command in a running container with `input` as its standard input. Fails with [`DockerError::Missing`] if
-    /// the container is absent or stopped.
+    /// the container is absent or stopped, and with [`DockerError::TooLarge`] if it prints more than [`MAX_OUTPUT`].
     async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput>;
     /// Unpacks a tar archive in an existing folder of a container in any state, mounts included.
     async fn upload(&self, name: &str, folder: &str, archive: Bytes) -> Result<()>;
+    /// Returns what a path of a container in any state is, or `None` if the path or the container is absent. Reads no
+    /// content.
+    async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>>;
     /// Returns a path of a container in any state as a tar archive, or `None` if the path or the container is absent.
+    /// A link is an archive of the link. Fails with [`DockerError::TooLarge`] after [`MAX_DOWNLOAD`] bytes.
     async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>>;
 
     /// Returns a network by its exact name, or `None`.

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Label,
-    Network, NetworkSpec, Result, Volume,
+    Network, NetworkSpec, PathKind, Result, Volume,
 };
 use crate::credentials::RegistryCredentials;
 
@@ -27,6 +27,7 @@ pub struct ReadCache {
     containers: Answers<String, Vec<Container>>,
     logs: Answers<(String, u32), String>,
     download: Answers<(String, String), Option<Bytes>>,
+    stat: Answers<(String, String), Option<PathKind>>,
     network: Answers<String, Option<Network>>,
     networks: Answers<String, Vec<Network>>,
     volume: Answers<String, Option<Volume>>,
@@ -45,6 +46,7 @@ impl ReadCache {
             containers: Answers::default(),
             logs: Answers::default(),
             download: Answers::default(),
+            stat: Answers::default(),
             network: Answers::default(),
             networks: Answers::default(),
             volume: Answers::default(),
@@ -116,6 +118,10 @@ impl Docker for ReadCache {
     async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>> {
         let ask = self.engine.download(name, path);
         self.download.get(pair(name, path), ask).await
+    }
+    async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>> {
+        let ask = self.engine.stat(name, path);
+        self.stat.get(pair(name, path), ask).await
     }
     async fn network(&self, name: &str) -> Result<Option<Network>> {
         let ask = self.engine.network(name);

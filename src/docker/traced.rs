@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{
     Attached, Container, ContainerSpec, Docker, EngineInfo, ExecOutput, Label, Network,
-    NetworkSpec, Result, Volume,
+    NetworkSpec, PathKind, Result, Volume,
 };
 use crate::archive;
 use crate::credentials::RegistryCredentials;
@@ -181,6 +181,10 @@ impl Docker for Traced {
         let what = || format!("engine: download {name}:{path}");
         let call = self.engine.download(name, path);
         self.trace.watch(what, call, outcome).await
+    }
+    async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>> {
+        let call = self.engine.stat(name, path);
+        self.traced("stat", &format!("{name}:{path}"), call).await
     }
     async fn network(&self, name: &str) -> Result<Option<Network>> {
         let call = self.engine.network(name);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::problem::combine;
+use crate::problem::{Unreadable, combine, find};
 use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, Stopped};
 
 mod event;
@@ -232,18 +232,30 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
     let held = lock.acquire(ctx).await?;
     let mut outcome = Outcome::Unchanged;
     let mut errors = Vec::new();
+    // Lanes that could not read what is in a node: once the nodes are removed, there is nothing left to undo in them.
+    let mut unread = Vec::new();
     for (number, stage) in plan.stages.iter().enumerate().rev() {
-        if Place::of(number) == Place::First && !errors.is_empty() {
-            // Keep the record: the next `down` needs it.
-            break;
+        if Place::of(number) == Place::First {
+            for (_, failures) in
+                join_all(unread.drain(..).map(|lane| undo_lane(lane, ctx, on))).await
+            {
+                errors.extend(failures);
+            }
+            if !errors.is_empty() {
+                // Keep the record: the next `down` needs it.
+                break;
+            }
         }
-        for (changed, failures) in
-            join_all(stage.lanes.iter().map(|lane| undo_lane(lane, ctx, on))).await
-        {
+        let undone = join_all(stage.lanes.iter().map(|lane| undo_lane(lane, ctx, on))).await;
+        for (lane, (changed, failures)) in stage.lanes.iter().zip(undone) {
             if changed == Outcome::Changed {
                 outcome = Outcome::Changed;
             }
-            errors.extend(failures);
+            if failures.iter().any(is_unreadable) && Place::of(number) != Place::First {
+                unread.push(lane);
+            } else {
+                errors.extend(failures);
+            }
         }
     }
     held.release().await;
@@ -261,11 +273,13 @@ async fn undo_lane(lane: &Lane, ctx: &Ctx, on: Events<'_>) -> (Outcome, Vec<Erro
         }
         match check(step, ctx).await {
             Ok(State::Missing) => {}
-            Ok(_) => {
+            Err(error) if !is_unreadable(&error) => {
+                errors.push(error.context(format!("not removed: {}", step.title())));
+            }
+            Ok(_) | Err(_) => {
                 outcome = Outcome::Changed;
                 errors.extend(undo(step, ctx, on).await);
             }
-            Err(error) => errors.push(error.context(format!("not removed: {}", step.title()))),
         }
         if !errors.is_empty() {
             // Keep the earlier steps of the lane, which this one depends on.
@@ -290,6 +304,11 @@ async fn undo(step: &dyn Step, ctx: &Ctx, on: Events<'_>) -> Option<Error> {
             Some(error.context(format!("can't undo: {}", step.title())))
         }
     }
+}
+
+/// Returns whether an error only says that something in a container can't be read.
+fn is_unreadable(error: &Error) -> bool {
+    find::<Unreadable>(error).is_some()
 }
 
 fn leaves_something(step: &dyn Step) -> bool {

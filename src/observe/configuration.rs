@@ -33,7 +33,7 @@ pub(super) async fn configuration(
                     path: path.clone(),
                     ours: ours.clone(),
                 };
-                if docker.download(node, &path).await?.is_some() && !flaws.contains(&found) {
+                if docker.stat(node, &path).await?.is_some() && !flaws.contains(&found) {
                     flaws.push(found);
                 }
             }

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::record::{Place, read};
 use super::{
-    ClusterOwner, RecordedSpec, StoredRecord, UnknownRecord, below, kind_containers, owns,
+    ClusterOwner, RecordedSpec, StoredRecord, UnknownRecord, folder, kind_containers, owns,
 };
 use crate::docker::{Docker, Label};
 use crate::layout::{self, Layout};
-use crate::problem;
+use crate::problem::{self, Unreadable};
 use crate::spec::ClusterName;
 
 /// The file of a copy, in the folder of its [`Carrier`].
@@ -35,12 +35,12 @@ impl Carrier {
     /// # Errors
     /// The engine does not answer.
     pub async fn text(&self, docker: &dyn Docker) -> Result<Option<Vec<u8>>> {
-        let Some(tar) = docker.download(&self.container, self.folder).await? else {
-            return Ok(None);
+        let files = match folder(docker, &self.container, self.folder).await {
+            // What a node has there may be anything. It is no copy if it can't be read.
+            Err(error) if problem::find::<Unreadable>(&error).is_some() => None,
+            files => files?,
         };
-        let name = self.folder.rsplit('/').next().unwrap_or_default();
-        // What a node has there may be anything. It is no copy if it can't be read.
-        let text = below(&tar, name).unwrap_or_default().remove(COPY_FILE);
+        let text = files.and_then(|mut files| files.remove(COPY_FILE));
         Ok(text.filter(|text| !text.is_empty()).map(Vec::from))
     }
 

@@ -11,6 +11,7 @@ use crate::archive;
 
 mod configuration;
 mod copies;
+mod files;
 mod flaws;
 mod left;
 mod nodes;
@@ -22,6 +23,7 @@ mod secrets;
 mod trust;
 
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
+pub(crate) use files::{file, folder};
 pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
 #[cfg(feature = "fakes")]
 pub use left::left;

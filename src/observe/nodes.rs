@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::{ClusterOwner, below};
+use super::files::{download, unfit};
+use super::{ClusterOwner, below, folder};
 use crate::archive::{self, Kind};
 use crate::docker::{Container, ContainerState, Docker, Label};
 use crate::layout;
@@ -56,10 +57,8 @@ pub fn node_names(spec: &Spec, found: &[Container]) -> Vec<String> {
 
 /// Returns containerd's files in a node (configuration and registries), by their path relative to `/etc/containerd`.
 pub async fn containerd_files(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
-    match docker.download(node, layout::NODE_CONTAINERD).await? {
-        Some(tar) => below(&tar, "containerd"),
-        None => Ok(BTreeMap::new()),
-    }
+    let found = folder(docker, node, layout::NODE_CONTAINERD).await?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Everything in containerd's folder of a node, by path relative to `/etc/containerd`.
@@ -109,14 +108,19 @@ impl Tree {
 
 /// Reads containerd's folder of a node.
 pub async fn containerd_tree(docker: &dyn Docker, node: &str) -> Result<Tree> {
-    let Some(tar) = docker.download(node, layout::NODE_CONTAINERD).await? else {
+    let path = layout::NODE_CONTAINERD;
+    let Some(tar) = download(docker, node, path).await? else {
         return Ok(Tree::default());
     };
-    let entries = archive::entries(&tar)?.into_iter();
+    tree(&tar).map_err(|error| unfit(node, path, &error))
+}
+
+fn tree(tar: &[u8]) -> Result<Tree> {
+    let entries = archive::entries(tar)?.into_iter();
     let entries = entries
         .filter_map(|(path, kind)| Some((path.strip_prefix("containerd/")?.to_owned(), kind)));
     Ok(Tree {
-        files: below(&tar, "containerd")?,
+        files: below(tar, "containerd")?,
         entries: entries.collect(),
     })
 }

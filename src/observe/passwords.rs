@@ -6,8 +6,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use super::{nodes, refused, stored_users};
-use crate::archive;
+use super::{file, nodes, refused, stored_users};
 use crate::credentials::{RegistryCredentials, auths};
 use crate::docker::{Container, Docker};
 use crate::layout;
@@ -26,11 +25,8 @@ pub(crate) type Wanted = Vec<(String, Option<RegistryCredentials>)>;
 pub async fn kubelet_configs(docker: &dyn Docker, found: &[Container]) -> Result<Vec<Bytes>> {
     let configs = found.iter().map(|node| async move {
         let path = format!("{}/{}", layout::NODE_KUBELET, layout::NODE_KUBELET_CONFIG);
-        let Some(tar) = docker.download(&node.name, &path).await? else {
-            return Ok(Bytes::new());
-        };
-        let file = archive::files(&tar)?.remove(layout::NODE_KUBELET_CONFIG);
-        anyhow::Ok(file.map(|file| file.content).unwrap_or_default())
+        let config = file(docker, &node.name, &path).await?;
+        anyhow::Ok(config.unwrap_or_default())
     });
     try_join_all(configs).await
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
-use super::{below, expected_files_of, nodes, stored_users};
+use super::{expected_files_of, folder, nodes, stored_users};
 use crate::docker::{Container, Docker};
 use crate::layout::{self, Layout};
 use crate::spec::{Authentication, Backend, Registry, Spec};
@@ -91,10 +91,8 @@ async fn notes(
 ) -> Result<Vec<Option<bytes::Bytes>>> {
     let path = &note_path(registry);
     let notes = found.iter().map(|node| async move {
-        let Some(tar) = docker.download(&node.name, layout::NODE_STATE).await? else {
-            return anyhow::Ok(None);
-        };
-        Ok(below(&tar, "kindreg")?.remove(path))
+        let state = folder(docker, &node.name, layout::NODE_STATE).await?;
+        anyhow::Ok(state.and_then(|mut state| state.remove(path)))
     });
     try_join_all(notes).await
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::copies::copy;
-use super::{below, our_container};
+use super::{folder, our_container};
 use crate::docker::{Docker, Label};
 use crate::layout::{self, Layout};
 use crate::problem::Problem;
@@ -133,10 +133,7 @@ pub async fn stored(docker: &dyn Docker, cluster: &ClusterName) -> Result<Option
     let Some(record) = our_container(docker, &layout, &name).await? else {
         return copy(docker, cluster).await;
     };
-    let mut files = match docker.download(&name, FOLDER).await? {
-        Some(tar) => below(&tar, "kindreg")?,
-        None => BTreeMap::new(),
-    };
+    let mut files = folder(docker, &name, FOLDER).await?.unwrap_or_default();
     let (specs, place) = match files.remove(RECORD_FILE) {
         // A copy may have later settings than the label.
         None => {

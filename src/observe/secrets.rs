@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::below;
+use super::folder;
 use crate::credentials::Stored;
 use crate::docker::Docker;
 use crate::layout::{self, Layout};
@@ -20,12 +20,11 @@ pub async fn secret_files(
     registry: &Registry,
 ) -> Result<Option<BTreeMap<String, Bytes>>> {
     let container = Layout::of(cluster).registry(&registry.name);
-    let Some(tar) = docker.download(&container, layout::SECRET).await? else {
-        return Ok(None);
-    };
-    let mut files = below(&tar, "secret")?;
-    files.retain(|_, content| !content.is_empty());
-    Ok(Some(files))
+    let mut files = folder(docker, &container, layout::SECRET).await?;
+    if let Some(files) = &mut files {
+        files.retain(|_, content| !content.is_empty());
+    }
+    Ok(files)
 }
 
 /// Returns the CA, certificate and key of a registry; `None` if one of them is missing.

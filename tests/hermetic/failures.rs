@@ -44,6 +44,9 @@ fn docker() -> Vec<DockerError> {
             cause: "pull access denied for registry, repository does not exist or may require 'docker login'"
                 .to_owned(),
         },
+        DockerError::TooLarge {
+            what: "/etc/containerd of container c-worker".to_owned(),
+        },
         DockerError::Other {
             doing: doing(),
             cause: "OCI runtime create failed".to_owned(),
@@ -59,6 +62,7 @@ fn docker() -> Vec<DockerError> {
             | DockerError::NoSpace { .. }
             | DockerError::Missing { .. }
             | DockerError::Pull { .. }
+            | DockerError::TooLarge { .. }
             | DockerError::Other { .. } => {}
         }
     }

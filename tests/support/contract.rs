@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use kindreg::internal::archive;
 use kindreg::internal::docker::{
     Afterwards, Capabilities, ContainerSpec, ContainerState, Docker, DockerError, Input, Label,
-    Mount, MountSource, NetworkMode, NetworkSpec, PublishedPort, Restart, Volume,
+    Mount, MountSource, NetworkMode, NetworkSpec, PathKind, PublishedPort, Restart, Volume,
 };
 use sha2::{Digest, Sha256};
 
@@ -207,10 +208,35 @@ async fn files(ground: Ground<'_>) {
         None
     );
 
+    let link = linked("sub/link", "/sub/file");
+    docker.upload(&one.name, "/one-host", link).await.unwrap();
+    for (path, kind) in [
+        ("/one-host/sub", PathKind::Folder),
+        ("/one-host/sub/file", PathKind::File),
+        ("/one-host/sub/link", PathKind::Link),
+    ] {
+        let found = docker.stat(&one.name, path).await.unwrap();
+        assert_eq!(found, Some(kind), "{path}");
+    }
+    let link = docker.download(&one.name, "/one-host/sub/link").await;
+    let link = archive::link(&link.unwrap().unwrap()).unwrap();
+    assert_eq!(link.as_deref(), Some("/sub/file"), "links are not followed");
+
     docker.remove(&one.name).await.unwrap();
     docker.remove(&other.name).await.unwrap();
     docker.remove_volume(&volume.name).await.unwrap();
     docker.remove_volume(&ground.name("host")).await.unwrap();
+}
+
+/// An archive with one symbolic link.
+fn linked(name: &str, target: &str) -> bytes::Bytes {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_mode(0o777);
+    header.set_size(0);
+    archive.append_link(&mut header, name, target).unwrap();
+    archive.into_inner().unwrap().into()
 }
 
 async fn absent_files(ground: Ground<'_>) {
@@ -225,6 +251,9 @@ async fn absent_files(ground: Ground<'_>) {
         None
     );
     assert_eq!(docker.download(&absent, "/").await.unwrap(), None);
+    let nothing = docker.stat(&spec.name, "/contract/absent").await;
+    assert_eq!(nothing.unwrap(), None);
+    assert_eq!(docker.stat(&absent, "/").await.unwrap(), None);
     let archive = tar(&[("file", 0o600, b"")]);
     assert!(gone(
         &docker

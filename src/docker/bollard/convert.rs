@@ -15,7 +15,8 @@ use secrecy::ExposeSecret;
 use crate::credentials::RegistryCredentials;
 use crate::docker::{
     Afterwards, Capabilities, Container, ContainerSpec, ContainerState, EngineInfo, Input, Mount,
-    MountSource, Network, NetworkMode, NetworkSpec, Product, PublishedPort, Restart, Volume,
+    MountSource, Network, NetworkMode, NetworkSpec, PathKind, Product, PublishedPort, Restart,
+    Volume,
 };
 
 /// Converts the engine's version and information.
@@ -347,6 +348,26 @@ pub(super) fn volume(answer: ::bollard::models::Volume) -> Volume {
     }
 }
 
+/// Converts a mode of Go's `os.FileMode`, whose high bits say what a path is: <https://pkg.go.dev/io/fs#FileMode>.
+pub(super) const fn path_kind(mode: u32) -> PathKind {
+    const FOLDER: u32 = 1 << 31;
+    const LINK: u32 = 1 << 27;
+    const DEVICE: u32 = 1 << 26;
+    const PIPE: u32 = 1 << 25;
+    const SOCKET: u32 = 1 << 24;
+    const CHARACTER_DEVICE: u32 = 1 << 21;
+    const IRREGULAR: u32 = 1 << 19;
+    if mode & FOLDER != 0 {
+        PathKind::Folder
+    } else if mode & LINK != 0 {
+        PathKind::Link
+    } else if mode & (DEVICE | PIPE | SOCKET | CHARACTER_DEVICE | IRREGULAR) != 0 {
+        PathKind::Other
+    } else {
+        PathKind::File
+    }
+}
+
 /// Splits a reference into repository and tag. Without a tag, engines pull or push all tags, so it is `latest` then.
 /// A digest needs no tag.
 pub(super) fn tagged(reference: &str) -> (&str, Option<&str>) {
@@ -384,6 +405,23 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(listed(summary).state, ContainerState::Exited { code: 137 });
+    }
+
+    #[test]
+    fn a_mode_says_what_a_path_is() {
+        // As `docker cp` of Docker 29 gets them for /etc, /etc/hosts, a link, /dev/null and a socket.
+        for (mode, kind) in [
+            (0o755 | 1 << 31, PathKind::Folder),
+            (0o644, PathKind::File),
+            (0o777 | 1 << 27, PathKind::Link),
+            (0o666 | 1 << 26 | 1 << 21, PathKind::Other),
+            (0o660 | 1 << 24, PathKind::Other),
+            // Sticky and set-user-ID are bits besides.
+            (0o777 | 1 << 31 | 1 << 20, PathKind::Folder),
+            (0o755 | 1 << 23, PathKind::File),
+        ] {
+            assert_eq!(path_kind(mode), kind, "{mode:o}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Bollard;
 use super::failure::{Call, QUICK, TICK, says};
-use crate::docker::{Attached, ExecOutput, Result};
+use crate::docker::{Attached, ExecOutput, MAX_OUTPUT, Result};
 use crate::symptoms::Meaning;
 
 type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, Error>> + Send>>;
@@ -79,7 +79,8 @@ impl Bollard {
         else {
             return Err(call.other("the engine did not attach to the command"));
         };
-        let (stdout, stderr) = call.long(exchange(output, stdin, input)).await?;
+        let exchanged = call.long(exchange(output, stdin, input)).await?;
+        let (stdout, stderr) = exchanged.ok_or_else(|| call.too_large("the output"))?;
         Ok(ExecOutput {
             code: self.exit_code(&call, &id).await?,
             stdout,
@@ -102,12 +103,13 @@ impl Bollard {
 }
 
 /// Writes a command's input and reads its output at the same time: one after the other would block on a full pipe. A
-/// command need not read all its input, so the end of its output is the end of the exchange.
+/// command need not read all its input, so the end of its output is the end of the exchange. Returns `None` if it prints
+/// more than [`MAX_OUTPUT`].
 async fn exchange(
     mut output: Output,
     mut stdin: Input,
     input: &[u8],
-) -> std::result::Result<(Vec<u8>, Vec<u8>), Error> {
+) -> std::result::Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
     let feed = async {
         if stdin.write_all(input).await.is_ok() {
             // This closes one half of the connection: the command sees the end of its input.
@@ -126,8 +128,11 @@ async fn exchange(
                 }
                 LogOutput::StdIn { .. } => {}
             }
+            if stdout.len() + stderr.len() > MAX_OUTPUT {
+                return Ok(None);
+            }
         }
-        Ok((stdout, stderr))
+        Ok(Some((stdout, stderr)))
     };
     tokio::select! {
         drained = drain => drained,

@@ -65,6 +65,13 @@ impl Call {
         }
     }
 
+    /// Returns the error that something of the object (a path, an output) is larger than its limit.
+    pub(super) fn too_large(&self, what: &str) -> DockerError {
+        DockerError::TooLarge {
+            what: format!("{what} of {}", self.subject),
+        }
+    }
+
     /// Returns the error for any other cause.
     pub(super) fn other(&self, cause: impl Into<String>) -> DockerError {
         let (doing, cause) = (self.doing.clone(), cause.into());

@@ -12,11 +12,12 @@ use ::bollard::container::LogOutput;
 use ::bollard::errors::Error;
 use ::bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
 use ::bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
-    DownloadFromContainerOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder,
-    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder,
-    PushImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
-    RemoveVolumeOptions, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    ImportImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, LogsOptionsBuilder, PushImageOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions,
+    StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use crate::symptoms::Meaning;
 
 use super::{
     Attached, Container, ContainerSpec, Docker, DockerError, EngineInfo, ExecOutput, Label,
-    Network, NetworkSpec, Result, Volume,
+    MAX_DOWNLOAD, MAX_OUTPUT, Network, NetworkSpec, PathKind, Result, Volume,
 };
 
 mod connect;
@@ -80,6 +81,38 @@ async fn end<T>(
     progress: impl Stream<Item = std::result::Result<T, Error>>,
 ) -> std::result::Result<(), Error> {
     progress.try_for_each(|_| future::ok(())).await
+}
+
+/// Returns all bytes of a stream; `None`, and ends the stream, if there are more than `limit`.
+async fn first_bytes(
+    mut chunks: impl Stream<Item = std::result::Result<Bytes, Error>> + Unpin,
+    limit: usize,
+) -> std::result::Result<Option<Bytes>, Error> {
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        if all.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(Some(all.into()))
+}
+
+/// Returns the last bytes of a stream, no more than `limit`.
+async fn last_bytes(
+    mut chunks: impl Stream<Item = std::result::Result<Bytes, Error>> + Unpin,
+    limit: usize,
+) -> std::result::Result<Vec<u8>, Error> {
+    let mut last = Vec::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        last.extend_from_slice(&chunk);
+        // Rarely, as each time moves what is kept.
+        if last.len() > 2 * limit {
+            last.drain(..last.len() - limit);
+        }
+    }
+    last.drain(..last.len().saturating_sub(limit));
+    Ok(last)
 }
 
 #[async_trait]
@@ -271,7 +304,7 @@ impl Docker for Bollard {
             .api
             .logs(name, Some(options.build()))
             .map_ok(LogOutput::into_bytes);
-        let output = call.quick(chunks.try_collect::<Vec<_>>()).await?.concat();
+        let output = call.quick(last_bytes(chunks, MAX_OUTPUT)).await?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
@@ -305,8 +338,18 @@ impl Docker for Bollard {
             .path(path)
             .build();
         let chunks = self.api.download_from_container(name, Some(options));
-        let archive = optional(call.long(chunks.try_collect::<Vec<_>>()).await)?;
-        Ok(archive.map(|chunks| chunks.concat().into()))
+        match optional(call.long(first_bytes(chunks, MAX_DOWNLOAD)).await)? {
+            Some(None) => Err(call.too_large(path)),
+            archive => Ok(archive.flatten()),
+        }
+    }
+
+    async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>> {
+        let call = self.call("look for a path in", "container", name);
+        let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
+        let found = self.api.get_container_archive_info(name, Some(options));
+        let found = optional(call.quick(found).await)?;
+        Ok(found.map(|found| convert::path_kind(found.file_mode)))
     }
 
     /// Searches a list, as an inspection also finds a network whose *id* begins with the name. The list's filter also

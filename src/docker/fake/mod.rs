@@ -185,6 +185,12 @@ impl FakeDocker {
         self.engine().stuck.insert(container.to_owned());
     }
 
+    /// Makes the engine return this archive for a path of a container, whatever the files there are.
+    pub fn serve_archive(&self, container: &str, path: &str, archive: impl Into<Bytes>) {
+        let at = (container.to_owned(), files::clean(path));
+        self.engine().archives.insert(at, archive.into());
+    }
+
     /// Makes a container's process exit.
     pub fn end_process(&self, container: &str, code: i64) {
         self.engine().end(container, code);

@@ -9,10 +9,10 @@ use bytes::Bytes;
 
 use super::super::{
     Attached, Container, ContainerSpec, ContainerState, Docker, DockerError, EngineInfo,
-    ExecOutput, Label, Network, NetworkSpec, Result, Volume, host_ports,
+    ExecOutput, Label, MAX_DOWNLOAD, Network, NetworkSpec, PathKind, Result, Volume, host_ports,
 };
 use super::engine::{Engine, View};
-use super::{FakeDocker, files, lock};
+use super::{FakeDocker, Node, files, lock};
 use crate::credentials::RegistryCredentials;
 
 /// A client that is attached to a container's standard input.
@@ -187,16 +187,42 @@ impl Docker for FakeDocker {
             return call.settle(Ok(None));
         };
         let path = files::clean(path);
-        let nodes = engine.nodes(&View::Container(name.clone()), &path);
-        if nodes.is_empty() {
-            return call.settle(Ok(None));
-        }
-        let doing = || format!("download {name}:{path}");
-        let refused = |error: std::io::Error| DockerError::Other {
-            doing: doing(),
-            cause: error.to_string(),
+        let archive = if let Some(served) = engine.archives.get(&(name.clone(), path.clone())) {
+            served.clone()
+        } else {
+            let nodes = engine.nodes(&View::Container(name.clone()), &path);
+            if nodes.is_empty() {
+                return call.settle(Ok(None));
+            }
+            match files::pack(&nodes, &path) {
+                Ok(archive) => archive,
+                Err(error) => {
+                    return call.settle(Err(DockerError::Other {
+                        doing: format!("download {name}:{path}"),
+                        cause: error.to_string(),
+                    }));
+                }
+            }
         };
-        call.settle(files::pack(&nodes, &path).map(Some).map_err(refused))
+        if archive.len() > MAX_DOWNLOAD {
+            let what = format!("{path} of container {name}");
+            return call.settle(Err(DockerError::TooLarge { what }));
+        }
+        call.settle(Ok(Some(archive)))
+    }
+
+    async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>> {
+        let call = self.enter(format!("stat {name}:{path}"))?;
+        let engine = self.engine();
+        let Some(name) = engine.name_of(name) else {
+            return call.settle(Ok(None));
+        };
+        let found = engine.node(&View::Container(name), path);
+        call.settle(Ok(found.map(|node| match node {
+            Node::Folder { .. } => PathKind::Folder,
+            Node::File { .. } => PathKind::File,
+            Node::Link { .. } => PathKind::Link,
+        })))
     }
 
     async fn network(&self, name: &str) -> Result<Option<Network>> {

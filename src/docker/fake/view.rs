@@ -89,6 +89,12 @@ impl FakeFiles {
         )
     }
 
+    /// Creates a symbolic link, and missing folders above it. The fake does not follow it.
+    pub fn link(&self, path: &str, target: &str) -> io::Result<()> {
+        let target = target.to_owned();
+        self.put(path, Node::Link { target })
+    }
+
     /// Creates a folder and its missing parents. An existing one gets the mode.
     pub fn make_dir(&self, path: &str, mode: u32) -> io::Result<()> {
         self.put(path, Node::Folder { mode })

@@ -14,7 +14,7 @@ use reqwest::{Certificate, Client, Identity, StatusCode};
 use serde::Deserialize;
 
 use super::{Answer, Method, Request};
-use crate::docker::PublishedPort;
+use crate::docker::{MAX_OUTPUT, PublishedPort};
 
 /// A name that kubeadm puts into every certificate of an API server, whatever its address is.
 const NAME: &str = "kubernetes";
@@ -78,13 +78,26 @@ impl Https {
             |error: reqwest::Error| format!("{:#}", anyhow::Error::new(error.without_url()));
         let answer = asked.send().await.map_err(because)?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(because)?;
+        let body = body(answer).await.map_err(because)?;
+        let body = body.ok_or("the API server's answer is too large")?;
         Ok(if status.is_success() {
-            Answer::Done(body.into())
+            Answer::Done(body)
         } else {
             refusal(status, &body)
         })
     }
+}
+
+/// Returns the body of an answer; `None` if it has more than [`MAX_OUTPUT`] bytes.
+async fn body(mut answer: reqwest::Response) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > MAX_OUTPUT {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// Returns a failure. Its body is a Status, or text if it comes from before the API server's own handlers.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crate::archive::Archive;
 use crate::docker::Docker;
 use crate::layout::{self, Layout};
-use crate::observe::below;
+use crate::observe::folder;
 use crate::problem::Problem;
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
@@ -23,16 +23,9 @@ pub struct Cluster {
 /// Returns whether cluster creation finished.
 pub async fn created(ctx: &Ctx, spec: &Spec) -> Result<bool> {
     let control_plane = Layout::of(&spec.cluster).control_plane();
-    let Some(tar) = ctx
-        .docker
-        .download(&control_plane, layout::NODE_STATE)
-        .await?
-    else {
-        return Ok(false);
-    };
-    Ok(below(&tar, "kindreg")?
-        .get(MARKER)
-        .is_some_and(|text| !text.is_empty()))
+    let state = folder(&*ctx.docker, &control_plane, layout::NODE_STATE).await?;
+    let marker = state.and_then(|mut state| state.remove(MARKER));
+    Ok(marker.is_some_and(|text| !text.is_empty()))
 }
 
 async fn mark(docker: &dyn Docker, spec: &Spec, text: &'static str) -> Result<()> {

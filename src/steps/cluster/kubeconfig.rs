@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::copies::{save, save_original};
 use crate::kubeconfig::{Original, Restored};
 use crate::layout::{self, Layout};
-use crate::observe::below;
+use crate::observe::folder;
 use crate::spec::ClusterName;
 use crate::step::{Ctx, State, Step, StepId};
 
@@ -26,14 +26,8 @@ impl OriginalKubeconfig {
     }
 
     async fn read(&self, ctx: &Ctx) -> Result<Option<Original>> {
-        let Some(tar) = ctx
-            .docker
-            .download(&self.record(), layout::ORIGINALS)
-            .await?
-        else {
-            return Ok(None);
-        };
-        match below(&tar, "originals")?.get(FILE) {
+        let originals = folder(&*ctx.docker, &self.record(), layout::ORIGINALS).await?;
+        match originals.unwrap_or_default().get(FILE) {
             Some(text) if !text.is_empty() => serde_json::from_slice(text)
                 .map(Some)
                 .context("can't read the record's copy of the kubeconfig context"),

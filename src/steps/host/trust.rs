@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::one_shot::Script;
 use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
-use crate::observe::{below, ca, clusters, our_container, stored};
+use crate::observe::{self, ca, clusters, our_container, stored};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::cluster::{save, save_original};
@@ -68,7 +68,7 @@ impl HostTrust {
     }
 
     async fn exists(&self, ctx: &Ctx, path: &str) -> Result<bool> {
-        let found = ctx.docker.download(&self.layout().record(), path).await?;
+        let found = ctx.docker.stat(&self.layout().record(), path).await?;
         Ok(found.is_some())
     }
 
@@ -130,16 +130,8 @@ impl Step for HostTrust {
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let record = self.layout().record();
         let file = self.layout().host_ca();
-        let found = match ctx
-            .docker
-            .download(&record, &format!("{}/{file}", self.folder()))
-            .await?
-        {
-            Some(tar) => crate::archive::files(&tar)?
-                .remove(&file)
-                .map(|file| file.content),
-            None => None,
-        };
+        let path = format!("{}/{file}", self.folder());
+        let found = observe::file(&*ctx.docker, &record, &path).await?;
         let Some(found) = found else {
             let made = noted_folders(ctx, &record).await?.contains(&self.folder());
             return Ok(if made && self.exists(ctx, &self.folder()).await? {
@@ -208,10 +200,8 @@ impl Step for HostTrust {
 
 /// Returns the host folders that a record notes.
 pub(super) async fn noted_folders(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
-    let Some(tar) = ctx.docker.download(record, layout::ORIGINALS).await? else {
-        return Ok(BTreeSet::new());
-    };
-    let text = below(&tar, "originals")?.remove(NOTE);
+    let originals = observe::folder(&*ctx.docker, record, layout::ORIGINALS).await?;
+    let text = originals.unwrap_or_default().remove(NOTE);
     text.map_or_else(|| Ok(BTreeSet::new()), |text| folders(&text))
 }
 

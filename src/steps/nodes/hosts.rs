@@ -12,10 +12,10 @@ use futures_util::future::try_join_all;
 
 use super::per_node::{PerNode, together};
 use super::unless_removed;
-use crate::archive::{self, Archive};
+use crate::archive::Archive;
 use crate::docker::Container;
 use crate::layout;
-use crate::observe::{below, nodes, running_nodes};
+use crate::observe::{file, folder, nodes, running_nodes};
 use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
@@ -45,24 +45,16 @@ pub struct NodeHosts {
 async fn present(ctx: &Ctx, node: &str) -> Result<BTreeMap<String, Bytes>> {
     let drop_in = format!("/{}", layout::NODE_HOSTS_DROP_IN);
     let (hosts, kept, setting) = tokio::try_join!(
-        ctx.docker.download(node, "/etc/hosts"),
+        file(&*ctx.docker, node, "/etc/hosts"),
         // The whole folder, because proofs read the same one in the same round.
-        ctx.docker.download(node, layout::NODE_STATE),
-        ctx.docker.download(node, &drop_in),
+        folder(&*ctx.docker, node, layout::NODE_STATE),
+        file(&*ctx.docker, node, &drop_in),
     )?;
-    let only = |tar: Option<Bytes>| -> Result<Bytes> {
-        let files = tar.map(|tar| archive::files(&tar)).transpose()?;
-        let file = files.and_then(|files| files.into_values().next());
-        Ok(file.map(|file| file.content).unwrap_or_default())
-    };
-    let hosts = render::our_hosts(&String::from_utf8_lossy(&only(hosts)?));
-    let mut kept = match kept {
-        Some(tar) => below(&tar, "kindreg")?,
-        None => BTreeMap::new(),
-    };
+    let hosts = render::our_hosts(&String::from_utf8_lossy(&hosts.unwrap_or_default()));
+    let mut kept = kept.unwrap_or_default();
     let mut found = BTreeMap::from([
         ("/etc/hosts".to_owned(), hosts.into()),
-        (drop_in, only(setting)?),
+        (drop_in, setting.unwrap_or_default()),
     ]);
     for name in [layout::NODE_HOSTS, layout::NODE_HOSTS_SCRIPT] {
         let content = kept.remove(name).unwrap_or_default();

@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::archive::{self, Archive};
+use crate::archive::Archive;
 use crate::credentials::auths;
 use crate::layout::{self, NODE_KUBELET_CONFIG as FILE};
+use crate::observe::file;
 use crate::problem::Problem;
 use crate::step::Ctx;
 use crate::symptoms::{Meaning, shows};
@@ -46,12 +47,7 @@ pub(super) struct Kubelet<'a> {
 impl Kubelet<'_> {
     /// Returns the content of a file in the node; `None` if there is no such file.
     async fn file(&self, folder: &str, name: &str) -> Result<Option<Bytes>> {
-        let path = format!("{folder}/{name}");
-        let Some(tar) = self.ctx.docker.download(self.node, &path).await? else {
-            return Ok(None);
-        };
-        let found = archive::files(&tar)?.remove(name);
-        Ok(found.map(|file| file.content))
+        file(&*self.ctx.docker, self.node, &format!("{folder}/{name}")).await
     }
 
     /// Returns the current file; `None` if there is none.

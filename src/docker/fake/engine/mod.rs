@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::super::{
     ContainerSpec, ContainerState, DockerError, EngineInfo, MountSource, Network, NetworkSpec,
     Product, PublishedPort, Result, Volume,
@@ -58,6 +60,8 @@ pub(super) struct Engine {
     image_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// The containers that the engine does not remove, although it says so.
     pub(super) stuck: BTreeSet<String>,
+    /// Archives that tests gave, by container and clean path.
+    pub(super) archives: BTreeMap<(String, String), Bytes>,
     volumes: BTreeMap<String, FakeVolume>,
     host: Tree,
     serial: u16,
@@ -92,6 +96,7 @@ impl Engine {
             images: BTreeMap::new(),
             image_labels: BTreeMap::new(),
             stuck: BTreeSet::new(),
+            archives: BTreeMap::new(),
             volumes: BTreeMap::new(),
             host,
             serial: 0,
