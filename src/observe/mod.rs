@@ -13,6 +13,7 @@ mod configuration;
 mod copies;
 mod files;
 mod flaws;
+mod host;
 mod left;
 mod nodes;
 mod ownership;
@@ -25,6 +26,7 @@ mod trust;
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
 pub(crate) use files::{file, folder};
 pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
+pub use host::on_host;
 #[cfg(feature = "fakes")]
 pub use left::left;
 pub use left::{Object, Recovered, clusters, recovered, removal};

@@ -8,6 +8,7 @@ use super::one_shot::Script;
 use super::trust::noted_folders;
 use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
+use crate::observe::on_host;
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
@@ -50,10 +51,10 @@ impl Step for HostLeftovers {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         let layout = Layout::of(&self.spec.cluster);
-        let folders = noted_folders(ctx, &layout.record())
+        let folders = noted_folders(ctx, &self.spec.cluster)
             .await
             .unwrap_or_default();
-        let certs = format!("{}/{}", layout::HOST_ETC, layout::HOST_CERTS);
+        let certs = on_host(&*ctx.docker, &self.spec.cluster, layout::HOST_CERTS).await?;
         let name = layout.host_ca();
         let mut arguments = vec![SWEEP, certs.as_str(), name.as_str()];
         // Innermost first: a folder sorts before its content.

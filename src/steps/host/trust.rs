@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use super::one_shot::Script;
 use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
-use crate::observe::{self, ca, clusters, our_container, stored};
-use crate::spec::{Registry, Spec};
+use crate::observe::{self, ca, clusters, on_host, our_container, stored};
+use crate::spec::{ClusterName, Registry, Spec};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::cluster::{save, save_original};
 
@@ -46,19 +46,15 @@ impl HostTrust {
     }
 
     /// Returns the registry's folder in certs.d, as containers see it.
-    fn folder(&self) -> String {
-        format!(
-            "{}/{}/{}",
-            layout::HOST_ETC,
-            layout::HOST_CERTS,
-            self.registry.domain()
-        )
+    async fn folder(&self, ctx: &Ctx) -> Result<String> {
+        let path = format!("{}/{}", layout::HOST_CERTS, self.registry.domain());
+        on_host(&*ctx.docker, &self.spec.cluster, &path).await
     }
 
-    /// Returns the parent folders and the folder itself that do not exist yet.
-    async fn absent(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+    /// Returns those of a folder and its parents that do not exist yet.
+    async fn absent(&self, ctx: &Ctx, folder: &str) -> Result<BTreeSet<String>> {
         let mut absent = BTreeSet::new();
-        let mut folder = self.folder();
+        let mut folder = folder.to_owned();
         while folder != layout::HOST_ETC && !self.exists(ctx, &folder).await? {
             let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
             let parent = parent.to_owned();
@@ -73,17 +69,17 @@ impl HostTrust {
     }
 
     /// Returns the parent folders that other clusters' records note. The last cluster to be removed removes them.
-    async fn shared(&self, ctx: &Ctx) -> Result<BTreeSet<String>> {
+    async fn shared(&self, ctx: &Ctx, folder: &str) -> Result<BTreeSet<String>> {
         let mut shared = BTreeSet::new();
+        let certs = on_host(&*ctx.docker, &self.spec.cluster, layout::HOST_CERTS).await?;
         for cluster in clusters(&*ctx.docker).await? {
             // A record that this version can't read must not stop other clusters.
             if let Ok(Some(record)) = stored(&*ctx.docker, &cluster).await
                 && let Some(text) = record.originals.get(NOTE)
             {
-                shared.extend(folders(text.as_bytes())?);
+                shared.extend(folders(text.as_bytes(), &certs)?);
             }
         }
-        let folder = self.folder();
         shared.retain(|made| folder.starts_with(made.as_str()));
         Ok(shared)
     }
@@ -130,11 +126,14 @@ impl Step for HostTrust {
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let record = self.layout().record();
         let file = self.layout().host_ca();
-        let path = format!("{}/{file}", self.folder());
+        let folder = self.folder(ctx).await?;
+        let path = format!("{folder}/{file}");
         let found = observe::file(&*ctx.docker, &record, &path).await?;
         let Some(found) = found else {
-            let made = noted_folders(ctx, &record).await?.contains(&self.folder());
-            return Ok(if made && self.exists(ctx, &self.folder()).await? {
+            let made = noted_folders(ctx, &self.spec.cluster)
+                .await?
+                .contains(&folder);
+            return Ok(if made && self.exists(ctx, &folder).await? {
                 State::Drifted(format!("{file} is missing"))
             } else {
                 State::Missing
@@ -153,16 +152,16 @@ impl Step for HostTrust {
             .await?
             .context("the registry has no certificate yet")?;
         // Noted before they are created, so that `down` removes them even if this run is killed.
-        let mut folders = noted_folders(ctx, &self.layout().record()).await?;
-        folders.extend(self.absent(ctx).await?);
-        folders.extend(self.shared(ctx).await?);
+        let mut folders = noted_folders(ctx, &self.spec.cluster).await?;
+        let (folder, file) = (self.folder(ctx).await?, self.layout().host_ca());
+        folders.extend(self.absent(ctx, &folder).await?);
+        folders.extend(self.shared(ctx, &folder).await?);
         let text = serde_json::to_string(&folders)?;
         let cluster = &self.spec.cluster;
         save(ctx, cluster, |record| {
             record.originals.insert(NOTE.to_owned(), text);
         })
         .await?;
-        let (folder, file) = (self.folder(), self.layout().host_ca());
         self.run(
             ctx,
             INSTALL_SCRIPT,
@@ -179,11 +178,12 @@ impl Step for HostTrust {
         {
             return Ok(());
         }
-        let file = format!("{}/{}", self.folder(), self.layout().host_ca());
-        let mut made = noted_folders(ctx, &self.layout().record()).await?;
+        let folder = self.folder(ctx).await?;
+        let file = format!("{folder}/{}", self.layout().host_ca());
+        let mut made = noted_folders(ctx, &self.spec.cluster).await?;
         // Innermost first: a folder sorts before its content.
         let folders: Vec<String> = made.iter().rev().cloned().collect();
-        if self.exists(ctx, &file).await? || made.contains(&self.folder()) {
+        if self.exists(ctx, &file).await? || made.contains(&folder) {
             let mut arguments = vec![REMOVE, file.as_str()];
             arguments.extend(folders.iter().map(String::as_str));
             self.run(ctx, REMOVE_SCRIPT, &arguments, None).await?;
@@ -198,26 +198,35 @@ impl Step for HostTrust {
     }
 }
 
-/// Returns the host folders that a record notes.
-pub(super) async fn noted_folders(ctx: &Ctx, record: &str) -> Result<BTreeSet<String>> {
-    let originals = observe::folder(&*ctx.docker, record, layout::ORIGINALS).await?;
-    let text = originals.unwrap_or_default().remove(NOTE);
-    text.map_or_else(|| Ok(BTreeSet::new()), |text| folders(&text))
+/// Returns the host folders that a cluster's record notes.
+pub(super) async fn noted_folders(ctx: &Ctx, cluster: &ClusterName) -> Result<BTreeSet<String>> {
+    let record = Layout::of(cluster).record();
+    let originals = observe::folder(&*ctx.docker, &record, layout::ORIGINALS).await?;
+    let Some(text) = originals.unwrap_or_default().remove(NOTE) else {
+        return Ok(BTreeSet::new());
+    };
+    let certs = on_host(&*ctx.docker, cluster, layout::HOST_CERTS).await?;
+    folders(&text, &certs)
 }
 
-/// Reads a note. Others may have written it: it is only believed about Docker's folder, certs.d and the folders in it.
-fn folders(note: &[u8]) -> Result<BTreeSet<String>> {
+/// Reads a note. Others may have written it: it is only believed about certs.d, the folders in it, and those above it in
+/// `/etc`.
+fn folders(note: &[u8], certs: &str) -> Result<BTreeSet<String>> {
     let noted: BTreeSet<String> =
         serde_json::from_slice(note).context("can't read the record's list of host folders")?;
-    let certs = format!("{}/{}", layout::HOST_ETC, layout::HOST_CERTS);
-    let believed = |folder: &String| match folder.strip_prefix(certs.as_str()) {
+    let above = |folder: &str| {
+        let below_etc = folder.strip_prefix(layout::HOST_ETC);
+        below_etc.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+            && certs
+                .strip_prefix(folder)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let believed = |folder: &String| match folder.strip_prefix(certs) {
         Some("") => true,
         Some(rest) => rest.strip_prefix('/').is_some_and(|name| {
             !name.is_empty() && !name.contains('/') && name != "." && name != ".."
         }),
-        None => certs
-            .rsplit_once('/')
-            .is_some_and(|(parent, _)| folder == parent),
+        None => above(folder),
     };
     Ok(noted.into_iter().filter(believed).collect())
 }
