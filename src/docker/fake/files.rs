@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -75,7 +76,12 @@ impl Tree {
         &'a self,
         path: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a Node)> {
-        self.0.iter().filter(move |(at, _)| within(at, path))
+        let from = self
+            .0
+            .range::<str, _>((Bound::Included(path), Bound::Unbounded));
+        // Others sort between a folder and its content (`/a`, `/a-b`, `/a/c`), but all begin as the folder does.
+        from.take_while(move |(at, _)| at.starts_with(path))
+            .filter(move |(at, _)| within(at, path))
     }
 }
 
@@ -100,12 +106,14 @@ pub(super) fn within(path: &str, folder: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder == "/")
 }
 
-/// Returns a clean path with its folder `from` replaced by `to`. The path must be within `from`.
+/// Returns a clean path with its folder `from` replaced by `to`. All are clean, and the path must be within `from`.
 pub(super) fn moved(path: &str, from: &str, to: &str) -> String {
-    clean(&format!(
-        "{to}/{}",
-        path.strip_prefix(from).unwrap_or_default()
-    ))
+    let rest = path.strip_prefix(from).unwrap_or_default();
+    match (to, rest.trim_start_matches('/')) {
+        (to, "") => to.to_owned(),
+        ("/", rest) => format!("/{rest}"),
+        (to, rest) => format!("{to}/{rest}"),
+    }
 }
 
 /// Packs `path` and everything below it. Names begin with the last component of `path`, as in Docker's archive API.

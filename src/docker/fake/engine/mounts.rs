@@ -24,15 +24,26 @@ impl Engine {
     /// Returns a clean path and everything below it.
     pub(in crate::docker::fake) fn nodes(&self, view: &View, path: &str) -> BTreeMap<String, Node> {
         let mut nodes = BTreeMap::new();
-        for (target, store, base) in self.layers(view) {
+        let layers = self.layers(view);
+        for (target, store, base) in &layers {
+            let from = if within(path, target) {
+                moved(path, target, base)
+            } else if within(target, path) {
+                base.clone()
+            } else {
+                continue;
+            };
             for (inner, node) in self
-                .tree(&store)
+                .tree(store)
                 .into_iter()
-                .flat_map(|tree| tree.under(&base))
+                .flat_map(|tree| tree.under(&from))
             {
-                let at = moved(inner, &base, &target);
+                let at = moved(inner, base, target);
                 // A mount hides the files below it.
-                if within(&at, path) && self.place(view, &at) == (store.clone(), inner.clone()) {
+                let hides = |(other, ..): &(String, Store, String)| {
+                    other.len() > target.len() && within(&at, other)
+                };
+                if !layers.iter().any(hides) {
                     nodes.insert(at, node.clone());
                 }
             }
