@@ -169,6 +169,8 @@ fn an_archive_cut_short_is_damaged() -> Result<()> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_files_come_back(
         entries in prop::collection::btree_map(

@@ -70,13 +70,13 @@ const BITS: [&str; 52] = [
 
 /// One change of a text.
 #[derive(Debug, Clone)]
-enum Change {
+pub(crate) enum Change {
     Remove(usize, usize),
     Insert(usize, String),
     Repeat(usize, usize),
 }
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
     let text = prop_oneof![
         any::<String>(),
         select(&BITS[..]).prop_map(str::to_owned),
@@ -90,7 +90,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(change, 1..6)
 }
 
-fn changed(text: &str, changes: &[Change]) -> String {
+pub(crate) fn changed(text: &str, changes: &[Change]) -> String {
     let mut all: Vec<char> = text.chars().collect();
     for change in changes {
         let place = |at: usize| at % (all.len() + 1);
@@ -153,7 +153,7 @@ fn parse_holds(text: &str) -> Result<(), TestCaseError> {
     }
 }
 
-fn renders(spec: &Spec) -> Result<(), TestCaseError> {
+pub(crate) fn renders(spec: &Spec) -> Result<(), TestCaseError> {
     let broken = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
     let Target::Owned(owned) = &spec.target;
     render::kind_config(&spec.cluster, owned).map_err(|error| broken(&error))?;

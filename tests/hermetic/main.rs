@@ -22,6 +22,7 @@ mod failures;
 mod faults;
 mod found;
 mod fuzz;
+mod fuzz_foreign;
 mod host_links;
 mod hostile;
 mod hostile_nodes;

@@ -71,6 +71,20 @@ fn refusal(said: &str) -> Option<Answer> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 2000,
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        #[test]
+        fn what_kubectl_prints_never_panics(text: String, error in "(x)?Error from server( \\(|: )[A-Za-z]{0,9}(\\): )?.{0,20}") {
+            let _ = refusal(&text);
+            let _ = refusal(&error);
+        }
+    }
+
     #[test]
     fn only_the_server_refuses() {
         let refused = |reason: &str, message: &str| {

@@ -193,3 +193,60 @@ struct User {
     client_certificate_data: String,
     client_key_data: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADMIN: &str = "clusters:\n- cluster:\n    certificate-authority-data: QQ==\n    server: https://x\n  name: k\n\
+        users:\n- name: a\n  user:\n    client-certificate-data: QQ==\n    client-key-data: QQ==\n";
+
+    fn archive(text: &[u8]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, "admin.conf", text).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn the_administrator_is_read() {
+        let read = Administrator::read(&archive(ADMIN.as_bytes())).unwrap();
+        assert_eq!(
+            (read.authority, read.identity),
+            (b"A".to_vec(), b"A\nA".to_vec())
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_node_has_as_its_kubeconfig_never_panics(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            at in 0..ADMIN.len(),
+            byte in any::<u8>(),
+        ) {
+            let _ = Administrator::read(&bytes);
+            let _ = Administrator::read(&archive(&bytes));
+            let mut text = ADMIN.as_bytes().to_vec();
+            text[at] = byte;
+            let _ = Administrator::read(&archive(&text));
+        }
+
+        #[test]
+        fn what_an_api_server_refuses_with_is_a_reason_and_a_message(
+            code in 400_u16..600,
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            reason in any::<String>(),
+        ) {
+            let code = StatusCode::from_u16(code).unwrap();
+            let _ = refusal(code, &body);
+            let status = serde_json::json!({"reason": reason, "message": "no"}).to_string();
+            let message = "no".to_owned();
+            prop_assert_eq!(refusal(code, status.as_bytes()), Answer::Refused { reason, message });
+        }
+    }
+}
