@@ -93,6 +93,7 @@ fn docker(error: &DockerError) -> String {
         DockerError::TooLarge { .. } => {
             "look at what is in that container, or recreate the cluster: kindreg down && kindreg up"
         }
+        DockerError::Stopped => "run the command again",
         DockerError::Other { .. } => "run: journalctl -u docker",
     };
     text.to_owned()

@@ -15,8 +15,9 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::credentials::RegistryCredentials;
-use crate::docker::Docker;
+use crate::docker::limited::{GRACE, Limited, Limits};
 use crate::docker::read_cache::ReadCache;
+use crate::docker::{Docker, DockerError};
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
@@ -176,8 +177,10 @@ pub enum ProofImageIn {
 /// The context of steps: ports, limits, credentials, and what this run has made so far.
 #[derive(Debug, Clone)]
 pub struct Ctx {
-    /// The Docker engine.
+    /// The Docker engine. Its calls end with [`Ctx::patience`], and soon after the run is stopped.
     pub docker: Arc<dyn Docker>,
+    /// The same engine, whose calls may take for ever.
+    engine: Arc<dyn Docker>,
     /// The kind program.
     pub kind: Arc<dyn Kind>,
     /// The cluster's Kubernetes API.
@@ -186,6 +189,8 @@ pub struct Ctx {
     pub kubeconfig: Kubeconfig,
     /// The longest time that one wait may take.
     pub patience: Duration,
+    /// How long a call to the engine may go on after the run was stopped.
+    pub grace: Duration,
     /// The token that stops the run: once it is cancelled, waits end with [`Stopped`].
     pub stop: CancellationToken,
     /// The `kind create cluster` of this run, while it runs.
@@ -231,12 +236,15 @@ impl Ctx {
         kubeconfig: Kubeconfig,
         notes: Notes,
     ) -> Self {
+        let engine = docker;
         Self {
-            docker,
+            docker: Arc::clone(&engine),
+            engine,
             kind,
             kube,
             kubeconfig,
             patience: Duration::from_secs(300),
+            grace: GRACE,
             stop: CancellationToken::new(),
             creation: Arc::default(),
             proof_images: Arc::default(),
@@ -247,6 +255,18 @@ impl Ctx {
             trace: Trace::default(),
             notes,
         }
+        .limited(Duration::from_secs(300))
+    }
+
+    /// Returns the same context whose calls to the engine end after `limit`, or with the context's token.
+    fn limited(self, limit: Duration) -> Self {
+        let limits = Limits {
+            limit,
+            grace: self.grace,
+            stop: self.stop.clone(),
+        };
+        let docker = Limited::over(Arc::clone(&self.engine), limits);
+        Self { docker, ..self }
     }
 
     /// Returns the same context for another plan, without this run's proof images and results.
@@ -262,19 +282,23 @@ impl Ctx {
     /// Returns the same context with another time limit for each wait.
     #[must_use]
     pub fn patient_for(&self, patience: Duration) -> Self {
-        Self {
-            patience,
-            ..self.clone()
-        }
+        let clone = self.clone();
+        Self { patience, ..clone }.limited(patience)
     }
 
     /// Returns the same context with another stop token.
     #[must_use]
     pub fn stopped_by(&self, stop: CancellationToken) -> Self {
-        Self {
-            stop,
-            ..self.clone()
-        }
+        let clone = self.clone();
+        Self { stop, ..clone }.limited(self.patience)
+    }
+
+    /// Returns the same context for the clean-up of a run: what stopped the run must not stop it. Its waits end with
+    /// their time limit, and calls to the engine have half a minute at least.
+    #[must_use]
+    pub fn cleaning(&self) -> Self {
+        let (clone, stop) = (self.clone(), CancellationToken::new());
+        Self { stop, ..clone }.limited(self.patience.max(CLEANING))
     }
 
     /// Returns the results of a registry's proofs in this run.
@@ -352,6 +376,16 @@ impl Ctx {
             ..self.clone()
         }
     }
+}
+
+/// The least time that a call to the engine has during a clean-up: what was made in haste is removed at leisure.
+const CLEANING: Duration = Duration::from_secs(30);
+
+/// Returns whether an error only says that the run was stopped.
+#[must_use]
+pub fn is_stop(error: &anyhow::Error) -> bool {
+    let call = error.downcast_ref();
+    error.is::<Stopped>() || matches!(call, Some(DockerError::Stopped))
 }
 
 /// The result of [`Ctx::poll`].

@@ -10,6 +10,7 @@ use crate::hints;
 use crate::ops::{Detail, Need};
 use crate::problem::{Exit, Problem};
 use crate::spec::ClusterName;
+use crate::step::is_stop;
 use crate::ui::{self, OutputMode, Printer};
 
 #[cfg(feature = "fakes")]
@@ -160,6 +161,10 @@ pub async fn run(cli: Cli) -> Exit {
 async fn execute(invocation: &Invocation, command: Command) -> Exit {
     let printer = &invocation.printer;
     let exit = dispatch(invocation, command).await.unwrap_or_else(|error| {
+        if is_stop(&error) {
+            ui::interrupted(printer, "nothing was changed");
+            return Exit::Interrupted;
+        }
         ui::failure(printer, &error);
         hints::exit(&error)
     });

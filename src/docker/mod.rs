@@ -15,6 +15,7 @@ pub mod address;
 pub mod bollard;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
+pub mod limited;
 pub mod read_cache;
 pub mod traced;
 
@@ -75,6 +76,9 @@ pub enum DockerError {
         /// The path, as a phrase ("/etc of container x").
         what: String,
     },
+    /// The run was stopped, and the engine had not answered a moment later.
+    #[error("stopped")]
+    Stopped,
     /// Any other failure.
     #[error("{doing}: {cause}")]
     Other {

@@ -9,10 +9,9 @@ use std::time::Instant;
 use anyhow::{Error, Result};
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio_util::sync::CancellationToken;
 
 use crate::problem::{Unreadable, combine, find};
-use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, Stopped};
+use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, Stopped, is_stop};
 
 mod event;
 
@@ -123,8 +122,7 @@ pub async fn up(
     let held = lock.acquire(run).await?;
     let result = up_locked(plan, run, &made, on).await;
     if result.is_err() {
-        // A new token: what stopped the run must not stop the clean-up. Its waits end with their time limit.
-        let cleaning = &ctx.stopped_by(CancellationToken::new());
+        let cleaning = &ctx.cleaning();
         match on_failure {
             OnFailure::RollBack(before) => roll_back(&made, before, cleaning, on).await,
             OnFailure::Keep => cleaning.end_creation().await,
@@ -196,7 +194,7 @@ pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
         let lanes = lanes.map(|lane| run_lane(lane, Place::Later, ctx, &made, on));
         errors.extend(join_all(lanes).await.into_iter().filter_map(Result::err));
     }
-    let cleaning = &ctx.stopped_by(CancellationToken::new());
+    let cleaning = &ctx.cleaning();
     for (_, step) in made.newest_first() {
         errors.extend(undo(step, cleaning, on).await);
     }
@@ -206,7 +204,7 @@ pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
 /// Returns the failures without [`Stopped`] and [`Skipped`], which only follow from others. If there are no others, it
 /// returns the first of them.
 fn causes(mut errors: Vec<Error>) -> Vec<Error> {
-    let follows = |error: &Error| error.is::<Stopped>() || error.is::<Skipped>();
+    let follows = |error: &Error| is_stop(error) || error.is::<Skipped>();
     if errors.iter().all(follows) {
         errors.truncate(1);
     } else {
@@ -399,7 +397,7 @@ async fn run_lane<'a>(
         on(Event::of(step, StepEvent::Started { drift }));
         let start = Instant::now();
         if let Err(error) = step.apply(ctx).await {
-            if !error.is::<Stopped>() && !error.is::<Skipped>() {
+            if !is_stop(&error) && !error.is::<Skipped>() {
                 let error = format!("{error:#}");
                 on(Event::of(step, StepEvent::Failed { error }));
             }

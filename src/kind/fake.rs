@@ -89,7 +89,7 @@ impl Kind for FakeKind {
         config: &str,
         _: &[String],
     ) -> Result<Box<dyn Creation>> {
-        let call = self.docker.enter(format!("kind create {cluster}"))?;
+        let call = self.docker.enter(format!("kind create {cluster}")).await?;
         let next = std::mem::take(&mut *lock(&self.next));
         let made = self.make(cluster, network, config);
         let (docker, cluster) = (Arc::clone(&self.docker), cluster.to_owned());
@@ -103,7 +103,7 @@ impl Kind for FakeKind {
     }
 
     async fn orphan(&self, cluster: &str) -> Result<Orphan> {
-        let call = self.docker.enter(format!("kind orphan {cluster}"))?;
+        let call = self.docker.enter(format!("kind orphan {cluster}")).await?;
         let at_work = lock(&self.orphans).contains(cluster);
         call.settle(Ok(if at_work {
             Orphan::Running
@@ -113,7 +113,7 @@ impl Kind for FakeKind {
     }
 
     async fn delete(&self, cluster: &str) -> Result<()> {
-        let call = self.docker.enter(format!("kind delete {cluster}"))?;
+        let call = self.docker.enter(format!("kind delete {cluster}")).await?;
         if remove_nodes(&self.docker, cluster) {
             self.docker.record(format!("kind delete {cluster}"));
         }

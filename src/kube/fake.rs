@@ -216,19 +216,22 @@ impl FakeKube {
 impl Kube for FakeKube {
     async fn get(&self, path: &str) -> Result<Option<Value>> {
         self.docker
-            .enter(format!("kube get {path}"))?
+            .enter(format!("kube get {path}"))
+            .await?
             .settle(self.read(path))
     }
 
     async fn put(&self, collection: &str, object: &Value) -> Result<()> {
         self.docker
-            .enter(format!("kube put {collection}"))?
+            .enter(format!("kube put {collection}"))
+            .await?
             .settle(self.write(collection, object))
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
         self.docker
-            .enter(format!("kube delete {path}"))?
+            .enter(format!("kube delete {path}"))
+            .await?
             .settle(self.remove(path))
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::bollard::Bollard;
+use crate::docker::limited::{GRACE, Limited, Limits};
 use crate::docker::read_cache::ReadCache;
 use crate::docker::{self, Docker, address};
 use crate::engine::Event;
@@ -98,6 +99,9 @@ fn home() -> PathBuf {
 /// The engine, kind, the Kubernetes API and the user's files, for operations to work with. Cloning is cheap.
 #[derive(Clone)]
 pub struct Client {
+    /// The engine, whose calls may take for ever.
+    engine: Arc<dyn Docker>,
+    /// The same engine, whose calls end.
     docker: Arc<dyn Docker>,
     kind: Arc<dyn Kind>,
     kube: KubeOf,
@@ -136,7 +140,8 @@ impl Client {
         let docker_config = address::docker_config(&**variable, home);
         let address = address::resolve(docker_host.as_deref(), &**variable, &docker_config)?;
         trace.tell(|| format!("engine: {}, by {}", address.host, address.origin));
-        let docker: Arc<dyn Docker> = Arc::new(Bollard::connect(&address).await?);
+        let docker: Arc<dyn Docker> =
+            Arc::new(Bollard::connect(&address).await?.silent_for(*timeout));
         let path = std::env::var_os("PATH").map(|path| programs::without_current_folder(&path));
         let here = std::env::current_dir().context("can't find the current folder")?;
         let kubeconfig = Kubeconfig::locate(variable("KUBECONFIG").as_deref(), home, &here);
@@ -156,8 +161,9 @@ impl Client {
             let kube = NodeKube::new(Arc::clone(&engine), control_plane);
             kube::traced::Traced::over(Arc::new(kube), &tracing)
         });
-        Ok(Self {
-            docker,
+        let client = Self {
+            docker: Arc::clone(&docker),
+            engine: docker,
             kind: kind::traced::Traced::over(Arc::new(kind), trace),
             kube,
             kubeconfig,
@@ -167,7 +173,19 @@ impl Client {
             trace: trace.clone(),
             listener: Arc::new(|_| {}),
             stop: CancellationToken::new(),
-        })
+        };
+        Ok(client.limited())
+    }
+
+    /// Returns the client with the engine's calls limited by what the client says now.
+    fn limited(self) -> Self {
+        let limits = Limits {
+            limit: self.timeout,
+            grace: GRACE,
+            stop: self.stop.clone(),
+        };
+        let docker = Limited::over(Arc::clone(&self.engine), limits);
+        Self { docker, ..self }
     }
 
     /// Creates a client over fakes, with an empty environment.
@@ -179,7 +197,8 @@ impl Client {
         home: &std::path::Path,
     ) -> Self {
         Self {
-            docker,
+            docker: Arc::clone(&docker),
+            engine: docker,
             kind,
             kube,
             kubeconfig: Kubeconfig::locate(None, home, home),
@@ -190,6 +209,7 @@ impl Client {
             listener: Arc::new(|_| {}),
             stop: CancellationToken::new(),
         }
+        .limited()
     }
 
     /// Returns the client with its calls traced (`-v`), as [`Self::connect`] does it.
@@ -203,12 +223,13 @@ impl Client {
         let trace = Trace::new(detail, listener);
         let (kube, tracing) = (Arc::clone(&self.kube), trace.clone());
         Self {
-            docker: docker::traced::Traced::over(self.docker, &trace),
+            engine: docker::traced::Traced::over(self.engine, &trace),
             kind: kind::traced::Traced::over(self.kind, &trace),
             kube: Arc::new(move |plane| kube::traced::Traced::over(kube(plane), &tracing)),
             trace,
             ..self
         }
+        .limited()
     }
 
     /// Returns the client with a listener to everything that happens.
@@ -227,6 +248,7 @@ impl Client {
             stop,
             ..self
         }
+        .limited()
     }
 
     /// Returns the client with another time limit for each wait.
@@ -238,12 +260,14 @@ impl Client {
             timeout,
             ..self
         }
+        .limited()
     }
 
     /// Returns the same client for one round of reads: equal reads are sent once, and writes fail.
     pub(crate) fn reading(&self) -> Self {
-        let docker = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
+        let docker: Arc<dyn Docker> = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
         Self {
+            engine: Arc::clone(&docker),
             docker,
             ..self.clone()
         }
@@ -274,15 +298,13 @@ impl Client {
     pub(crate) fn ctx(&self, cluster: &ClusterName) -> Ctx {
         let listener = Arc::clone(&self.listener);
         let mut ctx = Ctx::new(
-            Arc::clone(&self.docker),
+            Arc::clone(&self.engine),
             Arc::clone(&self.kind),
             (self.kube)(Layout::of(cluster).control_plane()),
             self.kubeconfig.clone(),
             Notes::to(move |text| listener(Event::Note(text))),
         );
         ctx.trace = self.trace.clone();
-        ctx.patience = self.timeout;
-        ctx.stop = self.stop.clone();
-        ctx
+        ctx.patient_for(self.timeout).stopped_by(self.stop.clone())
     }
 }

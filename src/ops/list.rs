@@ -7,6 +7,7 @@ use crate::docker::{ContainerState, Docker};
 use crate::observe::{self, ClusterOwner, is_load_balancer, kind_containers, node_names, recorded};
 use crate::report::Entry;
 use crate::spec::{ClusterName, Registry};
+use crate::step::is_stop;
 
 /// Returns the names of all kindreg clusters of the engine, whatever is left of them. Data that an earlier `down` kept
 /// are no cluster.
@@ -18,9 +19,11 @@ pub async fn clusters(client: &Client) -> Result<Vec<ClusterName>> {
     let client = &client.reading();
     for cluster in observe::clusters(client.docker()).await? {
         // One that this version can't read, or can't remove, is there too.
-        let is_there = removals(client, &cluster)
-            .await
-            .map_or(true, |found| !found.removes.is_empty());
+        let is_there = match removals(client, &cluster).await {
+            Ok(found) => !found.removes.is_empty(),
+            Err(error) if is_stop(&error) => return Err(error),
+            Err(_) => true,
+        };
         if is_there {
             clusters.push(cluster);
         }
@@ -55,6 +58,7 @@ async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Entry> {
     let (spec, problem) = match recorded(docker, cluster).await {
         Ok(Some(recorded)) => (Some(recorded.current), None),
         Ok(None) => (None, Some("its record is missing".to_owned())),
+        Err(error) if is_stop(&error) => return Err(error),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let registries = spec.iter().flat_map(|spec| &spec.registries);

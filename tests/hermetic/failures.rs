@@ -47,6 +47,7 @@ fn docker() -> Vec<DockerError> {
         DockerError::TooLarge {
             what: "/etc/containerd of container c-worker".to_owned(),
         },
+        DockerError::Stopped,
         DockerError::Other {
             doing: doing(),
             cause: "OCI runtime create failed".to_owned(),
@@ -63,6 +64,7 @@ fn docker() -> Vec<DockerError> {
             | DockerError::Missing { .. }
             | DockerError::Pull { .. }
             | DockerError::TooLarge { .. }
+            | DockerError::Stopped
             | DockerError::Other { .. } => {}
         }
     }

@@ -120,7 +120,7 @@ proptest! {
     fn a_kubeconfig_is_refused_or_gets_its_context_back(changes in changes(), garbage in prop::collection::vec(any::<u8>(), 0..100)) {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("config");
-        let kubeconfig = Kubeconfig::locate(file.to_str(), home.path());
+        let kubeconfig = Kubeconfig::locate(file.to_str(), home.path(), home.path());
         std::fs::write(&file, garbage).unwrap();
         let _ = kubeconfig.original();
         let text = changed(KUBECONFIG, &changes);

@@ -49,5 +49,6 @@ mod status;
 mod together;
 mod verbose;
 mod verified;
+mod waits;
 mod walk;
 mod world;

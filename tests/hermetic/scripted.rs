@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ pub(crate) enum Reply {
     Json(u16, String),
     /// A stream that begins with these bytes and goes on with zeros, as many as are read.
     Endless(Vec<u8>),
+    /// A stream that begins with these bytes and never goes on, nor ends.
+    Stuck(Vec<u8>),
+    /// Nothing, for ever.
+    Silence,
 }
 
 pub(crate) type Script = dyn Fn(&str, &str) -> Reply + Send + Sync;
@@ -26,6 +30,8 @@ pub(crate) struct Scripted {
     folder: tempfile::TempDir,
     /// The most bytes that one stream could send before its reader left.
     pub(crate) sent: Arc<AtomicU64>,
+    /// The paths that were asked for, in order.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Scripted {
@@ -33,16 +39,23 @@ impl Scripted {
     pub(crate) fn new(script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("docker.sock")).unwrap();
-        let sent = Arc::new(AtomicU64::new(0));
+        let (sent, asked) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let script: Arc<Script> = Arc::new(script);
-        let count = Arc::clone(&sent);
+        let (count, log) = (Arc::clone(&sent), Arc::clone(&asked));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (script, count) = (Arc::clone(&script), Arc::clone(&count));
-                thread::spawn(move || serve(&client, &*script, &count));
+                let (script, count, log) = (script.clone(), count.clone(), log.clone());
+                thread::spawn(move || serve(&client, &*script, &count, &log));
             }
         });
-        let scripted = Self { folder, sent };
+        let scripted = Self {
+            folder,
+            sent,
+            asked,
+        };
         for name in ["kind", "docker"] {
             scripted.program(name, "exit 1");
         }
@@ -54,6 +67,20 @@ impl Scripted {
         let path = self.folder.path().join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Waits until a path with these words was asked for.
+    pub(crate) fn wait_for(&self, words: &str) {
+        let asked = || {
+            self.asked
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|path| path.contains(words))
+        };
+        while !asked() {
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts the program with these arguments.
@@ -102,10 +129,11 @@ fn high_water(status: &str) -> Option<u64> {
 }
 
 /// Answers the requests of one connection, until the client leaves.
-fn serve(client: &UnixStream, script: &Script, sent: &AtomicU64) {
+fn serve(client: &UnixStream, script: &Script, sent: &AtomicU64, log: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(client);
     let mut writer = client;
     while let Some((method, path)) = request(&mut reader) {
+        log.lock().unwrap().push(path.clone());
         let answered = match script(&method, &path) {
             Reply::Json(status, body) => {
                 let length = body.len();
@@ -118,11 +146,25 @@ fn serve(client: &UnixStream, script: &Script, sent: &AtomicU64) {
                 )
             }
             Reply::Endless(first) => endless(writer, &first, sent),
+            Reply::Stuck(first) => {
+                let _ = begin(writer).and_then(|()| chunk(writer, &first));
+                silence(&mut reader);
+                return;
+            }
+            Reply::Silence => {
+                silence(&mut reader);
+                return;
+            }
         };
         if answered.is_err() {
             return;
         }
     }
+}
+
+/// Waits until the client leaves.
+fn silence(reader: &mut impl BufRead) {
+    let _ = std::io::copy(reader, &mut std::io::sink());
 }
 
 fn begin(mut writer: &UnixStream) -> std::io::Result<()> {

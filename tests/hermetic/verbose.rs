@@ -1,6 +1,7 @@
 //! `-v`, `-vv` and `-vvv`: what is told of what is done, and that it is never a secret.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +9,8 @@ use kindreg::internal::credentials::{RegistryCredentials, USER_A};
 use kindreg::internal::docker::{ExecOutput, traced};
 use kindreg::internal::kind::traced as traced_kind;
 use kindreg::internal::kube::traced as traced_kube;
-use kindreg::internal::step::Ctx;
+use kindreg::internal::kubeconfig::Kubeconfig;
+use kindreg::internal::step::{Ctx, Notes};
 use kindreg::internal::trace::{Detail, Trace};
 
 use crate::cli::kindreg;
@@ -27,10 +29,15 @@ fn ear(detail: Detail) -> (Trace, Lines) {
 
 /// A context as the program has it with `-v`.
 fn traced(world: &World, trace: &Trace) -> Ctx {
-    let mut ctx = world.ctx();
-    ctx.docker = traced::Traced::over(ctx.docker, trace);
-    ctx.kind = traced_kind::Traced::over(ctx.kind, trace);
-    ctx.kube = traced_kube::Traced::over(ctx.kube, trace);
+    let (docker, kind, kube) = (world.docker.clone(), world.kind.clone(), world.kube.clone());
+    let ctx = Ctx::new(
+        traced::Traced::over(docker, trace),
+        traced_kind::Traced::over(kind, trace),
+        traced_kube::Traced::over(kube, trace),
+        Kubeconfig::locate(None, world.home.path(), world.home.path()),
+        Notes::to(|_| {}),
+    );
+    let mut ctx = ctx.patient_for(Duration::from_secs(2));
     ctx.trace = trace.clone();
     ctx
 }

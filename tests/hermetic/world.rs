@@ -195,7 +195,7 @@ impl World {
         ctx: &Ctx,
         on: &(dyn Fn(Event) + Send + Sync),
     ) -> anyhow::Result<Outcome> {
-        let recorded = recorded(&*self.docker, &self.spec.cluster).await?;
+        let recorded = recorded(&*ctx.docker, &self.spec.cluster).await?;
         let earlier = recorded.map_or_else(Vec::new, |recorded| recorded.replaced_by(&self.spec));
         let plan = plan::up(&self.spec, &earlier, Verify::EveryNode);
         engine::up(&plan, ctx, &self.lock(), OnFailure::RollBack(None), on).await
@@ -203,10 +203,15 @@ impl World {
 
     /// `kindreg down` by a new process.
     pub(crate) async fn down(&self) -> anyhow::Result<Outcome> {
-        let recorded = recorded(&*self.docker, &self.spec.cluster).await?;
+        self.down_with(&self.ctx()).await
+    }
+
+    /// `kindreg down` with a context of the test's own.
+    pub(crate) async fn down_with(&self, ctx: &Ctx) -> anyhow::Result<Outcome> {
+        let recorded = recorded(&*ctx.docker, &self.spec.cluster).await?;
         let earlier = recorded.map_or_else(Vec::new, |recorded| recorded.earlier);
         let plan = plan::down(&self.spec, &earlier, Known::Recorded);
-        engine::down(&plan, &self.ctx(), &self.lock(), &|_| {}).await
+        engine::down(&plan, ctx, &self.lock(), &|_| {}).await
     }
 
     /// The operations on this world, as a new process would call them.

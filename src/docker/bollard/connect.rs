@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::bollard::API_DEFAULT_VERSION;
 use ::bollard::errors::Error;
 
-use super::failure::{Call, LONG};
+use super::failure::{Call, LONG, QUICK};
 use super::{Bollard, tls};
 use crate::docker::address::EngineAddress;
 use crate::docker::{DockerError, Result};
@@ -27,7 +27,11 @@ impl Bollard {
         };
         let agreed = async { open(address)?.negotiate_version().await };
         match call.run(LIMIT, agreed).await {
-            Ok(api) => Ok(Self { api, address: host }),
+            Ok(api) => Ok(Self {
+                api,
+                address: host,
+                stall: QUICK,
+            }),
             // The server is not an engine, or one side uses TLS and the other plain HTTP.
             Err(DockerError::Other { cause, .. } | DockerError::Missing { what: cause }) => {
                 Err(DockerError::Unreachable {
@@ -37,6 +41,14 @@ impl Bollard {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Bollard {
+    /// Returns the engine with another limit for its silence while it pulls, pushes or loads an image.
+    #[must_use]
+    pub fn silent_for(self, stall: Duration) -> Self {
+        Self { stall, ..self }
     }
 }
 

@@ -43,6 +43,8 @@ mod tls;
 pub struct Bollard {
     api: ::bollard::Docker,
     address: String,
+    /// How long a stream of progress may say nothing.
+    stall: Duration,
 }
 
 impl fmt::Debug for Bollard {
@@ -76,11 +78,19 @@ fn labelled(label: Label<'_>) -> Filters {
     HashMap::from([("label", vec![label.to_string()])])
 }
 
-/// Reads a stream of progress to its end: the engine works only while it is read, and reports failures in it.
+/// Reads a stream of progress to its end: the engine works only while it is read, and reports failures in it. Fails if
+/// it says nothing for `stall`.
 async fn end<T>(
+    stall: Duration,
     progress: impl Stream<Item = std::result::Result<T, Error>>,
 ) -> std::result::Result<(), Error> {
-    progress.try_for_each(|_| future::ok(())).await
+    let mut progress = std::pin::pin!(progress);
+    loop {
+        let next = tokio::time::timeout(stall, progress.try_next()).await;
+        if next.map_err(|_| Error::RequestTimeoutError)??.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Returns all bytes of a stream; `None`, and ends the stream, if there are more than `limit`.
@@ -146,11 +156,10 @@ impl Docker for Bollard {
             options
         };
         let pulled = call
-            .long(end(self.api.create_image(
-                Some(options.build()),
-                None,
-                None,
-            )))
+            .long(end(
+                self.stall,
+                self.api.create_image(Some(options.build()), None, None),
+            ))
             .await;
         pulled.map_err(|error| match error {
             DockerError::Other { cause, .. } | DockerError::Missing { what: cause } => {
@@ -166,11 +175,10 @@ impl Docker for Bollard {
     async fn load(&self, archive: Bytes) -> Result<()> {
         let call = self.call("load", "image", "archive");
         let options = ImportImageOptionsBuilder::new().quiet(true).build();
-        call.long(end(self.api.import_image(
-            options,
-            body_full(archive),
-            None,
-        )))
+        call.long(end(
+            self.stall,
+            self.api.import_image(options, body_full(archive), None),
+        ))
         .await
     }
 
@@ -183,11 +191,14 @@ impl Docker for Bollard {
         } else {
             options
         };
-        call.long(end(self.api.push_image(
-            repository,
-            Some(options.build()),
-            credentials.map(|credentials| convert::credentials(repository, credentials)),
-        )))
+        call.long(end(
+            self.stall,
+            self.api.push_image(
+                repository,
+                Some(options.build()),
+                credentials.map(|credentials| convert::credentials(repository, credentials)),
+            ),
+        ))
         .await
     }
 

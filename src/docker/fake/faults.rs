@@ -11,6 +11,8 @@ pub enum Fault {
     Error,
     /// It has its effect, but its answer is lost.
     Dropped,
+    /// It has no effect, and is never answered.
+    Hang,
 }
 
 #[derive(Debug)]
@@ -36,8 +38,8 @@ impl Faults {
         }
     }
 
-    /// Counts a call, and makes it fail if that is planned.
-    pub(super) fn enter(&mut self, doing: String) -> Result<Call> {
+    /// Counts a call, and makes it fail if that is planned. Returns `None` for a call that is never answered.
+    pub(super) fn enter(&mut self, doing: String) -> Result<Option<Call>> {
         self.calls.push(doing.clone());
         let number = self.calls.len();
         let unreachable = |cause: &str| DockerError::Unreachable {
@@ -52,10 +54,11 @@ impl Faults {
                 doing,
                 cause: format!("call {number} was made to fail"),
             }),
-            Some(Fault::Dropped) => Ok(Call {
+            Some(Fault::Dropped) => Ok(Some(Call {
                 lost: Some(unreachable("connection reset by peer")),
-            }),
-            None => Ok(Call { lost: None }),
+            })),
+            Some(Fault::Hang) => Ok(None),
+            None => Ok(Some(Call { lost: None })),
         }
     }
 }

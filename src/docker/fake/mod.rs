@@ -241,8 +241,12 @@ impl FakeDocker {
 
 impl FakeDocker {
     /// Counts a call of another port's fake, and makes it fail if that is planned.
-    pub(crate) fn enter(&self, doing: impl Into<String>) -> Result<Call> {
-        lock(&self.faults).enter(doing.into())
+    pub(crate) async fn enter(&self, doing: impl Into<String> + Send) -> Result<Call> {
+        let entered = lock(&self.faults).enter(doing.into())?;
+        match entered {
+            Some(call) => Ok(call),
+            None => std::future::pending().await,
+        }
     }
 
     /// Adds an effect of another port's fake to the journal.

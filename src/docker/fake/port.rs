@@ -33,51 +33,57 @@ impl Drop for Client {
 #[async_trait]
 impl Docker for FakeDocker {
     async fn info(&self) -> Result<EngineInfo> {
-        self.enter("info")?.settle(Ok(self.engine().info.clone()))
+        self.enter("info")
+            .await?
+            .settle(Ok(self.engine().info.clone()))
     }
 
     async fn image(&self, reference: &str) -> Result<Option<String>> {
-        let call = self.enter(format!("image {reference}"))?;
+        let call = self.enter(format!("image {reference}")).await?;
         call.settle(Ok(self.engine().image(reference).cloned()))
     }
 
     async fn image_labels(&self, image: &str) -> Result<Option<BTreeMap<String, String>>> {
-        let call = self.enter(format!("labels of image {image}"))?;
+        let call = self.enter(format!("labels of image {image}")).await?;
         call.settle(Ok(self.engine().image_labels(image)))
     }
 
     async fn pull(&self, reference: &str) -> Result<()> {
-        let call = self.enter(format!("pull {reference}"))?;
+        let call = self.enter(format!("pull {reference}")).await?;
         call.settle(self.engine().pull(reference))
     }
 
     async fn load(&self, archive: Bytes) -> Result<()> {
-        self.enter("load")?.settle(self.load_archive(&archive))
+        self.enter("load")
+            .await?
+            .settle(self.load_archive(&archive))
     }
 
     async fn push(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<()> {
-        let call = self.enter(format!("push {reference}"))?;
+        let call = self.enter(format!("push {reference}")).await?;
         call.settle(self.engine().push(reference, credentials))
     }
 
     async fn remove_image(&self, reference: &str) -> Result<()> {
-        let call = self.enter(format!("remove image {reference}"))?;
+        let call = self.enter(format!("remove image {reference}")).await?;
         self.engine().remove_image(reference);
         call.settle(Ok(()))
     }
 
     async fn container(&self, name: &str) -> Result<Option<Container>> {
-        self.enter(format!("container {name}"))?
+        self.enter(format!("container {name}"))
+            .await?
             .settle(Ok(self.peek(name)))
     }
 
     async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
-        self.enter(format!("containers {label}"))?
+        self.enter(format!("containers {label}"))
+            .await?
             .settle(Ok(self.peek_labelled(label)))
     }
 
     async fn published_ports(&self) -> Result<Vec<u16>> {
-        let call = self.enter("published ports")?;
+        let call = self.enter("published ports").await?;
         let engine = self.engine();
         let names = engine.containers.keys();
         let containers = names.filter_map(|name| engine.report(name));
@@ -85,7 +91,7 @@ impl Docker for FakeDocker {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<String> {
-        let call = self.enter(format!("create {}", spec.name))?;
+        let call = self.enter(format!("create {}", spec.name)).await?;
         let mut engine = self.engine();
         let made = engine.create(spec);
         if made.is_ok() {
@@ -95,11 +101,13 @@ impl Docker for FakeDocker {
     }
 
     async fn start(&self, name: &str) -> Result<()> {
-        self.enter(format!("start {name}"))?.settle(self.run(name))
+        self.enter(format!("start {name}"))
+            .await?
+            .settle(self.run(name))
     }
 
     async fn stop(&self, name: &str, _grace: u32) -> Result<()> {
-        let call = self.enter(format!("stop {name}"))?;
+        let call = self.enter(format!("stop {name}")).await?;
         let mut engine = self.engine();
         if engine
             .found(name)
@@ -112,7 +120,7 @@ impl Docker for FakeDocker {
     }
 
     async fn wait(&self, name: &str) -> Result<i64> {
-        let call = self.enter(format!("wait {name}"))?;
+        let call = self.enter(format!("wait {name}")).await?;
         loop {
             let state = self
                 .engine()
@@ -127,7 +135,7 @@ impl Docker for FakeDocker {
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
-        let call = self.enter(format!("remove {name}"))?;
+        let call = self.enter(format!("remove {name}")).await?;
         let mut engine = self.engine();
         if let Some(name) = engine.name_of(name)
             && !engine.stuck.contains(&name)
@@ -139,7 +147,7 @@ impl Docker for FakeDocker {
     }
 
     async fn logs(&self, name: &str, lines: u32) -> Result<String> {
-        let call = self.enter(format!("logs {name}"))?;
+        let call = self.enter(format!("logs {name}")).await?;
         let output = self
             .engine()
             .found(name)
@@ -152,7 +160,7 @@ impl Docker for FakeDocker {
     }
 
     async fn attach(&self, name: &str) -> Result<Box<dyn Attached>> {
-        let call = self.enter(format!("attach {name}"))?;
+        let call = self.enter(format!("attach {name}")).await?;
         let id = self
             .engine()
             .found(name)
@@ -162,7 +170,9 @@ impl Docker for FakeDocker {
     }
 
     async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput> {
-        let call = self.enter(format!("exec {name} {}", command.join(" ")))?;
+        let call = self
+            .enter(format!("exec {name} {}", command.join(" ")))
+            .await?;
         let running = self
             .peek(name)
             .filter(|container| container.state == ContainerState::Running);
@@ -176,12 +186,13 @@ impl Docker for FakeDocker {
     }
 
     async fn upload(&self, name: &str, folder: &str, archive: Bytes) -> Result<()> {
-        self.enter(format!("upload {name}:{folder}"))?
+        self.enter(format!("upload {name}:{folder}"))
+            .await?
             .settle(self.unpack(name, folder, &archive))
     }
 
     async fn download(&self, name: &str, path: &str) -> Result<Option<Bytes>> {
-        let call = self.enter(format!("download {name}:{path}"))?;
+        let call = self.enter(format!("download {name}:{path}")).await?;
         let engine = self.engine();
         let Some(name) = engine.name_of(name) else {
             return call.settle(Ok(None));
@@ -212,7 +223,7 @@ impl Docker for FakeDocker {
     }
 
     async fn stat(&self, name: &str, path: &str) -> Result<Option<PathKind>> {
-        let call = self.enter(format!("stat {name}:{path}"))?;
+        let call = self.enter(format!("stat {name}:{path}")).await?;
         let engine = self.engine();
         let Some(name) = engine.name_of(name) else {
             return call.settle(Ok(None));
@@ -226,12 +237,12 @@ impl Docker for FakeDocker {
     }
 
     async fn network(&self, name: &str) -> Result<Option<Network>> {
-        let call = self.enter(format!("network {name}"))?;
+        let call = self.enter(format!("network {name}")).await?;
         call.settle(Ok(self.engine().networks.get(name).cloned()))
     }
 
     async fn networks(&self, label: Label<'_>) -> Result<Vec<Network>> {
-        let call = self.enter(format!("networks {label}"))?;
+        let call = self.enter(format!("networks {label}")).await?;
         let networks: Vec<_> = self.engine().networks.values().cloned().collect();
         call.settle(Ok(networks
             .into_iter()
@@ -240,7 +251,7 @@ impl Docker for FakeDocker {
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<()> {
-        let call = self.enter(format!("create network {}", spec.name))?;
+        let call = self.enter(format!("create network {}", spec.name)).await?;
         let mut engine = self.engine();
         let made = engine.create_network(spec);
         if made.is_ok() {
@@ -250,22 +261,24 @@ impl Docker for FakeDocker {
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
-        let call = self.enter(format!("remove network {name}"))?;
+        let call = self.enter(format!("remove network {name}")).await?;
         call.settle(self.engine().remove_network(name))
     }
 
     async fn connect(&self, network: &str, container: &str, aliases: &[String]) -> Result<()> {
-        let call = self.enter(format!("connect {container} to {network}"))?;
+        let call = self
+            .enter(format!("connect {container} to {network}"))
+            .await?;
         call.settle(self.engine().connect(network, container, aliases))
     }
 
     async fn volume(&self, name: &str) -> Result<Option<Volume>> {
-        let call = self.enter(format!("volume {name}"))?;
+        let call = self.enter(format!("volume {name}")).await?;
         call.settle(Ok(self.engine().volume(name)))
     }
 
     async fn volumes(&self, label: Label<'_>) -> Result<Vec<Volume>> {
-        let call = self.enter(format!("volumes {label}"))?;
+        let call = self.enter(format!("volumes {label}")).await?;
         let volumes = self.engine().volumes();
         call.settle(Ok(volumes
             .into_iter()
@@ -274,12 +287,12 @@ impl Docker for FakeDocker {
     }
 
     async fn create_volume(&self, volume: &Volume) -> Result<()> {
-        let call = self.enter(format!("create volume {}", volume.name))?;
+        let call = self.enter(format!("create volume {}", volume.name)).await?;
         call.settle(self.engine().create_volume(volume))
     }
 
     async fn remove_volume(&self, name: &str) -> Result<()> {
-        let call = self.enter(format!("remove volume {name}"))?;
+        let call = self.enter(format!("remove volume {name}")).await?;
         call.settle(self.engine().remove_volume(name))
     }
 }

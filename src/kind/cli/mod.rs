@@ -126,7 +126,7 @@ impl KindCli {
         (!files.is_empty()).then_some(list)
     }
 
-    /// Runs a short command, and returns its output. Dropping the future does not stop the command.
+    /// Runs a short command, and returns its output. Dropping the future kills the command and its children.
     async fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let io = |cause| failed_io(name, cause);
         // A failed run must be rolled back without a folder for the state, too.
@@ -150,7 +150,9 @@ impl KindCli {
                 .map(|folder| ("KUBECONFIG", folder.path().join("config"))),
         );
         let mut child = command.spawn().map_err(io)?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let status = child.wait().await.map_err(io)?;
+        group.has_ended();
         outcome(name, status, &mut output)
     }
 
@@ -233,6 +235,24 @@ impl Kind for KindCli {
             lock.remove();
         }
         Ok(())
+    }
+}
+
+/// A process group that is killed when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Its leader has ended, and its number may be used again.
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.take() {
+            kill_process_group(group, Signal::KILL).ok();
+        }
     }
 }
 

@@ -312,3 +312,22 @@ async fn nodes_reach_our_registries_without_the_user_s_proxy() {
     assert_eq!(without, Proxy::None, "kind then hands out nothing");
     assert!(without.exemptions(&hosts).is_empty());
 }
+
+#[tokio::test]
+async fn a_delete_that_is_given_up_ends_with_its_children() {
+    let (folder, kind) = kind("sleep 1000 & echo $! >child\necho $$ >pid\nwait");
+    let pid = folder.path().join("pid");
+    let there = async {
+        while !pid.exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        ended = kind.delete("c") => panic!("{ended:?}"),
+        () = there => {}
+    }
+    for name in ["pid", "child"] {
+        let process = read_when_there(&folder.path().join(name));
+        within_seconds("it goes on", || !lives(&process));
+    }
+}

@@ -5,6 +5,7 @@
 //! Nothing here reads the user's kubeconfig or needs the user's kubectl.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -22,6 +23,9 @@ mod tests;
 
 /// The administrator's kubeconfig, as kubeadm writes it.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+/// The limit for reading what a connection needs from the control plane.
+const CONNECT: Duration = Duration::from_secs(15);
 
 /// The Kubernetes API of the cluster of a control-plane container.
 #[derive(Debug)]
@@ -118,7 +122,9 @@ impl NodeKube {
     async fn way(&self) -> Result<Way> {
         let mut way = self.way.lock().await;
         if matches!(*way, Way::Unknown) {
-            *way = self.connect().await?.map_or(Way::Exec, Way::Https);
+            let connected = tokio::time::timeout(CONNECT, self.connect()).await;
+            let late = |_| KubeError::Unreachable("the engine does not answer".to_owned());
+            *way = connected.map_err(late)??.map_or(Way::Exec, Way::Https);
         }
         Ok(way.clone())
     }

@@ -71,7 +71,14 @@ impl Script<'_> {
             input: Input::Closed,
             afterwards: Afterwards::Keep,
         };
-        ctx.docker.create(&container).await?;
+        if let Err(error) = ctx.docker.create(&container).await {
+            // It may exist although its creation seemed to fail. Roll-back knows nothing of it.
+            let cleaning = ctx.cleaning();
+            if let Ok(Some(_)) = our_container(&*cleaning.docker, &layout, name).await {
+                let _ = cleaning.docker.remove(name).await;
+            }
+            return Err(error.into());
+        }
         let result = async {
             if let Some(content) = self.file {
                 let archive = Archive::new()
@@ -91,7 +98,10 @@ impl Script<'_> {
             }
         }
         .await;
-        ctx.docker.remove(name).await?;
+        if ctx.docker.remove(name).await.is_err() {
+            // Once more, with the time of a clean-up: roll-back knows nothing of it.
+            ctx.cleaning().docker.remove(name).await?;
+        }
         result
     }
 }

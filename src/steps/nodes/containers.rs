@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 
 use crate::docker::{Container, ContainerState};
-use crate::kind::{KindError, Orphan};
+use crate::kind::Orphan;
 use crate::layout::{self, Layout};
 use crate::observe::nodes;
 use crate::problem::Problem;
@@ -133,9 +133,26 @@ impl Nodes {
         self.missing(found).is_empty() && found.iter().all(runs)
     }
 
+    /// Deletes the cluster, unless kind hangs.
+    async fn delete(&self, ctx: &Ctx) -> Result<()> {
+        let deleted = tokio::time::timeout(ctx.patience, ctx.kind.delete(self.name())).await;
+        let Ok(deleted) = deleted else {
+            let delete = format!("kind delete cluster --name {}", self.name());
+            return Err(Problem::new(
+                format!(
+                    "timed out after {} s waiting for `{delete}`",
+                    ctx.patience.as_secs()
+                ),
+                format!("wait longer with --timeout, or run: {delete}"),
+            )
+            .into());
+        };
+        Ok(deleted?)
+    }
+
     /// Deletes nodes that appear after kind was killed, until none has appeared for [`QUIET`]. The engine finishes the
     /// requests of a killed `docker run`.
-    async fn delete_late_nodes(&self, ctx: &Ctx, mut deleted: Result<(), KindError>) -> Result<()> {
+    async fn delete_late_nodes(&self, ctx: &Ctx, mut deleted: Result<()>) -> Result<()> {
         let mut quiet = Instant::now();
         let begun = quiet;
         while quiet.elapsed() < QUIET {
@@ -144,13 +161,13 @@ impl Nodes {
             if nodes(&*ctx.docker, &self.spec.cluster).await?.is_empty() {
                 continue;
             }
-            deleted = ctx.kind.delete(self.name()).await;
+            deleted = self.delete(ctx).await;
             if begun.elapsed() > ctx.patience {
                 break;
             }
             quiet = Instant::now();
         }
-        Ok(deleted?)
+        deleted
     }
 
     fn node_problem(&self, what: &str, node: &Container) -> Problem {
@@ -233,7 +250,7 @@ impl Step for Nodes {
         }
         // No `up` has finished this cluster, so it has no user's work and may be deleted.
         if !found.is_empty() {
-            ctx.kind.delete(self.name()).await?;
+            self.delete(ctx).await?;
         }
         self.create(ctx).await
     }
@@ -245,10 +262,10 @@ impl Step for Nodes {
         }
         self.wait_for_orphan(ctx).await?;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        let deleted = ctx.kind.delete(self.name()).await;
+        let deleted = self.delete(ctx).await;
         if creation.is_some() && !self.all_run(&found) {
             return self.delete_late_nodes(ctx, deleted).await;
         }
-        Ok(deleted?)
+        deleted
     }
 }

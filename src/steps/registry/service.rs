@@ -33,6 +33,9 @@ echo "$said"; date -u '+current time %Y-%m-%dT%H:%M:%SZ'; exit 1"#;
 /// The longest time that one container asks. If kindreg is killed, the container stops asking after it.
 const SLICE: Duration = Duration::from_secs(15);
 
+/// The time that a container takes to start and to end.
+const MARGIN: Duration = Duration::from_secs(2);
+
 /// The pause between two checks whether the containers still run, while the registry is asked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -91,7 +94,9 @@ impl Service {
         let begun = Instant::now();
         let asked = loop {
             let rest = ctx.patience.saturating_sub(begun.elapsed());
-            let limit = rest.min(SLICE).as_secs().to_string();
+            // A little less than the run waits for the container, so that the script's own words are heard.
+            let limit = rest.min(SLICE).saturating_sub(MARGIN).as_secs().max(1);
+            let limit = limit.to_string();
             let script = Script {
                 doing: "waiting for the registry",
                 container: layout.readiness_check(&registry.name),
