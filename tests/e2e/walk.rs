@@ -33,6 +33,7 @@ fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
     certificates::openssl_agrees(&scene);
     certificates::the_key_of_the_ca_is_nowhere(&scene);
     certificates::nothing_skips_verification(&scene);
+    nodes_hold_what_no_reader_wants(&scene);
     files
         .at("q", scene.down())
         .run()
@@ -77,6 +78,27 @@ impl Kubeconfigs {
         let line = lines.find_map(|line| line.strip_prefix("current-context: "));
         line.unwrap_or_default().to_owned()
     }
+}
+
+/// From here on nodes are hostile: 700 MB, a device, a name that is no UTF-8 and loops of links, in every folder that
+/// kindreg reads. `down` gives everything back all the same.
+#[track_caller]
+fn nodes_hold_what_no_reader_wants(scene: &Scene) {
+    let [plane, worker, other] = nodes(scene.cluster).try_into().unwrap();
+    sh(
+        &worker,
+        "cd /etc/containerd; truncate -s 700M a; mknod null c 1 3; ln -s loop loop; touch \"$(printf '\\377\\376')\"",
+    );
+    sh(&other, "cd /var/lib; rm -rf kindreg; ln -s kindreg kindreg");
+    sh(
+        &plane,
+        "cd /var/lib/kubelet; rm config.json; mkdir config.json; cd /etc/containerd; mv certs.d x; ln -s certs.d certs.d",
+    );
+    scene
+        .call(&["status", "--name", scene.cluster])
+        .run()
+        .exits(1)
+        .says("can't read");
 }
 
 #[track_caller]

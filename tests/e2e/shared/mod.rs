@@ -11,6 +11,7 @@ mod company;
 mod drift;
 mod full;
 mod housekeeping;
+mod links;
 mod restarts;
 mod rotation;
 mod trust;
