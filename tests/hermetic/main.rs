@@ -42,6 +42,7 @@ mod records;
 mod schema;
 mod schema_agrees;
 mod scripted;
+mod security;
 mod snapshot;
 mod snapshots;
 mod stage;
