@@ -38,7 +38,7 @@ fn links_of_the_host_are_followed_below_etc_and_never_out_of_it() {
         let file =
             Path::new(place).join(format!("{}/kindreg-{}.crt", scene.domain(), scene.cluster));
         fs::remove_file(&file).unwrap();
-        is(&scene, "status", 3, "kindreg-e2e-shared.crt is missing");
+        is(&scene, "status", 3, "missing  host trust");
         scene.up(&["--workers", "2"]).run().exits(0);
         assert!(
             file.exists(),
