@@ -294,11 +294,11 @@ impl Ctx {
     }
 
     /// Returns the same context for the clean-up of a run: what stopped the run must not stop it. Its waits end with
-    /// their time limit, and calls to the engine have half a minute at least.
+    /// their time limit, and calls to the engine have between half a minute and two.
     #[must_use]
     pub fn cleaning(&self) -> Self {
         let (clone, stop) = (self.clone(), CancellationToken::new());
-        Self { stop, ..clone }.limited(self.patience.max(CLEANING))
+        Self { stop, ..clone }.limited(self.patience.clamp(CLEANING.0, CLEANING.1))
     }
 
     /// Returns the results of a registry's proofs in this run.
@@ -378,8 +378,9 @@ impl Ctx {
     }
 }
 
-/// The least time that a call to the engine has during a clean-up: what was made in haste is removed at leisure.
-const CLEANING: Duration = Duration::from_secs(30);
+/// The least and the most time that a call to the engine has during a clean-up: what was made in haste is removed at
+/// leisure, and an engine that is dead is not waited for at every step.
+const CLEANING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(120));
 
 /// Returns whether an error only says that the run was stopped.
 #[must_use]

@@ -132,6 +132,7 @@ pub(crate) fn the_key_of_the_ca_is_nowhere(scene: &Scene) {
             "ca.crt",
             credentials[0],
             credentials[1],
+            "record.json",
             "tls.crt",
             "tls.key"
         ]
@@ -146,7 +147,8 @@ pub(crate) fn the_key_of_the_ca_is_nowhere(scene: &Scene) {
             )
         })
         .collect();
-    assert_eq!(keys, [("ca.crt", 0), ("tls.crt", 0), ("tls.key", 1)]);
+    let copy = ("record.json", 0);
+    assert_eq!(keys, [("ca.crt", 0), copy, ("tls.crt", 0), ("tls.key", 1)]);
     let public = |arguments| openssl(folder, arguments).good();
     let key = public("pkey -in tls.key -pubout");
     assert_eq!(key, public("x509 -in tls.crt -noout -pubkey"));
