@@ -1,7 +1,8 @@
 //! The mutex of a cluster: a container with a fixed name, so that only one process can hold it.
 //!
-//! The container runs `cat` on a standard input that its holder keeps open. When the holder ends for any reason, the
-//! engine closes that input, `cat` ends, and the engine removes the container.
+//! The container reads a standard input that its holder keeps open. When the holder ends for any reason, the engine
+//! closes that input, the container ends, and the engine removes it. An engine with `live-restore` keeps the container
+//! when it restarts, without the connection; so the container also ends if its holder writes nothing for a minute.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::docker::{
     Afterwards, Attached, Capabilities, ContainerSpec, ContainerState, Docker, DockerError, Input,
@@ -26,6 +30,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// A lock container that is not started for this long has no holder: a holder starts it within milliseconds.
 const STALE: Duration = Duration::from_secs(5);
 
+/// The command of the container. It ends with its input, or if there is none for a minute.
+const COMMAND: [&str; 3] = [
+    "sh",
+    "-c",
+    r#"while [ -n "$(timeout 60 head -c 1)" ]; do :; done"#,
+];
+/// How often the holder writes.
+const BEAT: Duration = Duration::from_secs(10);
+
 /// Label of a lock: a random text by which a holder recognises its own lock if the engine's answer was lost.
 const LABEL_HOLDER: &str = "dev.kindreg.holder";
 
@@ -34,7 +47,7 @@ const LABEL_HOLDER: &str = "dev.kindreg.holder";
 pub struct ContainerLock {
     /// The cluster that is locked.
     pub cluster: ClusterName,
-    /// The image of the container, which is present and has `cat`.
+    /// The image of the container, which is present and has a shell.
     pub image: String,
 }
 
@@ -42,14 +55,53 @@ pub struct ContainerLock {
 struct HeldContainer {
     docker: Arc<dyn Docker>,
     id: String,
-    input: Box<dyn Attached>,
+    lost: CancellationToken,
+    /// Ends the task when it is dropped.
+    end: DropGuard,
+    keeping: JoinHandle<()>,
+}
+
+impl HeldContainer {
+    fn new(docker: Arc<dyn Docker>, id: String, input: Box<dyn Attached>) -> Self {
+        let (lost, end) = (CancellationToken::new(), CancellationToken::new());
+        let keeping = tokio::spawn({
+            let (lost, end) = (lost.clone(), end.clone());
+            async move {
+                tokio::select! {
+                    biased;
+                    () = end.cancelled() => {}
+                    () = input.keep(BEAT) => lost.cancel(),
+                }
+            }
+        });
+        let end = end.drop_guard();
+        Self {
+            docker,
+            id,
+            lost,
+            end,
+            keeping,
+        }
+    }
 }
 
 #[async_trait]
 impl Held for HeldContainer {
+    fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
     async fn release(self: Box<Self>) {
-        let Self { docker, id, input } = *self;
-        drop(input);
+        let Self {
+            docker,
+            id,
+            end,
+            keeping,
+            ..
+        } = *self;
+        drop(end);
+        // A task that panicked has closed the input as well.
+        let _ = keeping.await;
         // The engine removes the container anyway. Removing it here is only faster, so a failure does not matter.
         let _ = docker.remove(&id).await;
     }
@@ -72,7 +124,7 @@ impl ContainerLock {
         ContainerSpec {
             name: layout.lock(),
             image: self.image.clone(),
-            entrypoint: vec!["cat".to_owned()],
+            entrypoint: COMMAND.map(str::to_owned).to_vec(),
             command: Vec::new(),
             environment: BTreeMap::new(),
             labels,
@@ -99,14 +151,11 @@ impl ContainerLock {
     }
 
     async fn hold(&self, ctx: &Ctx, id: String) -> Result<Box<dyn Held>> {
-        // Attach before start: without an attached client, the engine would never close the input of `cat`.
+        // Attach before start: without an attached client, the engine would never close the input.
         let input = ctx.docker.attach(&id).await?;
         ctx.docker.start(&id).await?;
-        Ok(Box::new(HeldContainer {
-            docker: Arc::clone(&ctx.docker),
-            id,
-            input,
-        }))
+        let docker = Arc::clone(&ctx.docker);
+        Ok(Box::new(HeldContainer::new(docker, id, input)))
     }
 }
 

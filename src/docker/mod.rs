@@ -4,6 +4,7 @@
 //! returns a 404 or 409 only if its caller has to decide.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -376,7 +377,12 @@ fn host_ports(containers: impl Iterator<Item = Container>) -> Vec<u16> {
 }
 
 /// Keeps a container's standard input open until it is dropped.
-pub trait Attached: Send + Sync + std::fmt::Debug {}
+#[async_trait]
+pub trait Attached: Send + Sync + std::fmt::Debug {
+    /// Writes a byte at once and at each interval, until the engine ends the connection: the container has ended, or the
+    /// engine has.
+    async fn keep(&self, interval: Duration);
+}
 
 /// A Docker engine.
 ///

@@ -3,14 +3,16 @@
 //!
 //! The engine prints nothing: it emits [`Event`]s, and `ui` draws them.
 
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 
-use crate::problem::{Unreadable, combine, find};
+use crate::problem::{Problem, Unreadable, combine, find};
 use crate::step::{Ctx, Lane, Leaves, Plan, Skipped, Stage, State, Step, Stopped, is_stop};
 
 mod event;
@@ -65,14 +67,51 @@ impl Lock for AlreadyHeld {
 
 #[async_trait]
 impl Held for AlreadyHeld {
+    fn lost(&self) -> CancellationToken {
+        CancellationToken::new()
+    }
+
     async fn release(self: Box<Self>) {}
 }
 
 /// A lock that is held.
 #[async_trait]
 pub trait Held: Send + Sync {
+    /// Returns the token that is cancelled once the lock is lost: others may acquire it.
+    fn lost(&self) -> CancellationToken;
+
     /// Releases the lock, and returns when others can acquire it.
     async fn release(self: Box<Self>);
+}
+
+/// The error that the lock was lost while it was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its container was removed, or the engine restarted")]
+pub struct LockLost;
+
+/// Does work of a run while it holds the lock. If the lock is lost, the run is stopped.
+///
+/// # Errors
+/// Those of the work, or [`LockLost`] once the work has stopped.
+pub async fn while_held<T>(
+    held: &dyn Held,
+    run: &Ctx,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let lost = held.lost();
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        ended = &mut work => return ended,
+        () = lost.cancelled() => {}
+    }
+    run.stop.cancel();
+    // Its error follows from the stop.
+    let _ = work.await;
+    Err(LockLost).context(Problem::new(
+        "lost the lock of the cluster; another kindreg may be changing it",
+        "run the command again",
+    ))
 }
 
 /// Checks all steps at the same time and returns their states in the plan's order. Changes nothing.
@@ -120,10 +159,12 @@ pub async fn up(
     let made = Made::default();
     run_stage(&plan.images, Place::First, run, &made, on).await?;
     let held = lock.acquire(run).await?;
-    let result = up_locked(plan, run, &made, on).await;
-    if result.is_err() {
+    let result = while_held(&*held, run, up_locked(plan, run, &made, on)).await;
+    if let Err(error) = &result {
         let cleaning = &ctx.cleaning();
         match on_failure {
+            // What this run made may be in use by the next holder of the lock.
+            _ if find::<LockLost>(error).is_some() => cleaning.end_creation().await,
             OnFailure::RollBack(before) => roll_back(&made, before, cleaning, on).await,
             OnFailure::Keep => cleaning.end_creation().await,
         }

@@ -69,7 +69,9 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
         // A lock is a container, for which there is no image.
         Helper::None => AlreadyHeld.acquire(&ctx).await?,
     };
-    let ended = under_lock(client, &ctx, cluster, &helper).await;
+    let run = ctx.stopped_by(ctx.stop.child_token());
+    let work = under_lock(client, &run, cluster, &helper);
+    let ended = engine::while_held(&*held, &run, work).await;
     held.release().await;
     helper.give_back(&ctx).await;
     ended

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use async_trait::async_trait;
 use kindreg::errors::Several;
 use kindreg::events::{Event, StepEvent, StepId};
-use kindreg::internal::engine::{self, Held, Lock, OnFailure, Outcome};
+use kindreg::internal::engine::{self, Held, Lock, LockLost, OnFailure, Outcome};
 use kindreg::internal::step::{Ctx, Plan, Skipped, Stage, State, Step};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
@@ -81,18 +82,25 @@ impl Step for Told {
 }
 
 struct NoLock(Journal);
-struct NoHeld(Journal);
+struct NoHeld(Journal, CancellationToken);
 
 #[async_trait]
 impl Lock for NoLock {
     async fn acquire(&self, _: &Ctx) -> Result<Box<dyn Held>> {
         self.0.lock().unwrap().push("lock".to_owned());
-        Ok(Box::new(NoHeld(Arc::clone(&self.0))))
+        Ok(Box::new(NoHeld(
+            Arc::clone(&self.0),
+            CancellationToken::new(),
+        )))
     }
 }
 
 #[async_trait]
 impl Held for NoHeld {
+    fn lost(&self) -> CancellationToken {
+        self.1.clone()
+    }
+
     async fn release(self: Box<Self>) {
         self.0.lock().unwrap().push("unlock".to_owned());
     }
@@ -234,6 +242,35 @@ async fn ctrl_c_ends_a_wait_and_rolls_back() {
         .await
         .unwrap_err();
     assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);
+}
+
+/// A lock that is lost as soon as it is held.
+struct LostLock(Journal);
+
+#[async_trait]
+impl Lock for LostLock {
+    async fn acquire(&self, _: &Ctx) -> Result<Box<dyn Held>> {
+        self.0.lock().unwrap().push("lock".to_owned());
+        let lost = CancellationToken::new();
+        lost.cancel();
+        Ok(Box::new(NoHeld(Arc::clone(&self.0), lost)))
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_loses_its_lock_stops_and_undoes_nothing() {
+    let (world, journal) = (World::new(), Journal::default());
+    let ctx = world.ctx();
+    let waits = step(&journal, "a", Act::WaitForEver, State::Missing);
+    let next = step(&journal, "b", Act::Succeed, State::Missing);
+    let plan = plan(vec![vec![vec![waits, next]]]);
+    let lock = LostLock(Arc::clone(&journal));
+    let error = engine::up(&plan, &ctx, &lock, OnFailure::RollBack(None), &|_| {})
+        .await
+        .unwrap_err();
+    assert!(error.is::<LockLost>(), "{error:#}");
+    assert_eq!(told(&journal), ["lock", "apply a", "unlock"]);
+    assert!(!ctx.stop.is_cancelled(), "the caller's token is its own");
 }
 
 #[tokio::test]

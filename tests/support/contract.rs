@@ -482,6 +482,13 @@ async fn attached(ground: Ground<'_>) {
         docker.create(&lock).await,
         Err(DockerError::NameTaken { .. })
     ));
+    let beats = client.keep(Duration::from_millis(50));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), beats)
+            .await
+            .is_err(),
+        "nothing has ended the connection"
+    );
     drop(client);
     for _ in 0..200 {
         if docker.container(&lock.name).await.unwrap().is_none() {
@@ -491,6 +498,16 @@ async fn attached(ground: Ground<'_>) {
     }
     assert_eq!(docker.container(&lock.name).await.unwrap(), None);
     assert!(gone(&docker.attach(&lock.name).await));
+
+    docker.create(&lock).await.unwrap();
+    let client = docker.attach(&lock.name).await.unwrap();
+    docker.start(&lock.name).await.unwrap();
+    let (kept, removed) = tokio::join!(
+        tokio::time::timeout(Duration::from_secs(20), client.keep(Duration::from_secs(1))),
+        docker.remove(&lock.name)
+    );
+    removed.unwrap();
+    kept.expect("the client is not told that its container has gone");
 }
 
 /// Removes what a broken contract has left, as far as the engine lets us.

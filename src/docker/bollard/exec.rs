@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::time::Duration;
 
-use ::bollard::container::LogOutput;
+use ::bollard::container::{AttachContainerResults, LogOutput};
 use ::bollard::errors::Error;
 use ::bollard::exec::StartExecResults;
 use ::bollard::models::ExecConfig;
+use async_trait::async_trait;
 use futures_util::{Stream, StreamExt, future};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, sleep};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Bollard;
 use super::failure::{Call, QUICK, TICK, says};
@@ -20,15 +22,15 @@ use crate::symptoms::Meaning;
 type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, Error>> + Send>>;
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
-/// Keeps the connection to a container's input open. The mutex is never locked; it makes the type `Sync`.
+/// Keeps the connection to a container's input open.
 pub(super) struct Stdin {
-    _connection: Mutex<Input>,
+    connection: Mutex<AttachContainerResults>,
 }
 
 impl Stdin {
-    pub(super) fn new(input: Input) -> Self {
+    pub(super) fn new(connection: AttachContainerResults) -> Self {
         Self {
-            _connection: Mutex::new(input),
+            connection: Mutex::new(connection),
         }
     }
 }
@@ -39,7 +41,32 @@ impl fmt::Debug for Stdin {
     }
 }
 
-impl Attached for Stdin {}
+#[async_trait]
+impl Attached for Stdin {
+    async fn keep(&self, interval: Duration) {
+        let AttachContainerResults { output, input } = &mut *self.connection.lock().await;
+        let mut beats = tokio::time::interval(interval);
+        loop {
+            tokio::select! {
+                said = output.next() => match said {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return,
+                },
+                _ = beats.tick() => {
+                    let beat = async {
+                        input.write_all(b".").await?;
+                        input.flush().await
+                    };
+                    // An engine that takes nothing for so long may as well be gone.
+                    match timeout(interval, beat).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) | Err(_) => return,
+                    }
+                }
+            }
+        }
+    }
+}
 
 impl Bollard {
     pub(super) async fn run_command(

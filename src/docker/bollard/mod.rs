@@ -324,11 +324,12 @@ impl Docker for Bollard {
         let options = AttachContainerOptionsBuilder::new()
             .stream(true)
             .stdin(true)
+            .stdout(true)
             .build();
         let attached = call
             .quick(self.api.attach_container(name, Some(options)))
             .await?;
-        Ok(Box::new(exec::Stdin::new(attached.input)))
+        Ok(Box::new(exec::Stdin::new(attached)))
     }
 
     async fn exec(&self, name: &str, command: &[&str], input: &[u8]) -> Result<ExecOutput> {

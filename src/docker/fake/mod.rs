@@ -11,8 +11,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    Container, ContainerSpec, DockerError, EngineInfo, ExecOutput, Label, NetworkMode, NetworkSpec,
-    Result,
+    Container, ContainerSpec, DockerError, EngineInfo, ExecOutput, Input, Label, NetworkMode,
+    NetworkSpec, Result,
 };
 use commands::Commands;
 use engine::{Engine, View, familiar};
@@ -311,7 +311,7 @@ impl FakeDocker {
         engine.record(format!("start {}", spec.name));
         drop(engine);
         let argv = [spec.entrypoint, spec.command].concat();
-        if commands::is_script(&argv) {
+        if commands::is_script(&argv) && spec.input == Input::Closed {
             let output = self.command(&spec.name, &argv, &[]);
             let mut engine = self.engine();
             let said = [output.stdout, output.stderr].concat();

@@ -22,7 +22,14 @@ struct Client {
     id: String,
 }
 
-impl Attached for Client {}
+#[async_trait]
+impl Attached for Client {
+    async fn keep(&self, interval: Duration) {
+        while lock(&self.engine).found(&self.id).is_ok() {
+            tokio::time::sleep(interval.min(Duration::from_millis(20))).await;
+        }
+    }
+}
 
 impl Drop for Client {
     fn drop(&mut self) {
