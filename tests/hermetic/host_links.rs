@@ -99,3 +99,26 @@ async fn a_link_that_was_made_after_up_is_named_by_down_which_ends_once_it_is_go
     assert_eq!(down.code, 0, "{down:?}");
     assert_eq!(host.all("/"), before);
 }
+
+#[tokio::test]
+async fn a_repair_through_a_link_forgets_no_folder_that_was_made_before_it() {
+    let machine = Machine::new().unwrap();
+    let host = machine.docker().host();
+    let before = host.all("/");
+    assert_eq!(machine.run(&words("up")).await.code, 0);
+    let made = host.all("/etc/docker/certs.d");
+    assert!(host.remove("/etc/docker/certs.d"));
+    host.make_dir("/etc/ssl/docker", 0o755).unwrap();
+    host.link("/etc/docker/certs.d", "/etc/ssl/docker").unwrap();
+    assert_eq!(machine.run(&words("up")).await.code, 0);
+    assert!(host.remove("/etc/docker/certs.d") && host.remove("/etc/ssl"));
+    for (path, node) in made {
+        match node {
+            Node::File { mode, content } => host.write(&path, mode, content).unwrap(),
+            Node::Folder { mode } => host.make_dir(&path, mode).unwrap(),
+            Node::Link { target } => host.link(&path, &target).unwrap(),
+        }
+    }
+    assert_eq!(machine.run(&words("down")).await.code, 0);
+    assert_eq!(host.all("/"), before);
+}

@@ -210,23 +210,27 @@ pub(super) async fn noted_folders(ctx: &Ctx, cluster: &ClusterName) -> Result<BT
 }
 
 /// Reads a note. Others may have written it: it is only believed about certs.d, the folders in it, and those above it in
-/// `/etc`.
+/// `/etc`. `certs` is where certs.d leads now; the note may be older than a link there.
 fn folders(note: &[u8], certs: &str) -> Result<BTreeSet<String>> {
     let noted: BTreeSet<String> =
         serde_json::from_slice(note).context("can't read the record's list of host folders")?;
-    let above = |folder: &str| {
-        let below_etc = folder.strip_prefix(layout::HOST_ETC);
-        below_etc.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
-            && certs
-                .strip_prefix(folder)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
-    let believed = |folder: &String| match folder.strip_prefix(certs) {
+    let written = format!("{}/{}", layout::HOST_ETC, layout::HOST_CERTS);
+    let believed = |folder: &String| is_of(folder, certs) || is_of(folder, &written);
+    Ok(noted.into_iter().filter(believed).collect())
+}
+
+/// Returns whether a folder is certs.d, directly in it, or above it in `/etc`.
+fn is_of(folder: &str, certs: &str) -> bool {
+    match folder.strip_prefix(certs) {
         Some("") => true,
         Some(rest) => rest.strip_prefix('/').is_some_and(|name| {
             !name.is_empty() && !name.contains('/') && name != "." && name != ".."
         }),
-        None => above(folder),
-    };
-    Ok(noted.into_iter().filter(believed).collect())
+        None => {
+            let below_etc = folder.strip_prefix(layout::HOST_ETC);
+            let above = certs.strip_prefix(folder);
+            below_etc.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+                && above.is_some_and(|rest| rest.starts_with('/'))
+        }
+    }
 }
