@@ -17,6 +17,8 @@ SHELL := /bin/bash
 KINDREG := target/release/kindreg
 PREFIX ?= $(HOME)/.local
 UP_FLAGS ?= --workers 2
+# Twice as many as cores, because some tests wait for a time limit.
+UNIT_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 help:  ## print the common uses
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -37,7 +39,7 @@ down: build  ## remove what `up` made
 	eval "$$(tests/bed/choose)"; $(KINDREG) down
 
 unit:  ## hermetic tests: no engine, no network
-	cargo test --locked --lib --bins --test hermetic
+	cargo test --locked --lib --bins --test hermetic -- --test-threads=$(UNIT_THREADS)
 	cargo test --locked --doc
 
 e2e: bed  ## end-to-end tests on the test bed, one after the other
