@@ -37,24 +37,31 @@ pub(super) fn refusal(
         .filter_map(|(node, verdict)| Some((node, verdict.why()?)))
         .collect();
     failed.first()?;
+    let of = |count: usize| format!("{count} of {} nodes", verdicts.len());
     let lines: Vec<String> = failed
         .iter()
         .map(|(node, why)| format!("{node}: {why}"))
         .collect();
-    let refused = verdicts.values().find_map(|verdict| match verdict {
+    let refused = verdicts.values().filter_map(|verdict| match verdict {
         Verdict::Open(why) | Verdict::Refused(why) => Some(why),
         Verdict::Proven | Verdict::Unverified { .. } => None,
     });
+    let refused: Vec<&String> = refused.collect();
     let by_hand = verdicts.values().find_map(|verdict| match verdict {
         Verdict::Unverified { by_hand, .. } => by_hand.clone(),
         Verdict::Proven | Verdict::Open(_) | Verdict::Refused(_) => None,
     });
     let domain = registry.domain();
-    let of = format!("{} of {} nodes", failed.len(), verdicts.len());
-    let problem = match refused {
-        Some(why) => Problem::not_ready(format!("{of} can't pull from {domain}"), remedy(why)),
+    let problem = match refused.first() {
+        Some(why) => Problem::not_ready(
+            format!("{} can't pull from {domain}", of(refused.len())),
+            remedy(why),
+        ),
         None => Problem::not_ready(
-            format!("{of} may pull from {domain} without verifying its certificate"),
+            format!(
+                "{} may pull from {domain} without verifying its certificate",
+                of(failed.len())
+            ),
             by_hand.unwrap_or_else(|| format!("run: kindreg up --name {}", spec.cluster)),
         ),
     };
@@ -175,6 +182,36 @@ mod tests {
     use super::*;
     use crate::spec::ExternalLogin;
     use serde_json::json;
+
+    #[test]
+    fn nodes_that_pulled_unverified_are_not_counted_among_those_that_can_t_pull() {
+        let request = crate::spec::request::Request::default();
+        let spec = request.resolve(&mut |_| panic!("no port is auto")).unwrap();
+        let unverified = || Verdict::Unverified {
+            why: "hosts.toml".to_owned(),
+            by_hand: None,
+        };
+        let verdicts = |a: Verdict| {
+            let all = [("a", a), ("b", unverified()), ("c", Verdict::Proven)];
+            all.map(|(node, verdict)| (node.to_owned(), verdict))
+                .into_iter()
+                .collect::<Verdicts>()
+        };
+        let said = |a| {
+            let refusal = refusal(&spec, &spec.registries[0], &verdicts(a), |_| String::new());
+            refusal.unwrap().to_string()
+        };
+        let refused = said(Verdict::Refused("x509".to_owned()));
+        assert!(
+            refused.starts_with("1 of 3 nodes can't pull from "),
+            "{refused}"
+        );
+        let pulled = said(unverified());
+        assert!(
+            pulled.starts_with("2 of 3 nodes may pull from "),
+            "{pulled}"
+        );
+    }
 
     #[test]
     fn a_pod_is_judged_by_what_kubelet_says() {
