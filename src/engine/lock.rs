@@ -52,11 +52,27 @@ pub trait Held: Send + Sync {
 #[error("its container was removed, or the engine restarted")]
 pub struct LockLost;
 
+/// Acquires a lock, does work with it, and releases it. If the lock is lost, the work is stopped.
+///
+/// # Errors
+/// The lock could not be acquired, those of the work, or [`LockLost`] once the work has stopped.
+pub async fn locked<T>(
+    lock: &dyn Lock,
+    ctx: &Ctx,
+    work: impl AsyncFnOnce(&Ctx) -> Result<T>,
+) -> Result<T> {
+    let run = ctx.stopped_by(ctx.stop.child_token());
+    let held = lock.acquire(&run).await?;
+    let ended = while_held(&*held, &run, work(&run)).await;
+    held.release().await;
+    ended
+}
+
 /// Does work of a run while it holds the lock. If the lock is lost, the run is stopped.
 ///
 /// # Errors
 /// Those of the work, or [`LockLost`] once the work has stopped.
-pub async fn while_held<T>(
+pub(super) async fn while_held<T>(
     held: &dyn Held,
     run: &Ctx,
     work: impl Future<Output = Result<T>>,

@@ -16,7 +16,8 @@ mod event;
 mod lock;
 
 pub use event::{Event, Events, StepEvent};
-pub use lock::{AlreadyHeld, Held, Lock, LockLost, while_held};
+use lock::while_held;
+pub use lock::{AlreadyHeld, Held, Lock, LockLost, locked};
 
 /// The result of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +200,10 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
     {
         return Ok(Outcome::Unchanged);
     }
-    let held = lock.acquire(ctx).await?;
+    locked(lock, ctx, async |ctx| down_locked(plan, ctx, on).await).await
+}
+
+async fn down_locked(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<Outcome> {
     let mut outcome = Outcome::Unchanged;
     let mut errors = Vec::new();
     // Lanes that could not read what is in a node: once the nodes are removed, there is nothing left to undo in them.
@@ -228,7 +232,6 @@ pub async fn down(plan: &Plan, ctx: &Ctx, lock: &dyn Lock, on: Events<'_>) -> Re
             }
         }
     }
-    held.release().await;
     combine(causes(errors)).map_or(Ok(outcome), Err)
 }
 

@@ -61,18 +61,16 @@ pub async fn down(client: &Client, cluster: &ClusterName) -> Result<Finished<Rem
     }
     let ctx = client.ctx(cluster);
     let helper = Helper::find(&ctx, &wanted.spec).await?;
-    let held = match &helper {
+    let lock: Box<dyn Lock> = match &helper {
         Helper::Present(image) | Helper::Pulled(image) => {
             let (cluster, image) = (cluster.clone(), image.to_string());
-            ContainerLock { cluster, image }.acquire(&ctx).await?
+            Box::new(ContainerLock { cluster, image })
         }
         // A lock is a container, for which there is no image.
-        Helper::None => AlreadyHeld.acquire(&ctx).await?,
+        Helper::None => Box::new(AlreadyHeld),
     };
-    let run = ctx.stopped_by(ctx.stop.child_token());
-    let work = under_lock(client, &run, cluster, &helper);
-    let ended = engine::while_held(&*held, &run, work).await;
-    held.release().await;
+    let work = async |run: &Ctx| under_lock(client, run, cluster, &helper).await;
+    let ended = engine::locked(&*lock, &ctx, work).await;
     helper.give_back(&ctx).await;
     ended
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Client, existing};
-use crate::engine::{self, AlreadyHeld, Event, Lock, OnFailure};
+use crate::engine::{self, AlreadyHeld, Event, OnFailure};
 use crate::lock::ContainerLock;
 use crate::observe::stored_users;
 use crate::plan;
@@ -20,10 +20,8 @@ use crate::step::{Ctx, State};
 pub async fn rotate(client: &Client, cluster: &ClusterName) -> Result<()> {
     let spec = existing(client, cluster).await?.current;
     let ctx = client.ctx(cluster);
-    let held = ContainerLock::of(&spec).acquire(&ctx).await?;
-    let ended = rotate_all(client, &ctx, cluster).await;
-    held.release().await;
-    ended
+    let work = async |run: &Ctx| rotate_all(client, run, cluster).await;
+    engine::locked(&ContainerLock::of(&spec), &ctx, work).await
 }
 
 /// Rotates under the lock. Another run may have changed the settings before this one got it.

@@ -4,12 +4,13 @@ use anyhow::Result;
 
 use super::credentials::at_hand;
 use super::{Client, Finished, existing};
-use crate::engine::{self, Lock};
+use crate::engine;
 use crate::lock::ContainerLock;
 use crate::observe::{node_names, nodes};
 use crate::plan::{self, Negative};
 use crate::report::{NodeVerification, Preview, Pull, Verification, WithoutCa};
 use crate::spec::{ClusterName, Registry};
+use crate::step::Ctx;
 use crate::steps::proof::lacks_ca;
 use crate::verdict::{Verdict, Verdicts, Verified};
 
@@ -30,9 +31,9 @@ pub async fn verify(
     let names = node_names(&spec, &nodes(&*ctx.docker, cluster).await?);
     let plan = plan::verify(&spec, negative);
     let on = |event| client.tell(event);
-    let held = ContainerLock::of(&spec).acquire(&ctx).await?;
-    let failure = engine::survey(&plan, &ctx, &on).await.err();
-    held.release().await;
+    let lock = ContainerLock::of(&spec);
+    let survey = async |run: &Ctx| Ok(engine::survey(&plan, run, &on).await.err());
+    let failure = engine::locked(&lock, &ctx, survey).await?;
     let why = failure.as_ref().map(ToString::to_string);
     let mut rows = Vec::new();
     for registry in &spec.registries {

@@ -274,6 +274,24 @@ async fn a_run_that_loses_its_lock_stops_and_undoes_nothing() {
 }
 
 #[tokio::test]
+async fn all_other_work_that_loses_its_lock_stops_too() {
+    let (world, journal) = (World::new(), Journal::default());
+    let ctx = world.ctx();
+    let waits = step(&journal, "a", Act::WaitForEver, State::Missing);
+    let plan = plan(vec![vec![vec![waits]]]);
+    let lock = LostLock(Arc::clone(&journal));
+    let survey = async |run: &Ctx| Ok(engine::survey(&plan, run, &|_| {}).await.err());
+    let error = engine::locked(&lock, &ctx, survey).await.unwrap_err();
+    assert!(error.is::<LockLost>(), "{error:#}");
+    let slow = Act::WaitForEverAndUndoSlowly;
+    let there = step(&journal, "b", slow, State::Ready);
+    let plan = self::plan(vec![vec![vec![there]]]);
+    let error = engine::down(&plan, &ctx, &lock, &|_| {}).await.unwrap_err();
+    assert!(error.is::<LockLost>(), "{error:#}");
+    assert!(!ctx.stop.is_cancelled(), "the caller's token is its own");
+}
+
+#[tokio::test]
 async fn a_failure_never_cancels_the_caller_s_token() {
     let world = World::new();
     let (journal, ctx) = (Journal::default(), world.ctx());
