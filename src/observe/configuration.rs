@@ -16,9 +16,12 @@ const CONFIG: &str = "config.toml";
 /// configuration without imports, and nothing in the node shows which one does.
 const DEFAULT_IMPORTS: &str = "/etc/containerd/conf.d/*.toml";
 
-/// Returns the settings of a node that make containerd read other folders than certs.d for these registries, or skip
-/// verification.
-pub(super) async fn configuration(
+/// Returns the settings of a node's containerd that make it read other folders than certs.d for these registries, or
+/// skip verification.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn setting_flaws(
     docker: &dyn Docker,
     node: &str,
     tree: &Tree,

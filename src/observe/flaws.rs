@@ -6,8 +6,7 @@ use std::fmt;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::configuration::configuration;
-use super::{Tree, containerd_tree, expected_files_of};
+use super::{Tree, containerd_tree, expected_files_of, setting_flaws};
 use crate::archive::Kind;
 use crate::docker::Docker;
 use crate::layout::{self, registry_folders};
@@ -98,22 +97,8 @@ pub async fn flaws(
     };
     let registries = std::slice::from_ref(registry);
     let mut all = trust_flaws(&tree, registries, &wanted);
-    all.extend(configuration(docker, node, &tree, registries).await?);
+    all.extend(setting_flaws(docker, node, &tree, registries).await?);
     Ok(all)
-}
-
-/// Returns the settings of a node's containerd that make it read other folders than certs.d for these registries, or
-/// skip verification.
-///
-/// # Errors
-/// The engine does not answer, or the node's files can't be read.
-pub async fn setting_flaws(
-    docker: &dyn Docker,
-    node: &str,
-    registries: &[Registry],
-) -> Result<Vec<Flaw>> {
-    let tree = containerd_tree(docker, node).await?;
-    configuration(docker, node, &tree, registries).await
 }
 
 /// Returns what differs in a node's certs.d from these files of these registries. Pure.

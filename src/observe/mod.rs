@@ -23,16 +23,16 @@ mod record;
 mod secrets;
 mod trust;
 
+pub use configuration::setting_flaws;
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
 pub(crate) use files::{file, folder};
-pub use flaws::{Flaw, flaws, setting_flaws, trust_flaws};
+pub use flaws::{Flaw, flaws, trust_flaws};
 pub use host::on_host;
 #[cfg(feature = "fakes")]
 pub use left::left;
 pub use left::{Object, Recovered, clusters, recovered, removal};
 pub use nodes::{
-    Tree, containerd_files, containerd_tree, is_load_balancer, kind_containers, node_names, nodes,
-    running_nodes,
+    Tree, containerd_tree, is_load_balancer, kind_containers, node_names, nodes, running_nodes,
 };
 pub use ownership::{ClusterOwner, foreign, our_container, owns, refuse_foreign_cluster};
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
@@ -40,7 +40,7 @@ pub(crate) use passwords::{Wanted, wanted};
 pub use proof::{REFUSED, note_path, proven_nodes, refused, subject};
 pub use record::{Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, recorded, stored};
 pub use secrets::{ca, identity, secret_files, stored_users};
-pub use trust::{certs, expected_files, expected_files_of};
+pub use trust::{expected_files, expected_files_of};
 
 /// Returns the regular files in a tar archive of `folder`, by their path relative to it.
 ///

@@ -6,7 +6,7 @@ use anyhow::Result;
 use bytes::Bytes;
 
 use super::files::{download, unfit};
-use super::{ClusterOwner, below, folder};
+use super::{ClusterOwner, below};
 use crate::archive::{self, Kind};
 use crate::docker::{Container, ContainerState, Docker, Label};
 use crate::layout;
@@ -53,12 +53,6 @@ pub fn node_names(spec: &Spec, found: &[Container]) -> Vec<String> {
         }
     }
     names
-}
-
-/// Returns containerd's files in a node (configuration and registries), by their path relative to `/etc/containerd`.
-pub async fn containerd_files(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
-    let found = folder(docker, node, layout::NODE_CONTAINERD).await?;
-    Ok(found.unwrap_or_default())
 }
 
 /// Everything in containerd's folder of a node, by path relative to `/etc/containerd`.

@@ -1,11 +1,11 @@
-//! Reads of containerd's registry folders in nodes, and the files that they should have.
+//! The files that containerd's registry folders in nodes should have.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::{ca, containerd_files};
+use super::ca;
 use crate::docker::Docker;
 use crate::render;
 use crate::spec::{Registry, Spec, Trust};
@@ -37,12 +37,4 @@ pub async fn expected_files_of(
         return Ok(None);
     }
     Ok(Some(render::node_files(registry, ca_pem.as_deref())?))
-}
-
-/// Returns the files in a node's certs.d, by path relative to it.
-pub async fn certs(docker: &dyn Docker, node: &str) -> Result<BTreeMap<String, Bytes>> {
-    let all = containerd_files(docker, node).await?.into_iter();
-    let certs = all
-        .filter_map(|(path, content)| Some((path.strip_prefix("certs.d/")?.to_owned(), content)));
-    Ok(certs.collect())
 }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::foreign_settings;
 use super::per_node::{PerNode, together};
 use crate::archive::Archive;
-use crate::observe::{Flaw, containerd_files, nodes, setting_flaws};
+use crate::observe::{Flaw, Tree, containerd_tree, nodes, setting_flaws};
 use crate::problem::Problem;
 use crate::render;
 use crate::spec::Spec;
@@ -43,12 +43,12 @@ pub struct ConfigPath {
 }
 
 /// Returns the configuration that a node should have; `None` if the current one is right.
-async fn wanted(ctx: &Ctx, node: &str) -> Result<Result<Option<String>, render::Unfit>> {
-    let found = containerd_files(&*ctx.docker, node)
-        .await?
-        .remove("config.toml");
-    let text = String::from_utf8_lossy(found.as_deref().unwrap_or_default()).into_owned();
-    Ok(render::containerd_config(&text))
+fn wanted(tree: &Tree) -> Result<Option<String>, render::Unfit> {
+    let found = tree.file("config.toml");
+    let text = found.map_or_else(String::new, |text| {
+        String::from_utf8_lossy(text).into_owned()
+    });
+    render::containerd_config(&text)
 }
 
 impl ConfigPath {
@@ -59,9 +59,10 @@ impl ConfigPath {
         }
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
         let states = found.map(|node| async move {
-            let flaws = self.flaws(ctx, &node.name).await?;
+            let tree = containerd_tree(&*ctx.docker, &node.name).await?;
+            let flaws = self.flaws(ctx, &node.name, &tree).await?;
             let flaws: Vec<String> = flaws.iter().map(ToString::to_string).collect();
-            let state = match wanted(ctx, &node.name).await? {
+            let state = match wanted(&tree) {
                 Ok(None) if flaws.is_empty() => State::Ready,
                 Ok(None) => State::Drifted(flaws.join(", ")),
                 Ok(Some(_)) => State::Drifted("config_path not set".to_owned()),
@@ -73,13 +74,14 @@ impl ConfigPath {
     }
 
     /// Returns the settings that the step does not change, because somebody else wrote them.
-    async fn flaws(&self, ctx: &Ctx, node: &str) -> Result<Vec<Flaw>> {
-        setting_flaws(&*ctx.docker, node, &self.spec.registries).await
+    async fn flaws(&self, ctx: &Ctx, node: &str, tree: &Tree) -> Result<Vec<Flaw>> {
+        setting_flaws(&*ctx.docker, node, tree, &self.spec.registries).await
     }
 
     async fn repair(&self, ctx: &Ctx, node: &str) -> Result<()> {
-        let config = match wanted(ctx, node).await? {
-            Ok(None) => return foreign_settings(node, &self.flaws(ctx, node).await?),
+        let tree = containerd_tree(&*ctx.docker, node).await?;
+        let config = match wanted(&tree) {
+            Ok(None) => return foreign_settings(node, &self.flaws(ctx, node, &tree).await?),
             Ok(Some(config)) => config,
             Err(unfit) => return Err(explain(node, unfit.to_string())),
         };

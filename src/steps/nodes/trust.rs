@@ -15,9 +15,7 @@ use super::per_node::{PerNode, together};
 use crate::archive::Archive;
 use crate::docker::DockerError;
 use crate::layout;
-use crate::observe::{
-    Flaw, certs, containerd_tree, expected_files, nodes, running_nodes, trust_flaws,
-};
+use crate::observe::{Flaw, containerd_tree, expected_files, nodes, running_nodes, trust_flaws};
 use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
 use crate::steps::proof::invalidate_proofs;
@@ -149,14 +147,13 @@ impl Step for RetiredFolders {
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
         let all = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        let found = try_join_all(all.iter().map(|node| certs(&*ctx.docker, &node.name))).await?;
-        for (node, found) in all.iter().zip(found) {
-            let left = |folder: &String| {
-                found
-                    .keys()
-                    .any(|path| path.split('/').next() == Some(folder))
-            };
-            if let Some(folder) = self.folders.iter().find(|folder| left(folder)) {
+        let trees = all
+            .iter()
+            .map(|node| containerd_tree(&*ctx.docker, &node.name));
+        for (node, tree) in all.iter().zip(try_join_all(trees).await?) {
+            // containerd uses an empty folder too.
+            let left = |folder: &&String| tree.certs_kind(folder).is_some();
+            if let Some(folder) = self.folders.iter().find(left) {
                 return Ok(State::Drifted(format!("{folder} on {}", node.name)));
             }
         }
