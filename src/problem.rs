@@ -133,6 +133,15 @@ pub fn combine(mut failures: Vec<anyhow::Error>) -> Option<anyhow::Error> {
     }
 }
 
+/// Returns a failure together with an earlier one, if there was one.
+#[must_use]
+pub fn after(earlier: Option<anyhow::Error>, failure: anyhow::Error) -> anyhow::Error {
+    match earlier {
+        None => failure,
+        Some(earlier) => Several(vec![earlier, failure]).into(),
+    }
+}
+
 /// Returns the cause of type `T` of an error; for [`Several`], that of the first failure that has one.
 #[must_use]
 pub fn find<T: fmt::Display + fmt::Debug + Send + Sync + 'static>(

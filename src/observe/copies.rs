@@ -7,9 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::record::{Place, read};
-use super::{
-    ClusterOwner, RecordedSpec, StoredRecord, UnknownRecord, folder, kind_containers, owns,
-};
+use super::{RecordedSpec, StoredRecord, UnknownRecord, folder, our_kind_containers, owns};
 use crate::docker::{Docker, Label};
 use crate::layout::{self, Layout};
 use crate::problem::{self, Unreadable};
@@ -77,10 +75,9 @@ pub async fn carriers(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<
             });
         }
     }
-    let nodes = kind_containers(docker, cluster).await?;
-    let ours = ClusterOwner::of(cluster, &nodes) == ClusterOwner::Ours;
+    let nodes = our_kind_containers(docker, cluster).await?;
     let mut names = nodes.into_iter().map(|node| node.name);
-    let control_plane = names.find(|name| ours && *name == layout.control_plane());
+    let control_plane = names.find(|name| *name == layout.control_plane());
     carriers.extend(control_plane.map(|container| Carrier {
         container,
         folder: layout::NODE_STATE,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::Result;
 
-use super::{ClusterOwner, kind_containers, owns};
+use super::{our_kind_containers, owns};
 use crate::docker::{Container, Docker, Label, Network, Volume};
 use crate::layout::{self, Layout};
 use crate::spec::{
@@ -46,7 +46,7 @@ async fn find(docker: &dyn Docker, cluster: &ClusterName) -> Result<Found> {
     let layout = Layout::of(cluster);
     let label = Label::Pair(layout::LABEL_CLUSTER, cluster.as_str());
     let (nodes, labelled, mut volumes, mut networks) = tokio::try_join!(
-        kind_containers(docker, cluster),
+        our_kind_containers(docker, cluster),
         async { Ok(docker.containers(label).await?) },
         async { Ok(docker.volumes(label).await?) },
         async { Ok(docker.networks(label).await?) },
@@ -59,9 +59,8 @@ async fn find(docker: &dyn Docker, cluster: &ClusterName) -> Result<Found> {
     }
     volumes.retain(|volume| layout.owns(&volume.name, &volume.labels));
     networks.retain(|network| layout.owns(&network.name, &network.labels));
-    let ours = ClusterOwner::of(cluster, &nodes) == ClusterOwner::Ours;
     Ok(Found {
-        nodes: if ours { nodes } else { Vec::new() },
+        nodes,
         containers,
         volumes,
         networks,

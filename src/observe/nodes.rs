@@ -18,6 +18,18 @@ pub async fn kind_containers(docker: &dyn Docker, cluster: &ClusterName) -> Resu
     Ok(docker.containers(label).await?)
 }
 
+/// Returns all containers with kind's label for the cluster; none unless all are ours.
+pub async fn our_kind_containers(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+) -> Result<Vec<Container>> {
+    let found = kind_containers(docker, cluster).await?;
+    Ok(match ClusterOwner::of(cluster, &found) {
+        ClusterOwner::Ours => found,
+        ClusterOwner::Foreign | ClusterOwner::Mixed(_) => Vec::new(),
+    })
+}
+
 /// Returns whether a container with kind's label is the load balancer of several control planes, and not a node.
 #[must_use]
 pub fn is_load_balancer(container: &Container) -> bool {

@@ -101,7 +101,6 @@ impl ClusterOwner {
     /// # Errors
     /// Some are not.
     pub fn refused(self, cluster: &ClusterName) -> Result<()> {
-        let network = Layout::of(cluster).network();
         let problem = match self {
             Self::Ours => return Ok(()),
             Self::Foreign => Problem::foreign(
@@ -110,19 +109,26 @@ impl ClusterOwner {
                     "choose another name with --name, or run: kind delete cluster --name {cluster}"
                 ),
             ),
-            Self::Mixed(theirs) => Problem::foreign(
-                format!(
-                    "kind cluster {cluster} has nodes that are not on network {network}: {}",
-                    theirs.join(", ")
-                ),
-                format!(
-                    "add them with: docker network connect {network} {0}; or run: docker rm -f {0}",
-                    theirs.first().map_or("", String::as_str)
-                ),
-            ),
+            Self::Mixed(theirs) => mixed(cluster, &theirs),
         };
         Err(problem.into())
     }
+}
+
+/// Returns the problem that these nodes of our kind cluster are not ours.
+#[must_use]
+pub fn mixed(cluster: &ClusterName, theirs: &[String]) -> Problem {
+    let network = Layout::of(cluster).network();
+    Problem::foreign(
+        format!(
+            "kind cluster {cluster} has nodes that are not on network {network}: {}",
+            theirs.join(", ")
+        ),
+        format!(
+            "add them with: docker network connect {network} {0}; or run: docker rm -f {0}",
+            theirs.first().map_or("", String::as_str)
+        ),
+    )
 }
 
 /// Fails if the kind cluster of that name is not ours. Every operation asks this before it reads or writes in a node or

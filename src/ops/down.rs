@@ -9,7 +9,7 @@ use crate::engine::{self, AlreadyHeld, Lock, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
 use crate::observe::{
-    ClusterOwner, Object, Place, Recovered, StoredRecord, UnknownRecord, kind_containers,
+    ClusterOwner, Object, Place, Recovered, StoredRecord, UnknownRecord, kind_containers, mixed,
     our_container, recovered, removal, stored,
 };
 use crate::plan::{self, Known};
@@ -97,10 +97,10 @@ async fn under_lock(
         return Ok(Finished::without_failure(unchanged(cluster, &found.kept)));
     }
     let owner = ClusterOwner::of(cluster, &kind_containers(docker, cluster).await?);
-    let plan = match owner {
+    let plan = match &owner {
         ClusterOwner::Ours => plan::down(spec, earlier, *known),
         ClusterOwner::Foreign => plan::down_beside_foreign(spec, earlier, *known),
-        ClusterOwner::Mixed(_) => return Err(owner.refused(cluster).err().unwrap_or_else(none)),
+        ClusterOwner::Mixed(theirs) => return Err(mixed(cluster, theirs).into()),
     };
     // Log out first: a login is removed only if it has the password that the registry still has, and once that is gone
     // nobody can tell.
@@ -114,12 +114,15 @@ async fn under_lock(
     let ended = engine::down(&plan, ctx, &AlreadyHeld, &on).await;
     let outcome = match ended {
         Ok(outcome) => outcome,
-        Err(error) => return Err(both(forgotten.err(), error)),
+        Err(error) => return Err(problem::after(forgotten.err(), error)),
     };
     // Whatever steps say that they did, this is what is true.
     let found = removal(docker, spec).await?;
     if !found.removed.is_empty() {
-        return Err(both(forgotten.err(), still_there(cluster, &found.removed)));
+        return Err(problem::after(
+            forgotten.err(),
+            still_there(cluster, &found.removed),
+        ));
     }
     let failures = [
         forgotten.err(),
@@ -186,15 +189,6 @@ fn still_there(cluster: &ClusterName, remaining: &[Object]) -> Error {
         format!("run: kindreg down --name {cluster}"),
     )
     .into()
-}
-
-fn none() -> Error {
-    Error::msg("nothing failed")
-}
-
-fn both(first: Option<Error>, second: Error) -> Error {
-    let failures = first.into_iter().chain([second]).collect();
-    problem::combine(failures).unwrap_or_else(none)
 }
 
 /// Returns what has to be undone; `None` where nothing is ours.

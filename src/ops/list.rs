@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Client, removals};
 use crate::docker::{ContainerState, Docker};
-use crate::observe::{self, ClusterOwner, is_load_balancer, kind_containers, node_names, recorded};
+use crate::observe::{self, is_load_balancer, node_names, our_kind_containers, recorded};
 use crate::report::Entry;
 use crate::spec::{ClusterName, Registry};
 use crate::step::is_stop;
@@ -45,10 +45,7 @@ pub async fn list(client: &Client) -> Result<Vec<Entry>> {
 }
 
 async fn entry(docker: &dyn Docker, cluster: &ClusterName) -> Result<Entry> {
-    let mut found = kind_containers(docker, cluster).await?;
-    if ClusterOwner::of(cluster, &found) != ClusterOwner::Ours {
-        found.clear();
-    }
+    let mut found = our_kind_containers(docker, cluster).await?;
     found.retain(|node| !is_load_balancer(node));
     let running = found
         .iter()
