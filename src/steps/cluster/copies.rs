@@ -11,8 +11,8 @@ use crate::docker::{
 };
 use crate::layout::{LABEL_CLUSTER, LABEL_REGISTRY, Layout, SECRET};
 use crate::observe::{
-    COPY_FILE, Carrier, Place, RECORD_FILE, StoredRecord, carriers, copy_text, our_container,
-    stored,
+    COPY_FILE, Carrier, Place, RECORD_FILE, RecordedSpec, StoredRecord, carriers, copy_text,
+    our_container, stored,
 };
 use crate::spec::{ClusterName, ImageRef};
 use crate::step::{Ctx, Leaves, State, Step, StepId};
@@ -101,17 +101,51 @@ pub async fn save(
     let mut archive = Archive::new();
     // The label alone would be an older record for whoever loses the file.
     if record.specs != before.specs || record.place != Place::Record {
-        let specs = serde_json::to_vec(&record.specs)?;
-        archive = archive.file(format!("kindreg/{RECORD_FILE}"), 0o644, specs);
+        archive = with_specs(archive, &record.specs)?;
     }
     for (name, text) in &record.originals {
         if before.originals.get(name) != Some(text) {
-            archive = archive.file(format!("kindreg/originals/{name}"), 0o644, text.clone());
+            archive = with_original(archive, name, text);
         }
     }
     let container = Layout::of(cluster).record();
     let archive = archive.into_bytes()?;
     Ok(ctx.docker.upload(&container, "/", archive).await?)
+}
+
+/// Adds the Specs to an archive for the record container.
+pub(super) fn with_specs(archive: Archive, specs: &RecordedSpec) -> Result<Archive> {
+    let specs = serde_json::to_vec(specs)?;
+    Ok(archive.file(format!("kindreg/{RECORD_FILE}"), 0o644, specs))
+}
+
+/// Adds an original to an archive for the record container.
+pub(super) fn with_original(archive: Archive, name: &str, text: &str) -> Archive {
+    archive.file(format!("kindreg/originals/{name}"), 0o644, text.to_owned())
+}
+
+/// Returns a container that never starts, to read a mount through it.
+pub(super) fn never_started(
+    name: String,
+    image: &ImageRef,
+    labels: BTreeMap<String, String>,
+    mount: Mount,
+) -> ContainerSpec {
+    ContainerSpec {
+        name,
+        image: image.to_string(),
+        entrypoint: vec!["true".to_owned()],
+        command: Vec::new(),
+        environment: BTreeMap::new(),
+        labels,
+        mounts: vec![mount],
+        network: NetworkMode::None,
+        ports: Vec::new(),
+        restart: Restart::No,
+        capabilities: Capabilities::Only(Vec::new()),
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
+    }
 }
 
 /// Writes one original to the record, and leaves its specs and its copies as they are. For `undo`: neither a record that
@@ -125,9 +159,7 @@ pub async fn save_original(
     name: &str,
     text: String,
 ) -> Result<()> {
-    let archive = Archive::new()
-        .file(format!("kindreg/originals/{name}"), 0o644, text)
-        .into_bytes()?;
+    let archive = with_original(Archive::new(), name, &text).into_bytes()?;
     let record = Layout::of(cluster).record();
     Ok(ctx.docker.upload(&record, "/", archive).await?)
 }
@@ -155,26 +187,12 @@ pub async fn copy_in_volumes(
         if our_container(docker, &layout, &name).await?.is_some() {
             docker.remove(&name).await?;
         }
-        docker
-            .create(&ContainerSpec {
-                name: name.clone(),
-                image: image.to_string(),
-                entrypoint: vec!["true".to_owned()],
-                command: Vec::new(),
-                environment: BTreeMap::new(),
-                labels: layout.labels(),
-                mounts: vec![Mount {
-                    source: MountSource::Volume(volume.name),
-                    target: SECRET.to_owned(),
-                }],
-                network: NetworkMode::None,
-                ports: Vec::new(),
-                restart: Restart::No,
-                capabilities: Capabilities::Only(Vec::new()),
-                input: Input::Closed,
-                afterwards: Afterwards::Keep,
-            })
-            .await?;
+        let mount = Mount {
+            source: MountSource::Volume(volume.name),
+            target: SECRET.to_owned(),
+        };
+        let reader = never_started(name.clone(), image, layout.labels(), mount);
+        docker.create(&reader).await?;
         let found = Carrier {
             container: name.clone(),
             folder: SECRET,

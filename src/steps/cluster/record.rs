@@ -7,14 +7,12 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
-use super::copies::save;
+use super::copies::{never_started, save, with_original, with_specs};
 use crate::archive::Archive;
-use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, Input, Mount, MountSource, NetworkMode, Restart,
-};
+use crate::docker::{ContainerSpec, Mount, MountSource};
 use crate::layout::{self, Layout};
 use crate::observe::{
-    Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, our_container, recorded, stored,
+    Place, RecordedSpec, StoredRecord, UnknownRecord, our_container, recorded, stored,
 };
 use crate::problem;
 use crate::spec::Spec;
@@ -42,10 +40,9 @@ impl Record {
         {
             ctx.docker.create(&self.container()?).await?;
         }
-        let specs = serde_json::to_vec(&copy.specs)?;
-        let mut archive = Archive::new().file(format!("kindreg/{RECORD_FILE}"), 0o644, specs);
+        let mut archive = with_specs(Archive::new(), &copy.specs)?;
         for (name, text) in &copy.originals {
-            archive = archive.file(format!("kindreg/originals/{name}"), 0o644, text.clone());
+            archive = with_original(archive, name, text);
         }
         Ok(ctx
             .docker
@@ -62,24 +59,12 @@ impl Record {
             layout::LABEL_RECORD.to_owned(),
             serde_json::to_string(&record)?,
         );
-        Ok(ContainerSpec {
-            name: layout.record(),
-            image: self.spec.target.node_image().to_string(),
-            entrypoint: vec!["true".to_owned()],
-            command: Vec::new(),
-            environment: std::collections::BTreeMap::new(),
-            labels,
-            mounts: vec![Mount {
-                source: MountSource::Host("/etc".to_owned()),
-                target: layout::HOST_ETC.to_owned(),
-            }],
-            network: NetworkMode::None,
-            ports: Vec::new(),
-            restart: Restart::No,
-            capabilities: Capabilities::Only(Vec::new()),
-            input: Input::Closed,
-            afterwards: Afterwards::Keep,
-        })
+        let mount = Mount {
+            source: MountSource::Host("/etc".to_owned()),
+            target: layout::HOST_ETC.to_owned(),
+        };
+        let image = self.spec.target.node_image();
+        Ok(never_started(layout.record(), image, labels, mount))
     }
 }
 
