@@ -1,6 +1,6 @@
 //! The plan of `down`, which the engine undoes in reverse order.
 
-use super::lanes::{host_trust, registry};
+use super::lanes::{copies_and_host_trust, registry};
 use super::{Verify, retire, stage, step, up};
 use crate::registry::managed;
 use crate::spec::Spec;
@@ -47,7 +47,7 @@ pub fn down_beside_foreign(spec: &Spec, earlier: &[Spec], known: Known) -> Plan 
             step(Network { cluster }),
         ]]),
         stage(managed(spec).map(|it| registry(spec, earlier, it))),
-        stage([host_trust(spec)]),
+        stage([copies_and_host_trust(spec)]),
         stage([left(spec, earlier, known)]),
     ])
 }

@@ -86,7 +86,7 @@ pub(super) fn credentials(spec: &Spec) -> Lane {
 
 /// Returns the lane that copies the record, once there is something to copy it to, and then sets up host trust: one
 /// registry after the other, because they share folders and the record.
-pub(super) fn host_trust(spec: &Spec) -> Lane {
+pub(super) fn copies_and_host_trust(spec: &Spec) -> Lane {
     let cluster = spec.cluster.clone();
     let mut lane: Lane = vec![step(RecordCopies { cluster })];
     let trust = spec.host_trusted().map(|registry| HostTrust {

@@ -1,8 +1,8 @@
 //! The plan of `up`, as one literal list.
 
 use super::lanes::{
-    addresses, announcement, cluster, credentials, host_trust, images, proof_images, proofs, ready,
-    registry,
+    addresses, announcement, cluster, copies_and_host_trust, credentials, images, proof_images,
+    proofs, ready, registry,
 };
 use super::retire::retirement;
 use super::{Verify, stage, step};
@@ -36,7 +36,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 vec![step(ConfigPath { spec: whole() }), step(NodeTrust { spec: whole() })],
                 addresses(spec),
                 credentials(spec),
-                host_trust(spec),
+                copies_and_host_trust(spec),
             ].into_iter().chain(proof_images(spec, verify, Proving::IfStale))),
             stage([cluster(spec)]),
             stage([ready(spec), announcement(spec)]
