@@ -125,6 +125,18 @@ async fn data_that_are_to_be_kept_survive_prune_and_down() {
     }
 }
 
+/// Ends the containers of the cluster, as a shutdown does.
+fn stop_all(world: &World) {
+    for container in [
+        "c-control-plane",
+        "c-worker",
+        "c-worker2",
+        "kindreg-c-registry",
+    ] {
+        world.docker.end_process(container, 137);
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_that_is_stopped_and_pruned_keeps_its_data() {
     for (keep, left) in [(Data::Keep, 1), (Data::Discard, 0)] {
@@ -133,14 +145,7 @@ async fn a_cluster_that_is_stopped_and_pruned_keeps_its_data() {
         world.up().await.unwrap();
         distribution(&mut world.spec.registries[0]).data = keep;
         world.up().await.unwrap();
-        for node in [
-            "c-control-plane",
-            "c-worker",
-            "c-worker2",
-            "kindreg-c-registry",
-        ] {
-            world.docker.end_process(node, 137);
-        }
+        stop_all(&world);
         world.docker.prune_system();
         // The volumes are left, and the images are gone.
         assert_eq!(listed(&world).await.len(), 1);
@@ -160,14 +165,7 @@ async fn a_cluster_that_is_stopped_and_pruned_keeps_its_data() {
 #[tokio::test]
 async fn without_an_image_down_keeps_the_data_and_says_what_it_could_not_remove() {
     let world = up().await;
-    for node in [
-        "c-control-plane",
-        "c-worker",
-        "c-worker2",
-        "kindreg-c-registry",
-    ] {
-        world.docker.end_process(node, 137);
-    }
+    stop_all(&world);
     world.docker.prune_system();
     for image in ["kindest/node:v1.34.0", "registry:3"] {
         world.docker.refuse_image(image);
