@@ -21,10 +21,12 @@ use ::bollard::query_parameters::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, future};
+use futures_util::{StreamExt, TryStreamExt, future};
 use tokio::time::{Instant, sleep};
 
+use self::convert::{Filters, labelled};
 use self::failure::{Call, QUICK, TICK, name_taken, optional, port_taken, says};
+use self::streams::{end, first_bytes, last_bytes};
 use crate::credentials::RegistryCredentials;
 use crate::symptoms::Meaning;
 
@@ -37,6 +39,7 @@ mod connect;
 mod convert;
 mod exec;
 mod failure;
+mod streams;
 mod tls;
 
 /// A Docker engine, reached by its API.
@@ -70,59 +73,6 @@ impl Bollard {
         let networks = call.quick(self.api.list_networks(Some(options))).await?;
         Ok(networks.into_iter().map(convert::network).collect())
     }
-}
-
-type Filters = HashMap<&'static str, Vec<String>>;
-
-fn labelled(label: Label<'_>) -> Filters {
-    HashMap::from([("label", vec![label.to_string()])])
-}
-
-/// Reads a stream of progress to its end: the engine works only while it is read, and reports failures in it. Fails if
-/// it says nothing for `stall`.
-async fn end<T>(
-    stall: Duration,
-    progress: impl Stream<Item = std::result::Result<T, Error>>,
-) -> std::result::Result<(), Error> {
-    let mut progress = std::pin::pin!(progress);
-    loop {
-        let next = tokio::time::timeout(stall, progress.try_next()).await;
-        if next.map_err(|_| Error::RequestTimeoutError)??.is_none() {
-            return Ok(());
-        }
-    }
-}
-
-/// Returns all bytes of a stream; `None`, and ends the stream, if there are more than `limit`.
-async fn first_bytes(
-    mut chunks: impl Stream<Item = std::result::Result<Bytes, Error>> + Unpin,
-    limit: usize,
-) -> std::result::Result<Option<Bytes>, Error> {
-    let mut all = Vec::new();
-    while let Some(chunk) = chunks.try_next().await? {
-        if all.len() + chunk.len() > limit {
-            return Ok(None);
-        }
-        all.extend_from_slice(&chunk);
-    }
-    Ok(Some(all.into()))
-}
-
-/// Returns the last bytes of a stream, no more than `limit`.
-async fn last_bytes(
-    mut chunks: impl Stream<Item = std::result::Result<Bytes, Error>> + Unpin,
-    limit: usize,
-) -> std::result::Result<Vec<u8>, Error> {
-    let mut last = Vec::new();
-    while let Some(chunk) = chunks.try_next().await? {
-        last.extend_from_slice(&chunk);
-        // Rarely, as each time moves what is kept.
-        if last.len() > 2 * limit {
-            last.drain(..last.len() - limit);
-        }
-    }
-    last.drain(..last.len().saturating_sub(limit));
-    Ok(last)
 }
 
 #[async_trait]

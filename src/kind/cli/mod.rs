@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,9 +24,11 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Creation, Kind, KindError, Orphan, Result};
 use crate::programs;
 use lock::Lock;
+use output::{failed_io, outcome};
 pub use proxy::Proxy;
 
 mod lock;
+mod output;
 mod proxy;
 #[cfg(test)]
 mod tests;
@@ -39,9 +41,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a killed process may take to disappear: some init processes reap zombies slowly.
 const KILLED: Duration = Duration::from_millis(300);
-
-/// The most lines of kind's output in an error.
-const LAST_LINES: usize = 40;
 
 /// The kind program in PATH.
 #[derive(Debug, Clone)]
@@ -357,52 +356,4 @@ async fn emptied(group: Pid, limit: Duration) -> bool {
 
 fn lock_set(creating: &Creating) -> MutexGuard<'_, BTreeSet<String>> {
     creating.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn failed_io(command: &str, cause: io::Error) -> KindError {
-    KindError::Io {
-        command: command.into(),
-        cause,
-    }
-}
-
-/// Returns the output of a command that has exited, or its failure.
-fn outcome(command: &str, status: ExitStatus, output: &mut File) -> Result<String> {
-    let mut said = Vec::new();
-    let read = output.rewind().and_then(|()| output.read_to_end(&mut said));
-    read.map_err(|cause| failed_io(command, cause))?;
-    let said = plain(&String::from_utf8_lossy(&said));
-    if status.success() {
-        return Ok(said);
-    }
-    let skipped = said.lines().count().saturating_sub(LAST_LINES);
-    let last: Vec<&str> = said.lines().skip(skipped).collect();
-    let output = if last.is_empty() {
-        status.to_string()
-    } else {
-        last.join("\n")
-    };
-    Err(KindError::Failed {
-        command: command.into(),
-        output,
-    })
-}
-
-/// Returns text without the control sequences of a terminal (ECMA-48, CSI) and without carriage returns.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\u{1b}' if characters.as_str().starts_with('[') => {
-                characters.next();
-                characters
-                    .by_ref()
-                    .find(|final_byte| ('@'..='~').contains(final_byte));
-            }
-            '\r' => {}
-            character => plain.push(character),
-        }
-    }
-    plain
 }

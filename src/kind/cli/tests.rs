@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use super::output::LAST_LINES;
 use super::*;
 
 /// Returns a kind that is this script.
