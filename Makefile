@@ -12,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build dist install up down test unit e2e soak lint bench deny clean bed
+.PHONY: help build dist install up down test unit kind-releases e2e soak lint bench deny clean bed
 
 KINDREG := target/release/kindreg
 PREFIX ?= $(HOME)/.local
@@ -48,7 +48,10 @@ e2e: bed  ## end-to-end tests on the test bed, one after the other
 soak: bed  ## everything that takes longer than `make test` may
 	tests/e2e/run soak
 
-test: unit e2e  ## every test
+kind-releases:  ## compare the default node images with those in kind's modules
+	tests/kind-releases
+
+test: unit kind-releases e2e  ## every test
 
 bed:  ## build the test bed (cold: 12 minutes, warm: seconds)
 	tests/bed/bed build
@@ -62,7 +65,7 @@ lint:  ## what a machine can check of the house rules
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 	tests/lint
-	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/lint tests/tools benches/run .ci/run
+	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/kind-releases tests/lint tests/tools benches/run .ci/run
 
 deny:  ## advisories, licences, bans and sources of all dependencies
 	deny=$$(tests/tools cargo-deny); checks="bans licenses sources"; \

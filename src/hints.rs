@@ -127,6 +127,7 @@ fn kind(error: &KindError) -> String {
         KindError::State { .. } => {
             "fix the owner and mode of the folder, or set XDG_RUNTIME_DIR to another one".to_owned()
         }
+        KindError::Version { .. } => "run: kind version".to_owned(),
         KindError::Failed { .. } | KindError::Io { .. } => {
             "see kind's known issues: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
         }

@@ -37,7 +37,7 @@ pub(super) struct Flags {
         allow_hyphen_values = true
     )]
     port: Option<String>,
-    /// Node image [default: kindest/node:v1.34.0]
+    /// Node image [default: that of the installed kind]
     #[arg(long, env = "KINDREG_IMAGE", value_name = "NODE_IMAGE")]
     image: Option<String>,
     /// Registry image [default: registry:3]

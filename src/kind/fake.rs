@@ -14,6 +14,7 @@ use crate::docker::{
     Afterwards, Capabilities, ContainerSpec, DockerError, Input, Label, NetworkMode, PublishedPort,
     Restart,
 };
+use crate::spec::{KindVersion, NEWEST_KIND};
 
 const CLUSTER: &str = "io.x-k8s.kind.cluster";
 const ROLE: &str = "io.x-k8s.kind.role";
@@ -33,6 +34,7 @@ pub struct FakeKind {
     docker: Arc<FakeDocker>,
     next: Mutex<Next>,
     orphans: Mutex<BTreeSet<String>>,
+    version: Mutex<KindVersion>,
 }
 
 impl FakeKind {
@@ -43,7 +45,13 @@ impl FakeKind {
             docker,
             next: Mutex::default(),
             orphans: Mutex::default(),
+            version: Mutex::new(NEWEST_KIND),
         }
+    }
+
+    /// Sets the version that it says it has; that of the newest release that kindreg knows, unless set.
+    pub fn set_version(&self, version: KindVersion) {
+        *lock(&self.version) = version;
     }
 
     /// Makes the next creation fail with this output after it created its nodes, and remove them, as kind does.
@@ -82,6 +90,11 @@ struct Node {
 
 #[async_trait]
 impl Kind for FakeKind {
+    async fn version(&self) -> Result<KindVersion> {
+        let call = self.docker.enter("kind version").await?;
+        call.settle(Ok(*lock(&self.version)))
+    }
+
     async fn create(
         &self,
         cluster: &str,

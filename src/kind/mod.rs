@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::spec::KindVersion;
+
 pub mod cli;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fake;
@@ -23,6 +25,12 @@ pub enum KindError {
         command: String,
         /// The last lines of its output.
         output: String,
+    },
+    /// kind printed something else than its version.
+    #[error("can't read the version of kind: it printed {printed:?}")]
+    Version {
+        /// What it printed.
+        printed: String,
     },
     /// The folder for kind's lock files can't be created.
     #[error("can't create {}: {cause}", folder.display())]
@@ -68,6 +76,8 @@ pub trait Creation: Send + Sync + std::fmt::Debug {
 /// The kind program.
 #[async_trait]
 pub trait Kind: Send + Sync + std::fmt::Debug {
+    /// Returns the program's version.
+    async fn version(&self) -> Result<KindVersion>;
     /// Starts `kind create cluster` with a rendered configuration on an existing network. Nodes reach the hosts in
     /// `direct` without a proxy, if there is one.
     async fn create(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Creation, Kind, Orphan, Result};
+use crate::spec::KindVersion;
 use crate::trace::Trace;
 
 /// A kind program that traces every call.
@@ -27,6 +28,15 @@ impl Traced {
 
 #[async_trait]
 impl Kind for Traced {
+    async fn version(&self) -> Result<KindVersion> {
+        let what = || "kind: version".to_owned();
+        let version = self.kind.version();
+        let outcome = |version: &Result<KindVersion>| match version {
+            Ok(version) => format!(": {version}"),
+            Err(error) => self.trace.failure(error),
+        };
+        self.trace.watch(what, version, outcome).await
+    }
     async fn create(
         &self,
         cluster: &str,

@@ -17,6 +17,7 @@ mod env;
 mod helper;
 mod list;
 mod login;
+mod new_cluster;
 pub(crate) mod ports;
 mod render;
 mod rotate;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use super::Client;
+use super::new_cluster::prepared;
 use crate::docker::{Docker, Label};
 use crate::layout::{LABEL_MODE, LABEL_RECORD};
 use crate::observe::{RecordedSpec, clusters, recorded};
@@ -100,9 +102,11 @@ impl Ports {
 /// How many other ports are tried. Each try starts a registry and nodes that are removed again.
 const TRIES: usize = 10;
 
-/// Resolves a request and runs `attempt` with the Spec. Tries again with another port if the one that was chosen here for
+/// Resolves a request and runs `attempt` with the Spec. The default node image is that of the cluster, or for a new one
+/// that of the installed kind. Tries again with another port if the one that was chosen here for
 /// a new registry is in use on the host. An attempt that fails must leave nothing of the registry.
 pub async fn with_free_ports<T>(
+    client: &Client,
     ctx: &Ctx,
     request: &Request,
     mut attempt: impl AsyncFnMut(Ctx, Spec, Option<RecordedSpec>) -> Result<T>,
@@ -111,6 +115,13 @@ pub async fn with_free_ports<T>(
     loop {
         let recorded = recorded(&*ctx.docker, &request.cluster.value).await?;
         let current = recorded.as_ref().map(|recorded| &recorded.current);
+        let request = &match current {
+            Some(current) => {
+                let image = current.target.node_image();
+                request.clone().with_default_node_image(image)
+            }
+            None => prepared(client, ctx, request).await?,
+        };
         let mut ports = if request.has_auto() {
             let known = Ports::look(&*ctx.docker, request, current).await?;
             known.without(&lost)

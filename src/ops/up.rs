@@ -7,7 +7,6 @@ use super::credentials::{OwnPassword, complete, take_along};
 use super::login::forget_earlier;
 use super::ports::with_free_ports;
 use super::{Client, Finished, User};
-use crate::docker::{EngineInfo, Product};
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
@@ -55,7 +54,7 @@ pub async fn up(
     let mut ctx = client.ctx(&request.cluster.value);
     ctx.own_credentials = options.password.as_ref().map(|own| own.0.clone());
     let mut asking = Asking::new(request, options.consent, user);
-    with_free_ports(&ctx, request, async |ctx, spec, recorded| {
+    with_free_ports(client, &ctx, request, async |ctx, spec, recorded| {
         attempt(client, options, &mut asking, ctx, &spec, recorded.as_ref()).await
     })
     .await
@@ -109,7 +108,6 @@ async fn examine(
     }
     refuse_foreign_cluster(&*ctx.docker, &spec.cluster).await?;
     let Some(recorded) = recorded else {
-        support(&ctx.docker.info().await?)?;
         return Ok(Vec::new());
     };
     let Some(change) = recorded.unchangeable(&*ctx.docker, spec).await? else {
@@ -127,7 +125,7 @@ async fn examine(
 /// Something else has one of our names, or `up` can't change what is asked for.
 pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Result<Preview> {
     let ctx = client.ctx(&request.cluster.value);
-    with_free_ports(&ctx, request, async |mut ctx, spec, recorded| {
+    with_free_ports(client, &ctx, request, async |mut ctx, spec, recorded| {
         let earlier = examine(client, &ctx, &spec, recorded.as_ref()).await?;
         take_along(&mut ctx, client, &spec)?;
         let plan = plan::up(&spec, &earlier, verify);
@@ -165,18 +163,4 @@ fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
         },
         registries,
     }
-}
-
-/// Refuses unsupported engines.
-fn support(engine: &EngineInfo) -> Result<()> {
-    let name = match engine.product {
-        Product::Docker => return Ok(()),
-        Product::RootlessDocker => "rootless Docker",
-        Product::Podman => "Podman",
-    };
-    Err(Problem::new(
-        format!("unsupported engine: {name}"),
-        "use a Docker engine that runs as root: --docker-host, DOCKER_HOST, or docker context use",
-    )
-    .into())
 }

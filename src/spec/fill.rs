@@ -4,9 +4,16 @@ use super::mistake::{Given, Source};
 use super::request::{
     BackendRequest, DistributionRequest, MirrorRequest, PortRequest, RegistryRequest, Request,
 };
-use super::{Auth, Backend, Distribution, MirrorOf, Registry, Serves, Spec, Target};
+use super::{Auth, Backend, Distribution, ImageRef, MirrorOf, Registry, Serves, Spec, Target};
 
 impl Request {
+    /// Returns the request with this node image, unless the user set one.
+    #[must_use]
+    pub fn with_default_node_image(mut self, image: &ImageRef) -> Self {
+        fill(&mut self.node_image, image);
+        self
+    }
+
     /// Returns the request with every value that the user did not set taken from `current`.
     #[must_use]
     pub fn filled_from(mut self, current: &Spec) -> Self {

@@ -81,6 +81,9 @@ fn kind() -> Vec<KindError> {
             output: "ERROR: failed to create cluster: could not find a log line\nStack Trace:"
                 .to_owned(),
         },
+        KindError::Version {
+            printed: "kind: not a kind".to_owned(),
+        },
         KindError::State {
             folder: PathBuf::from("/run/user/1000/kindreg"),
             cause: io::Error::from_raw_os_error(13),
@@ -94,6 +97,7 @@ fn kind() -> Vec<KindError> {
         match error {
             KindError::Missing { .. }
             | KindError::Failed { .. }
+            | KindError::Version { .. }
             | KindError::State { .. }
             | KindError::Io { .. } => {}
         }

@@ -10,7 +10,7 @@ use kindreg::internal::kind::Kind;
 use kindreg::internal::observe::recorded;
 use kindreg::ops;
 use kindreg::report::Condition;
-use kindreg::spec::Data;
+use kindreg::spec::{Data, ImageRef};
 
 use crate::world::{World, distribution};
 
@@ -167,8 +167,8 @@ async fn without_an_image_down_keeps_the_data_and_says_what_it_could_not_remove(
     let world = up().await;
     stop_all(&world);
     world.docker.prune_system();
-    for image in ["kindest/node:v1.34.0", "registry:3"] {
-        world.docker.refuse_image(image);
+    for image in [ImageRef::node(), ImageRef::registry()] {
+        world.docker.refuse_image(image.as_str());
     }
     let removed = ops::down(&world.client(), &world.spec.cluster).await;
     let removed = removed.unwrap();

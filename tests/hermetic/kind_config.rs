@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kindreg::internal::render;
-use kindreg::spec::{KindConfig, Spec, Target};
+use kindreg::spec::{ImageRef, KindConfig, Spec, Target};
 use serde_yaml::Value;
 
 use crate::config::with_files;
@@ -74,7 +74,7 @@ fn it_is_merged_and_nothing_of_it_is_lost() {
     }
     assert_eq!(merged["name"], "kindreg");
     assert_eq!(merged["nodes"][0], theirs["nodes"][0]);
-    assert_eq!(merged["nodes"][1]["image"], "kindest/node:v1.34.0");
+    assert_eq!(merged["nodes"][1]["image"], ImageRef::node().as_str());
     assert_eq!(
         merged["nodes"][1]["extraMounts"],
         theirs["nodes"][1]["extraMounts"]

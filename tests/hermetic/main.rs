@@ -33,6 +33,7 @@ mod kind_config;
 mod laws;
 mod memory;
 mod mirrors;
+mod node_image;
 mod output;
 mod ownership;
 mod pki;

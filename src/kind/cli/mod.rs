@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Creation, Kind, KindError, Orphan, Result};
 use crate::programs;
+use crate::spec::KindVersion;
 use lock::Lock;
 use output::{failed_io, outcome};
 pub use proxy::Proxy;
@@ -132,9 +133,15 @@ impl KindCli {
         let output = self
             .make_state()
             .map(|()| tempfile::tempfile_in(&self.state));
-        let mut output = output
+        let output = output
             .unwrap_or_else(|_| tempfile::tempfile())
             .map_err(io)?;
+        self.run_into(output, name, arguments).await
+    }
+
+    /// Runs a short command with its output in a file, and returns that.
+    async fn run_into(&self, mut output: File, name: &str, arguments: &[&str]) -> Result<String> {
+        let io = |cause| failed_io(name, cause);
         let mut command = self.command(arguments, &output).map_err(io)?;
         let nowhere = match self.present_kubeconfig() {
             Some(files) => {
@@ -202,6 +209,16 @@ impl KindCli {
 
 #[async_trait]
 impl Kind for KindCli {
+    async fn version(&self) -> Result<KindVersion> {
+        // Also asked by a dry run, which makes no folder for the state.
+        let output = tempfile::tempfile().map_err(|cause| failed_io(VERSION, cause))?;
+        let printed = self.run_into(output, VERSION, &[VERSION]).await?;
+        let version = printed.parse();
+        version.map_err(|_| KindError::Version {
+            printed: printed.trim().chars().take(80).collect(),
+        })
+    }
+
     async fn create(
         &self,
         cluster: &str,
@@ -256,6 +273,7 @@ impl Drop for Group {
 }
 
 const CREATE: &str = "create cluster";
+const VERSION: &str = "version";
 
 /// A `kind create cluster` of this process. Dropping it kills its whole process group, but the engine may still create
 /// a container; [`Creation::abort`] waits for that.

@@ -100,6 +100,28 @@ fn both_programs_must_be_on_path() {
 }
 
 #[tokio::test]
+async fn the_version_is_read_and_no_folder_is_made() {
+    let (folder, kind) = kind("echo \"$@\" >seen; echo kind v0.33.0 go1.26.1 linux/amd64");
+    std::fs::remove_dir(folder.path().join("state")).unwrap();
+    assert_eq!(kind.version().await.unwrap().to_string(), "0.33.0");
+    assert!(!folder.path().join("state").exists());
+    let seen = std::fs::read_to_string(folder.path().join("seen")).unwrap();
+    assert_eq!(seen, "version\n");
+    for (script, why) in [
+        (
+            "echo a wrapper of kind",
+            "can't read the version of kind: it printed \"a wrapper of kind\"",
+        ),
+        ("true", "it printed \"\""),
+        ("echo no >&2; exit 1", "kind version failed: no"),
+    ] {
+        let (_folder, kind) = self::kind(script);
+        let error = kind.version().await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn kind_gets_arguments_network_and_config_and_leaves_no_file() {
     let (folder, kind) = kind("echo \"$@ on $KIND_EXPERIMENTAL_DOCKER_NETWORK\" >seen; cat >>seen");
     std::fs::write(

@@ -3,7 +3,7 @@
 use serde_yaml::Value;
 
 use super::{Change, Question};
-use crate::spec::{ImageRef, KindConfig, Target};
+use crate::spec::{KindConfig, Target};
 
 /// Returns the questions about the nodes.
 pub(super) fn questions(change: Change<'_>) -> Vec<Question> {
@@ -15,7 +15,7 @@ pub(super) fn questions(change: Change<'_>) -> Vec<Question> {
     });
     let image = &wanted.node_image;
     if change.is_found(&change.request.node_image)
-        && *image != ImageRef::node()
+        && !image.is_default_of_kind()
         && before.map(|before| &before.node_image) != Some(image)
     {
         all.push(Question::new(format!(
