@@ -28,6 +28,8 @@ pub const LABEL_MODE: &str = "dev.kindreg.mode";
 pub const KIND_LABEL_CLUSTER: &str = "io.x-k8s.kind.cluster";
 /// kind's label of a node: its role.
 pub const KIND_LABEL_ROLE: &str = "io.x-k8s.kind.role";
+/// The role of the container before several control planes. It is no node: it has no kubelet and no containerd.
+pub const ROLE_LOAD_BALANCER: &str = "external-load-balancer";
 
 /// The path of the engine host's `/etc` in the record and in one-shot containers.
 pub const HOST_ETC: &str = "/host/etc";
@@ -176,6 +178,12 @@ impl Layout {
         format!("{}-control-plane", self.cluster)
     }
 
+    /// Returns the name of the load balancer that kind puts before several control planes.
+    #[must_use]
+    pub fn load_balancer(&self) -> String {
+        format!("{}-{ROLE_LOAD_BALANCER}", self.cluster)
+    }
+
     /// Returns the names of all nodes, as kind names them, the control planes first.
     #[must_use]
     pub fn nodes(&self, control_planes: u16, workers: u16) -> Vec<String> {
@@ -263,6 +271,16 @@ pub fn nodes(spec: &Spec) -> Vec<String> {
     let Target::Owned(owned) = &spec.target;
     let (control_planes, workers) = (owned.control_planes.number(), owned.workers.number());
     Layout::of(&spec.cluster).nodes(control_planes, workers)
+}
+
+/// Returns the names of all containers that kind creates for a Spec: its nodes, and the load balancer of several control
+/// planes.
+#[must_use]
+pub fn kind_containers(spec: &Spec) -> Vec<String> {
+    let Target::Owned(owned) = &spec.target;
+    let balancer =
+        (owned.control_planes.number() > 1).then(|| Layout::of(&spec.cluster).load_balancer());
+    nodes(spec).into_iter().chain(balancer).collect()
 }
 
 /// Returns all names and addresses of a registry: the SANs of its leaf and the name constraints of its CA.

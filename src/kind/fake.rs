@@ -158,6 +158,15 @@ impl FakeKind {
             });
         }
         self.docker.record(format!("kind create {cluster}"));
+        let is_control_plane = |node: &&Node| {
+            let role = node.role.as_deref();
+            role.is_none_or(|role| role == "control-plane")
+        };
+        if config.nodes.iter().filter(is_control_plane).count() > 1 {
+            let balancer = load_balancer(cluster, network);
+            let started = self.docker.run_foreign(&balancer);
+            started.map_err(|error| failed(error.to_string()))?;
+        }
         let mut counts = BTreeMap::new();
         for Node { role, image } in std::mem::take(&mut config.nodes) {
             let role = role.unwrap_or_else(|| "control-plane".into());
@@ -204,16 +213,25 @@ impl FakeKind {
     }
 }
 
+/// Returns the container that kind puts before several control planes:
+/// <https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/loadbalancer/const.go>.
+fn load_balancer(cluster: &str, network: &str) -> ContainerSpec {
+    let role = "external-load-balancer";
+    let name = format!("{cluster}-{role}");
+    let image = "docker.io/envoyproxy/envoy:v1.36.2".to_owned();
+    node(name, cluster, role.to_owned(), image, network)
+}
+
 fn node(name: String, cluster: &str, role: String, image: String, network: &str) -> ContainerSpec {
     let api = PublishedPort {
         container: 6443,
         address: "127.0.0.1".into(),
         host: 0,
     };
-    let ports = if role == "control-plane" {
-        vec![api]
-    } else {
+    let ports = if role == "worker" {
         Vec::new()
+    } else {
+        vec![api]
     };
     ContainerSpec {
         name,

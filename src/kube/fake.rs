@@ -104,10 +104,12 @@ impl FakeKube {
 
     fn nodes(&self, control_plane: &Container) -> Vec<Value> {
         let label = "io.x-k8s.kind.cluster";
+        let balancer = Label::Pair("io.x-k8s.kind.role", "external-load-balancer");
         let cluster = control_plane.labels.get(label).map_or("", String::as_str);
         self.docker
             .peek_labelled(Label::Pair(label, cluster))
             .iter()
+            .filter(|node| !balancer.is_in(&node.labels))
             .map(node)
             .collect()
     }

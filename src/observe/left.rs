@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::Result;
 
-use super::{our_kind_containers, owns};
+use super::{is_load_balancer, our_kind_containers, owns};
 use crate::docker::{Container, Docker, Label, Network, Volume};
 use crate::layout::{self, Layout};
 use crate::spec::{
@@ -191,7 +191,9 @@ pub async fn recovered(docker: &dyn Docker, cluster: &ClusterName) -> Result<Opt
         .iter()
         .find(|one| one.name == layout.record());
     let registry = found.containers.iter().find(of_registry);
-    let containers = found.nodes.iter().chain(record).chain(registry);
+    // The image of a load balancer may have no shell.
+    let nodes = found.nodes.iter().filter(|node| !is_load_balancer(node));
+    let containers = nodes.chain(record).chain(registry);
     let mut images = containers.chain(&found.containers).map(|one| &one.image);
     let known = images.find_map(|image| image.parse().ok());
     let has_image = known.is_some();

@@ -33,7 +33,22 @@ pub async fn our_kind_containers(
 /// Returns whether a container with kind's label is the load balancer of several control planes, and not a node.
 #[must_use]
 pub fn is_load_balancer(container: &Container) -> bool {
-    Label::Pair(layout::KIND_LABEL_ROLE, "external-load-balancer").is_in(&container.labels)
+    Label::Pair(layout::KIND_LABEL_ROLE, layout::ROLE_LOAD_BALANCER).is_in(&container.labels)
+}
+
+/// Returns the containers that kind created for the cluster, sorted by name: its nodes, and the load balancer of several
+/// control planes. Empty if there is no cluster.
+///
+/// # Errors
+/// The cluster is not ours, or the engine does not answer.
+pub async fn nodes_and_balancer(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+) -> Result<Vec<Container>> {
+    let mut found = kind_containers(docker, cluster).await?;
+    ClusterOwner::of(cluster, &found).refused(cluster)?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
 }
 
 /// Returns the containers of the cluster's nodes, sorted by name; empty if there is no cluster.
@@ -41,10 +56,8 @@ pub fn is_load_balancer(container: &Container) -> bool {
 /// # Errors
 /// The cluster is not ours, or the engine does not answer.
 pub async fn nodes(docker: &dyn Docker, cluster: &ClusterName) -> Result<Vec<Container>> {
-    let mut found = kind_containers(docker, cluster).await?;
-    ClusterOwner::of(cluster, &found).refused(cluster)?;
+    let mut found = nodes_and_balancer(docker, cluster).await?;
     found.retain(|node| !is_load_balancer(node));
-    found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 

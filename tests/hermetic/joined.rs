@@ -27,7 +27,7 @@ async fn joined() -> World {
 }
 
 /// The steps that a next `up` applies.
-async fn applied(world: &World) -> Vec<String> {
+pub(crate) async fn applied(world: &World) -> Vec<String> {
     let ids = Mutex::new(Vec::new());
     let told = |event| {
         if let Event::Step { id, what, .. } = event
@@ -41,7 +41,7 @@ async fn applied(world: &World) -> Vec<String> {
 }
 
 /// What every step but those that are Ready says.
-async fn drift(world: &World) -> Vec<String> {
+pub(crate) async fn drift(world: &World) -> Vec<String> {
     let plan = plan(&world.spec, &[], Verify::EveryNode);
     let ctx = world.ctx();
     let states = kindreg::internal::engine::preview(&plan, &ctx)
@@ -170,7 +170,7 @@ async fn a_node_that_is_gone_is_told_and_can_t_be_repaired() {
     assert!(
         error
             .to_string()
-            .contains("nodes of cluster c are missing: c-worker2"),
+            .contains("containers of cluster c are missing: c-worker2"),
         "{error:#}"
     );
     let hint = kindreg::internal::hints::hint(&error).unwrap();

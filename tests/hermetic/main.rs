@@ -14,6 +14,7 @@ mod colour;
 mod config;
 mod consent;
 mod contract;
+mod control_planes;
 mod engine;
 mod engine_tls;
 mod external;

@@ -1,4 +1,6 @@
 //! Step: the node containers. It starts kind and returns when all nodes run; the `cluster` step waits until kind ends.
+//!
+//! The load balancer that kind puts before several control planes counts too: the nodes reach the API through it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use async_trait::async_trait;
 use crate::docker::{Container, ContainerState};
 use crate::kind::Orphan;
 use crate::layout::{self, Layout};
-use crate::observe::nodes;
+use crate::observe::nodes_and_balancer;
 use crate::problem::Problem;
 use crate::registry::managed;
 use crate::render;
@@ -42,22 +44,22 @@ impl Nodes {
         node.networks.contains_key(&self.network())
     }
 
-    /// Returns the nodes of the Spec that do not exist.
+    /// Returns the nodes of the Spec that do not exist, and the load balancer if several control planes lack it.
     fn missing(&self, found: &[Container]) -> Vec<String> {
-        let mut missing = layout::nodes(&self.spec);
+        let mut missing = layout::kind_containers(&self.spec);
         missing.retain(|name| found.iter().all(|node| node.name != *name));
         missing
     }
 
-    /// Fails if a finished cluster has lost nodes: kind can't add any.
-    fn refuse_missing_nodes(&self, found: &[Container]) -> Result<()> {
+    /// Fails if a finished cluster has lost containers: kind can't add any.
+    fn refuse_missing(&self, found: &[Container]) -> Result<()> {
         let missing = self.missing(found);
         if missing.is_empty() {
             return Ok(());
         }
         Err(Problem::new(
             format!(
-                "nodes of cluster {} are missing: {}",
+                "containers of cluster {} are missing: {}",
                 self.name(),
                 missing.join(", ")
             ),
@@ -113,7 +115,7 @@ impl Nodes {
                 // Show why kind failed, and not that nodes are missing.
                 creation.finished().await?;
             }
-            let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+            let found = nodes_and_balancer(&*ctx.docker, &self.spec.cluster).await?;
             Ok(self.all_run(&found).then_some(()))
         });
         if matches!(all_run.await?, Polled::Answer(())) {
@@ -158,7 +160,10 @@ impl Nodes {
         while quiet.elapsed() < QUIET {
             // Not ended by a stop of the run: this is its clean-up.
             tokio::time::sleep(POLL_INTERVAL).await;
-            if nodes(&*ctx.docker, &self.spec.cluster).await?.is_empty() {
+            if nodes_and_balancer(&*ctx.docker, &self.spec.cluster)
+                .await?
+                .is_empty()
+            {
                 continue;
             }
             deleted = self.delete(ctx).await;
@@ -214,7 +219,7 @@ impl Step for Nodes {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let found = nodes_and_balancer(&*ctx.docker, &self.spec.cluster).await?;
         if found.is_empty() {
             return Ok(State::Missing);
         }
@@ -243,9 +248,9 @@ impl Step for Nodes {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         self.wait_for_orphan(ctx).await?;
-        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let found = nodes_and_balancer(&*ctx.docker, &self.spec.cluster).await?;
         if !found.is_empty() && created(ctx, &self.spec).await? {
-            self.refuse_missing_nodes(&found)?;
+            self.refuse_missing(&found)?;
             return self.restart(ctx, &found).await;
         }
         // No `up` has finished this cluster, so it has no user's work and may be deleted.
@@ -261,7 +266,7 @@ impl Step for Nodes {
             creation.abort().await;
         }
         self.wait_for_orphan(ctx).await?;
-        let found = nodes(&*ctx.docker, &self.spec.cluster).await?;
+        let found = nodes_and_balancer(&*ctx.docker, &self.spec.cluster).await?;
         let deleted = self.delete(ctx).await;
         if creation.is_some() && !self.all_run(&found) {
             return self.delete_late_nodes(ctx, deleted).await;
