@@ -29,7 +29,7 @@ use kindreg::internal::steps::cluster::{Leftovers, Network};
 use kindreg::internal::steps::nodes::NodeTrust;
 use kindreg::internal::steps::registry::{Certificate, RegistryContainers, Volumes};
 use kindreg::spec::request::Request;
-use kindreg::spec::{Backend, Spec, Target, Workers};
+use kindreg::spec::{Backend, IpFamily, Spec, Target, Workers};
 
 /// Measured rounds; one more comes first, which is not.
 const ROUNDS: usize = 10;
@@ -104,7 +104,8 @@ fn node(spec: &Spec, name: String) -> ContainerSpec {
 async fn make(ctx: &Ctx, spec: &Spec) -> Result<()> {
     let registry = managed(spec).next().context("there is a registry")?;
     let cluster = spec.cluster.clone();
-    Network { cluster }.apply(ctx).await?;
+    let ip_family = IpFamily::Ipv4;
+    Network { cluster, ip_family }.apply(ctx).await?;
     let this = || registry.clone();
     Volumes { registry: this() }.apply(ctx).await?;
     RegistryContainers { registry: this() }.apply(ctx).await?;

@@ -31,6 +31,17 @@ struct Cluster {
     failing: BTreeMap<String, (String, String)>,
     /// The nodes that evict the next pod.
     evicting: BTreeSet<String>,
+    cni: Cni,
+}
+
+/// Whether the nodes have a CNI plug-in, without which none is Ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cni {
+    /// They have one.
+    #[default]
+    Installed,
+    /// They have none.
+    Missing,
 }
 
 impl FakeKube {
@@ -58,6 +69,11 @@ impl FakeKube {
     /// Makes that node evict its next pod.
     pub fn pod_is_evicted(&self, node: &str) {
         self.cluster().evicting.insert(node.to_owned());
+    }
+
+    /// Sets whether the nodes have a CNI plug-in.
+    pub fn set_cni(&self, cni: Cni) {
+        self.cluster().cni = cni;
     }
 
     /// Puts or removes an object as another client would. It is not a call, and not in the journal.
@@ -103,6 +119,7 @@ impl FakeKube {
     }
 
     fn nodes(&self, control_plane: &Container) -> Vec<Value> {
+        let cni = self.cluster().cni;
         let label = "io.x-k8s.kind.cluster";
         let balancer = Label::Pair("io.x-k8s.kind.role", "external-load-balancer");
         let cluster = control_plane.labels.get(label).map_or("", String::as_str);
@@ -110,7 +127,7 @@ impl FakeKube {
             .peek_labelled(Label::Pair(label, cluster))
             .iter()
             .filter(|node| !balancer.is_in(&node.labels))
-            .map(node)
+            .map(|container| node(container, cni))
             .collect()
     }
 
@@ -267,11 +284,11 @@ fn selected(object: &Value, query: &str) -> bool {
     wanted.all(|(key, value)| object["metadata"]["labels"][key] == value)
 }
 
-fn node(container: &Container) -> Value {
-    let ready = if container.state == ContainerState::Running {
-        "True"
-    } else {
-        "Unknown"
+fn node(container: &Container, cni: Cni) -> Value {
+    let ready = match (&container.state, cni) {
+        (ContainerState::Running, Cni::Installed) => "True",
+        (ContainerState::Running, Cni::Missing) => "False",
+        _ => "Unknown",
     };
     json!({
         "metadata": { "name": container.name, "labels": { "kubernetes.io/hostname": container.name } },

@@ -19,6 +19,7 @@ mod nodes;
 mod ownership;
 mod passwords;
 mod proof;
+mod readiness;
 mod record;
 mod secrets;
 mod trust;
@@ -39,6 +40,7 @@ pub use ownership::{ClusterOwner, foreign, mixed, our_container, owns, refuse_fo
 pub use passwords::{AtHand, Held, Passwords, credentials_of, kubelet_configs, missing, passwords};
 pub(crate) use passwords::{Wanted, wanted};
 pub use proof::{REFUSED, note_path, proven_nodes, refused, subject};
+pub use readiness::{Readiness, readiness};
 pub use record::{Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, recorded, stored};
 pub use secrets::{ca, identity, secret_files, stored_users};
 pub use trust::{expected_files, expected_files_of};

@@ -38,9 +38,11 @@ impl Ports {
             (BackendRequest::Distribution(_), PortRequest::Auto)
             | (BackendRequest::External(_), _) => None,
         });
+        let config = request.kind_config.iter();
+        let published = config.flat_map(|config| config.value.host_ports());
         Self {
             ours: BTreeMap::new(),
-            taken: fixed.collect(),
+            taken: fixed.chain(published).collect(),
         }
     }
 

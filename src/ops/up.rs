@@ -10,12 +10,12 @@ use super::{Client, Finished, User};
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
-use crate::observe::{RecordedSpec, nodes, refuse_foreign_cluster};
+use crate::observe::{Readiness, RecordedSpec, nodes, readiness, refuse_foreign_cluster};
 use crate::plan::{self, Verify};
 use crate::problem::Problem;
 use crate::report::{Endpoint, Made, Preview, Proof, Pull};
-use crate::spec::Spec;
 use crate::spec::request::Request;
+use crate::spec::{CniPlugin, Spec, Target};
 use crate::step::Ctx;
 
 /// What happens to what a failed run created.
@@ -81,10 +81,31 @@ async fn attempt(
     let lock = ContainerLock::of(spec);
     let on = |event| client.tell(event);
     let outcome = engine::up(&plan, &ctx, &lock, on_failure, &on).await?;
+    if outcome == Outcome::Changed {
+        tell_what_is_missing(client, &ctx, spec).await?;
+    }
     let failure = forget_earlier(client, &ctx, spec, &earlier).await.err();
     let nodes = nodes(&*ctx.docker, &spec.cluster).await?.len();
     let report = report(spec, nodes, options.verify, outcome);
     Ok(Finished { report, failure })
+}
+
+/// Tells the user how the nodes become Ready, if they have to see to that themselves.
+async fn tell_what_is_missing(client: &Client, ctx: &Ctx, spec: &Spec) -> Result<()> {
+    let Target::Owned(owned) = &spec.target;
+    match owned.cni_plugin() {
+        CniPlugin::Kinds => return Ok(()),
+        CniPlugin::Users => {}
+    }
+    let nodes = readiness(&*ctx.kube).await?.unwrap_or_default();
+    if nodes.values().any(|node| *node == Readiness::Registered) {
+        client.tell(Event::Warning(format!(
+            "the nodes are not Ready until you install a CNI plug-in, as networking.disableDefaultCNI is set; run: \
+             kubectl --context {} apply -f FILE",
+            Layout::of(&spec.cluster).context()
+        )));
+    }
+    Ok(())
 }
 
 /// Returns the plan that restores the settings before a change; `None` if nothing changes.

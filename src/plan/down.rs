@@ -3,7 +3,7 @@
 use super::lanes::{copies_and_host_trust, registry};
 use super::{Verify, retire, stage, step, up};
 use crate::registry::managed;
-use crate::spec::Spec;
+use crate::spec::{Spec, Target};
 use crate::step::{Lane, Plan};
 use crate::steps::cluster::{Leftovers, Network, Record};
 use crate::steps::host::HostLeftovers;
@@ -40,11 +40,13 @@ pub fn down(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
 #[must_use]
 pub fn down_beside_foreign(spec: &Spec, earlier: &[Spec], known: Known) -> Plan {
     let cluster = spec.cluster.clone();
+    let Target::Owned(owned) = &spec.target;
+    let ip_family = owned.ip_family();
     Plan::of(vec![
         stage([vec![
             step(Leftovers { spec: spec.clone() }),
             step(Record { spec: spec.clone() }),
-            step(Network { cluster }),
+            step(Network { cluster, ip_family }),
         ]]),
         stage(managed(spec).map(|it| registry(spec, earlier, it))),
         stage([copies_and_host_trust(spec)]),

@@ -26,7 +26,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
             stage([vec![
                 step(Record { spec: whole() }),
                 step(OriginalKubeconfig { cluster: name() }),
-                step(Network { cluster: name() }),
+                step(Network { cluster: name(), ip_family: owned.ip_family() }),
             ]]),
             // `Nodes` starts kind, which runs until `cluster`.
             stage([vec![step(Nodes { spec: whole(), owned: owned.clone() })]]

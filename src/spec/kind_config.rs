@@ -17,6 +17,24 @@ const WRITTEN: [&str; 2] = [CERTS, "/var/lib/kindreg"];
 /// The CRI plug-in with the registry settings, by its names in containerd 1 and 2.
 pub(crate) const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
 
+/// Who installs the plug-in that gives pods their network. Without one no node becomes Ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CniPlugin {
+    /// kind.
+    Kinds,
+    /// The user, once the cluster is there (`networking.disableDefaultCNI`).
+    Users,
+}
+
+/// Whether nodes and services have IPv6 addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpFamily {
+    /// They need none.
+    Ipv4,
+    /// They have them, alone or beside IPv4 addresses (`networking.ipFamily: ipv6` or `dual`).
+    Ipv6,
+}
+
 /// A valid kind configuration, which kindreg's settings can be merged into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -77,13 +95,40 @@ impl KindConfig {
             .collect()
     }
 
-    /// Returns whether it sets containerd's `config_path`. A valid one sets it to the folder that kindreg writes to.
+    /// Returns who installs the CNI plug-in.
+    #[must_use]
+    pub fn cni_plugin(&self) -> CniPlugin {
+        match self
+            .networking("disableDefaultCNI")
+            .and_then(Value::as_bool)
+        {
+            Some(true) => CniPlugin::Users,
+            Some(false) | None => CniPlugin::Kinds,
+        }
+    }
+
+    /// Returns whether nodes and services have IPv6 addresses.
+    #[must_use]
+    pub fn ip_family(&self) -> IpFamily {
+        match self.networking("ipFamily").and_then(Value::as_str) {
+            Some("ipv6" | "dual") => IpFamily::Ipv6,
+            Some(_) | None => IpFamily::Ipv4,
+        }
+    }
+
+    fn networking(&self, key: &str) -> Option<&Value> {
+        self.value.get("networking")?.get(key)
+    }
+
+    /// Returns whether it sets the `config_path` that every containerd reads. A valid one sets it to the folder that
+    /// kindreg writes to. containerd 1 does not know the plug-in's other name, which containerd 2 reads too.
     #[must_use]
     pub fn sets_config_path(&self) -> bool {
         list(&self.value, "containerdConfigPatches")
             .iter()
             .filter_map(|patch| patch.as_str()?.parse::<toml::Table>().ok())
-            .any(|patch| registry_tables(&patch).any(|table| table.contains_key("config_path")))
+            .filter_map(|patch| registry_table(&patch, PLUGINS[0]).cloned())
+            .any(|table| table.contains_key("config_path"))
     }
 }
 
@@ -145,6 +190,19 @@ fn nodes(config: &Mapping, wrong: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Returns whether a JSON pointer (RFC 6901) leads to containerd's registries, to something in them, or to what they are
+/// in, which an operation may replace as a whole.
+fn touches_registries(pointer: &str) -> bool {
+    let parts = pointer.split('/').skip(1);
+    let parts: Vec<String> = parts
+        .map(|part| part.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    PLUGINS.iter().any(|plugin| {
+        let registry = ["plugins", plugin, "registry"];
+        parts.iter().zip(registry).all(|(part, name)| part == name)
+    })
 }
 
 /// Returns whether one of two paths is the other or lies within it.
@@ -217,15 +275,11 @@ fn patches(config: &Mapping, wrong: &mut Vec<String>) {
             ));
             continue;
         };
-        // The order in which kind applies both sorts of patches makes the result hard to predict, so only kindreg
-        // changes registries.
+        // kind applies these after all other patches, kindreg's own included, so none may touch registries.
         let registry = |operation: &Value| {
             ["path", "from"].iter().any(|key| {
-                let path = operation
-                    .get(key)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
-                PLUGINS.iter().any(|plugin| path.contains(plugin)) && path.contains("/registry")
+                let path = operation.get(key).and_then(Value::as_str);
+                path.is_some_and(touches_registries)
             })
         };
         if operations.iter().any(registry) {
@@ -264,10 +318,14 @@ fn toml_patch(here: &str, patch: &toml::Table, wrong: &mut Vec<String>) {
 
 /// Returns the `registry` tables of a containerd configuration or of a patch of one.
 pub(crate) fn registry_tables(patch: &toml::Table) -> impl Iterator<Item = &toml::Table> {
-    let plugins = patch.get("plugins").and_then(toml::Value::as_table);
     PLUGINS
         .iter()
-        .filter_map(move |plugin| plugins?.get(*plugin)?.get("registry")?.as_table())
+        .filter_map(|plugin| registry_table(patch, plugin))
+}
+
+fn registry_table<'a>(patch: &'a toml::Table, plugin: &str) -> Option<&'a toml::Table> {
+    let plugins = patch.get("plugins")?;
+    plugins.get(plugin)?.get("registry")?.as_table()
 }
 
 fn list<'a>(config: &'a Mapping, key: &str) -> &'a [Value] {

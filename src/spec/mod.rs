@@ -29,7 +29,7 @@ pub use backend::{Backend, Cache, Distribution, External, ExternalLogin, Serves}
 pub use certificate::CertificateSource;
 pub use external::{Address, Authorities, ProofImageRef, VariableName, Variables};
 pub use image::ImageRef;
-pub use kind_config::KindConfig;
+pub use kind_config::{CniPlugin, IpFamily, KindConfig};
 pub(crate) use kind_config::{PLUGINS, registry_tables};
 pub use mirror::{MirrorOf, Upstream};
 pub use name::{ClusterName, Host, RegistryName};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ControlPlanes, ImageRef, KindConfig, Workers};
+use super::{CniPlugin, ControlPlanes, ImageRef, IpFamily, KindConfig, Workers};
 
 /// The cluster, and how kindreg got it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,22 @@ pub struct OwnedCluster {
     /// The user's own kind configuration (YAML, v1alpha4), which kindreg's is merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind_config: Option<KindConfig>,
+}
+
+impl OwnedCluster {
+    /// Returns who installs the CNI plug-in.
+    #[must_use]
+    pub fn cni_plugin(&self) -> CniPlugin {
+        let theirs = self.kind_config.as_ref();
+        theirs.map_or(CniPlugin::Kinds, KindConfig::cni_plugin)
+    }
+
+    /// Returns whether nodes and services have IPv6 addresses.
+    #[must_use]
+    pub fn ip_family(&self) -> IpFamily {
+        let theirs = self.kind_config.as_ref();
+        theirs.map_or(IpFamily::Ipv4, KindConfig::ip_family)
+    }
 }
 
 impl Target {

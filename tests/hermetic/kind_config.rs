@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use kindreg::fakes::{Answer, Machine};
+use kindreg::internal::docker::Docker;
+use kindreg::internal::kube::fake::Cni;
 use kindreg::internal::render;
 use kindreg::spec::{ImageRef, KindConfig, Spec, Target};
 use serde_yaml::Value;
 
 use crate::config::with_files;
+use crate::stage::words;
 
 const THEIRS: &str = r#"
 kind: Cluster
@@ -118,14 +122,18 @@ fn config_path_is_set_once_and_to_our_folder() {
     let patch = |plugin: &str, setting: &str| {
         format!("containerdConfigPatches:\n- |\n  [plugins.\"{plugin}\".registry]\n    {setting}\n")
     };
-    for plugin in ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"] {
+    for (plugin, patches) in [
+        ("io.containerd.grpc.v1.cri", 1),
+        // containerd 1 does not know this one.
+        ("io.containerd.cri.v1.images", 2),
+    ] {
         let merged = rendered(&patch(plugin, "config_path = \"/etc/containerd/certs.d\""));
         assert_eq!(
             merged["containerdConfigPatches"]
                 .as_sequence()
                 .unwrap()
                 .len(),
-            1,
+            patches,
             "{plugin}"
         );
         for other in [
@@ -158,6 +166,22 @@ fn what_would_break_trust_is_refused_with_the_reason() {
         ("containerdConfigPatches: 3".to_owned(), "must be a list"),
         (
             "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/plugins/io.containerd.grpc.v1.cri/registry/mirrors\"}]']".to_owned(),
+            "kindreg sets them",
+        ),
+        (
+            "containerdConfigPatchesJSON6902: ['[{\"op\":\"replace\",\"path\":\"/plugins\",\"value\":{}}]']".to_owned(),
+            "kindreg sets them",
+        ),
+        (
+            "containerdConfigPatchesJSON6902: ['[{\"op\":\"remove\",\"path\":\"/plugins/io.containerd.cri.v1.images\"}]']".to_owned(),
+            "kindreg sets them",
+        ),
+        (
+            "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"\",\"value\":{}}]']".to_owned(),
+            "kindreg sets them",
+        ),
+        (
+            "containerdConfigPatchesJSON6902: ['[{\"op\":\"move\",\"from\":\"/plugins/io.containerd.grpc.v1.cri/registry\",\"path\":\"/x\"}]']".to_owned(),
             "kindreg sets them",
         ),
         ("containerdConfigPatchesJSON6902: ['3']".to_owned(), "must be a list of operations"),
@@ -244,4 +268,154 @@ fn a_changed_comment_is_no_other_request() {
     let spec = spec(USES, THEIRS);
     let again: Spec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
     assert_eq!(again, spec);
+}
+
+/// What a setting of the user's must still be in the merged configuration. Only kindreg's own image and patch may come
+/// after it.
+fn kept(theirs: &Value, merged: &Value, path: &str) {
+    match (theirs, merged) {
+        (Value::Mapping(theirs), Value::Mapping(merged)) => {
+            for (key, value) in theirs {
+                let path = format!("{path}.{}", key.as_str().unwrap());
+                kept(value, &merged[key], &path);
+            }
+        }
+        (Value::Sequence(theirs), Value::Sequence(merged)) => {
+            for (number, value) in theirs.iter().enumerate() {
+                kept(value, &merged[number], &format!("{path}[{number}]"));
+            }
+        }
+        _ => assert_eq!(theirs, merged, "{path}"),
+    }
+}
+
+#[test]
+fn each_setting_that_people_use_is_kept() {
+    for theirs in [
+        "networking: {ipFamily: ipv6, apiServerAddress: '::1'}",
+        "networking: {ipFamily: dual, podSubnet: '10.8.0.0/16,fd00:8::/56', serviceSubnet: '10.9.0.0/16,fd00:9::/112'}",
+        "networking: {podSubnet: 10.8.0.0/16, serviceSubnet: 10.9.0.0/16, dnsSearch: [a.test, b.test]}",
+        "networking: {disableDefaultCNI: true, kubeProxyMode: none}",
+        "networking: {apiServerAddress: 0.0.0.0, apiServerPort: 6443}",
+        "featureGates: {InPlacePodVerticalScaling: true, Other: false}\nruntimeConfig: {api/alpha: 'true'}",
+        "kubeadmConfigPatches:\n- |\n  kind: ClusterConfiguration\n  apiVersion: kubeadm.k8s.io/v1beta3\n  \
+         apiServer: {extraArgs: {v: '4'}}\n- |\n  kind: ClusterConfiguration\n  apiVersion: kubeadm.k8s.io/v1beta4\n  \
+         apiServer: {extraArgs: [{name: v, value: '4'}]}",
+        "kubeadmConfigPatchesJSON6902:\n- {group: kubeadm.k8s.io, version: v1beta4, kind: ClusterConfiguration, patch: '[]'}",
+        "nodes:\n- role: control-plane\n  kubeadmConfigPatches: ['kind: InitConfiguration']\n  labels: {a: b}\n  \
+         extraMounts: [{hostPath: ./data, containerPath: /data, readOnly: true, propagation: HostToContainer}]\n  \
+         extraPortMappings: [{containerPort: 80, hostPort: 8080, listenAddress: 127.0.0.1, protocol: UDP}]\n\
+         - {role: worker, image: 'mine/node:1'}",
+        "containerdConfigPatches:\n- |-\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    sandbox_image = \"mine/pause:1\"",
+        "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/debug\",\"value\":{\"level\":\"debug\"}}]']",
+    ] {
+        let (merged, theirs) = (
+            rendered(theirs),
+            serde_yaml::from_str::<Value>(theirs).unwrap(),
+        );
+        kept(&theirs, &merged, "");
+        let patches = merged["containerdConfigPatches"].as_sequence().unwrap();
+        let last = patches.last().unwrap().as_str().unwrap();
+        assert!(
+            last.contains("config_path = \"/etc/containerd/certs.d\""),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_chosen_is_none_that_a_node_publishes() {
+    let ports = "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: 5001}, {containerPort: 81, hostPort: 5002}]}]";
+    let toml = format!("{USES}[registry.a]\nport = \"auto\"\n");
+    let request = with_files(&toml, &BTreeMap::from([("kind.yaml", ports)])).unwrap();
+    let rendered = kindreg::ops::render(&request).unwrap();
+    let spec = rendered
+        .texts
+        .iter()
+        .find(|text| text.name == "request.json");
+    let spec: Spec = serde_json::from_str(&spec.unwrap().text).unwrap();
+    assert_eq!(spec.registries[0].port.number(), 5003);
+}
+
+/// A machine whose user has this kind configuration.
+fn machine(theirs: &str) -> Machine {
+    let machine = Machine::new().unwrap();
+    std::fs::write(machine.home().join("kindreg.toml"), USES).unwrap();
+    std::fs::write(machine.home().join("kind.yaml"), theirs).unwrap();
+    machine
+}
+
+async fn run(machine: &Machine, line: &str) -> Answer {
+    machine.run(&words(line)).await
+}
+
+const NO_CNI: &str = "networking: {disableDefaultCNI: true}";
+
+#[tokio::test]
+async fn without_a_cni_plugin_nodes_are_proven_and_what_is_missing_is_said() {
+    let machine = machine(NO_CNI);
+    machine.kube("kindreg-control-plane").set_cni(Cni::Missing);
+    let up = run(&machine, "up --yes").await;
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    for words in [
+        "install a CNI plug-in",
+        "kubectl --context kind-kindreg apply -f FILE",
+        "✓ proof of registry.test:5001",
+    ] {
+        assert!(up.stderr.contains(words), "{words}: {}", up.stderr);
+    }
+    let again = run(&machine, "up").await;
+    assert!(again.stdout.starts_with("Nothing to do"), "{again:?}");
+    let status = run(&machine, "status").await;
+    assert_eq!(status.code, 0, "{}", status.stdout);
+
+    // A node whose kubelet does not report is not registered.
+    let docker = machine.docker();
+    docker.end_process("kindreg-control-plane", 1);
+    let status = run(&machine, "status").await;
+    assert_eq!(status.code, 3, "{}", status.stdout);
+    assert!(
+        status.stdout.contains("missing  node registration"),
+        "{}",
+        status.stdout
+    );
+}
+
+#[tokio::test]
+async fn once_a_cni_plugin_is_there_nothing_is_said() {
+    let machine = machine(NO_CNI);
+    let up = run(&machine, "up --yes").await;
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    assert!(!up.stderr.contains("CNI"), "{}", up.stderr);
+}
+
+#[tokio::test]
+async fn with_kinds_own_cni_plugin_a_node_that_is_not_ready_is_seen() {
+    let machine = machine("networking: {disableDefaultCNI: false}");
+    let up = run(&machine, "up --yes").await;
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    machine.kube("kindreg-control-plane").set_cni(Cni::Missing);
+    let status = run(&machine, "status").await;
+    assert_eq!(status.code, 3, "{}", status.stdout);
+    assert!(
+        status.stdout.contains("missing  node readiness"),
+        "{}",
+        status.stdout
+    );
+}
+
+#[tokio::test]
+async fn ipv6_that_is_asked_for_is_not_left_out() {
+    for (family, code) in [("ipv6", 1), ("dual", 1), ("ipv4", 0)] {
+        let machine = machine(&format!("networking: {{ipFamily: {family}}}"));
+        machine.docker().remove_ipv6();
+        let up = run(&machine, "up --yes").await;
+        assert_eq!(up.code, code, "{family}: {}", up.stderr);
+        let said = up
+            .stderr
+            .contains("can't create network kindreg-kindreg with IPv6");
+        assert_eq!(said, code == 1, "{}", up.stderr);
+        let made = machine.docker().network("kindreg-kindreg").await.unwrap();
+        assert_eq!(made.is_some(), code == 0);
+    }
 }

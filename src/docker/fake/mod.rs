@@ -15,7 +15,7 @@ use super::{
     NetworkSpec, Result,
 };
 use commands::Commands;
-use engine::{Engine, View, familiar};
+use engine::{Engine, HostIpv6, View, familiar};
 use view::Doer;
 
 mod commands;
@@ -103,6 +103,11 @@ impl FakeDocker {
     /// Sets what the engine returns from `info`.
     pub fn set_info(&self, info: EngineInfo) {
         self.engine().info = info;
+    }
+
+    /// Makes the engine's host one without IPv6.
+    pub fn remove_ipv6(&self) {
+        self.engine().ipv6 = HostIpv6::Missing;
     }
 
     /// Adds an image.

@@ -10,7 +10,7 @@ use crate::docker::{DockerError, NetworkSpec};
 use crate::layout::Layout;
 use crate::observe::foreign;
 use crate::problem::Problem;
-use crate::spec::ClusterName;
+use crate::spec::{ClusterName, IpFamily};
 use crate::step::{Ctx, State, Step, StepId};
 use crate::symptoms::catalogue::engine::{NO_ADDRESS_RANGE, POOL_OVERLAPS};
 use crate::symptoms::{Meaning, shows};
@@ -20,6 +20,8 @@ use crate::symptoms::{Meaning, shows};
 pub struct Network {
     /// The cluster of the network.
     pub cluster: ClusterName,
+    /// Whether the network must have IPv6. Otherwise it has it only if the engine can give it.
+    pub ip_family: IpFamily,
 }
 
 impl Network {
@@ -68,11 +70,21 @@ impl Step for Network {
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let with_ipv6 = self.spec(Some(unique_local_subnet(&self.layout().network())));
         // As kind does: without IPv6 if the engine's host has none.
-        let made = match ctx.docker.create_network(&with_ipv6).await {
-            Err(DockerError::Other { cause, .. }) if lacks_ipv6(&cause) => {
+        let made = match (ctx.docker.create_network(&with_ipv6).await, self.ip_family) {
+            (Err(DockerError::Other { cause, .. }), IpFamily::Ipv4) if lacks_ipv6(&cause) => {
                 ctx.docker.create_network(&self.spec(None)).await
             }
-            other => other,
+            (Err(DockerError::Other { doing, cause }), IpFamily::Ipv6) if lacks_ipv6(&cause) => {
+                let error = anyhow::Error::from(DockerError::Other { doing, cause });
+                return Err(error.context(Problem::new(
+                    format!(
+                        "can't create network {} with IPv6, which the kind configuration asks for (networking.ipFamily)",
+                        self.layout().network()
+                    ),
+                    "use ipFamily: ipv4, or an engine with IPv6: https://docs.docker.com/engine/daemon/ipv6/",
+                )));
+            }
+            (other, _) => other,
         };
         made.map_err(|error| match &error {
             DockerError::Other { cause, .. } if shows(cause, Meaning::NoAddressRange) => {

@@ -1,16 +1,15 @@
-//! Step: the readiness of all nodes in Kubernetes.
+//! Step: the readiness of all nodes in Kubernetes, or their registration if the user is to install the CNI plug-in: no
+//! node becomes Ready without one.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use serde_json::Value;
 
 use crate::docker::{Container, ContainerState};
-use crate::kube::KubeError;
-use crate::observe::nodes;
+use crate::observe::{Readiness, nodes, readiness};
 use crate::problem::Problem;
-use crate::spec::Spec;
+use crate::spec::{CniPlugin, Spec, Target};
 use crate::step::{Ctx, Leaves, Polled, State, Step, StepId};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,12 +21,19 @@ pub struct NodesReady {
     pub spec: Spec,
 }
 
-fn is_ready(node: &Value) -> bool {
-    let conditions = node["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+impl NodesReady {
+    fn cni_plugin(&self) -> CniPlugin {
+        let Target::Owned(owned) = &self.spec.target;
+        owned.cni_plugin()
+    }
+
+    /// Returns whether there is nothing to wait for on a node.
+    fn is_enough(&self, readiness: Readiness) -> bool {
+        match (readiness, self.cni_plugin()) {
+            (Readiness::Ready, _) | (Readiness::Registered, CniPlugin::Users) => true,
+            (Readiness::Registered, CniPlugin::Kinds) | (Readiness::Unknown, _) => false,
+        }
+    }
 }
 
 #[async_trait]
@@ -37,7 +43,11 @@ impl Step for NodesReady {
     }
 
     fn title(&self) -> String {
-        "node readiness".to_owned()
+        let title = match self.cni_plugin() {
+            CniPlugin::Kinds => "node readiness",
+            CniPlugin::Users => "node registration",
+        };
+        title.to_owned()
     }
 
     fn leaves(&self) -> Leaves {
@@ -45,18 +55,13 @@ impl Step for NodesReady {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let list = match ctx.kube.get("/api/v1/nodes").await {
-            Ok(list) => list.unwrap_or_default(),
-            Err(KubeError::Unreachable(_)) => return Ok(State::Missing),
-            Err(error) => return Err(error.into()),
+        let Some(known) = readiness(&*ctx.kube).await? else {
+            return Ok(State::Missing);
         };
-        let ready: Vec<&str> = list["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|node| is_ready(node))
-            .filter_map(|node| node["metadata"]["name"].as_str())
-            .collect();
+        let enough = known
+            .iter()
+            .filter(|(_, readiness)| self.is_enough(**readiness));
+        let ready: Vec<&str> = enough.map(|(name, _)| name.as_str()).collect();
         // The API notices late that a node has stopped, so look at the containers too.
         let runs = |node: &Container| node.state == ContainerState::Running;
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
@@ -69,7 +74,11 @@ impl Step for NodesReady {
         } else if ready.is_empty() {
             State::Missing
         } else {
-            State::Drifted(format!("not Ready: {}", waiting.join(", ")))
+            let wanted = match self.cni_plugin() {
+                CniPlugin::Kinds => "Ready",
+                CniPlugin::Users => "registered",
+            };
+            State::Drifted(format!("not {wanted}: {}", waiting.join(", ")))
         })
     }
 

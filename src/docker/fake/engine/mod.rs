@@ -43,10 +43,18 @@ struct FakeVolume {
     tree: Tree,
 }
 
+/// Whether the engine's host has IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostIpv6 {
+    Present,
+    Missing,
+}
+
 /// The state of the fake engine.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) info: EngineInfo,
+    pub(super) ipv6: HostIpv6,
     pub(super) journal: Vec<String>,
     pub(super) logs: BTreeMap<String, String>,
     pub(super) refused: BTreeSet<String>,
@@ -85,6 +93,7 @@ impl Engine {
                 product: Product::Docker,
                 root: "/var/lib/docker".into(),
             },
+            ipv6: HostIpv6::Present,
             journal: Vec::new(),
             logs: BTreeMap::new(),
             refused: BTreeSet::new(),
@@ -287,6 +296,12 @@ impl Engine {
         if self.networks.contains_key(&spec.name) {
             return Err(DockerError::NameTaken {
                 name: spec.name.clone(),
+            });
+        }
+        if spec.ipv6_subnet.is_some() && self.ipv6 == HostIpv6::Missing {
+            return Err(DockerError::Other {
+                doing: format!("create network {}", spec.name),
+                cause: "Cannot read IPv6 setup for bridge br-1: no such file or directory".into(),
             });
         }
         let id = self.new_id();
