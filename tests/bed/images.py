@@ -2,9 +2,10 @@
 
     images.py registry --config FILE --programs FOLDER... -- OUT
         registry:3
-    images.py cluster --root DEBIAN --kubernetes VERSION --programs FOLDER... -- OUT_FOLDER
-        what kubeadm runs and what it needs, one archive each
-    images.py nodes --tags TAG TAG --layers TAR... -- OUT
+    images.py cluster --root DEBIAN --kubernetes VERSION --coredns VERSION --etcd VERSION --pause VERSION...
+            --programs FOLDER... -- OUT_FOLDER
+        what kubeadm runs and what it needs, one archive each, with the tags that it asks for
+    images.py nodes --image TAG LAYER... --image TAG LAYER... -- OUT
         kind's node images, from layers that exist
 
 An archive holds layers (tar files named by their hash), one JSON configuration an image, and
@@ -22,10 +23,6 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-
-# kubeadm 1.34 asks for these. CoreDNS and etcd are the releases nearest to them that Kubernetes' own
-# go.mod agrees with (see go/go.mod); only the tags say otherwise.
-COREDNS, ETCD, PAUSE = "v1.12.1", "3.6.5-0", ("3.10", "3.10.1")
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -161,23 +158,21 @@ def cluster(args):
 
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         write(name, [f"registry.k8s.io/{name}:{args.kubernetes}"], BASE, f"/usr/local/bin/{name}")
-    write("coredns", [f"registry.k8s.io/coredns/coredns:{COREDNS}"], BASE, "/coredns")
-    write("etcd", [f"registry.k8s.io/etcd:{ETCD}"], BASE, "/usr/local/bin/etcd")
-    write("pause", [f"registry.k8s.io/pause:{version}" for version in PAUSE], {}, "/pause")
+    write("coredns", [f"registry.k8s.io/coredns/coredns:{args.coredns}"], BASE, "/coredns")
+    write("etcd", [f"registry.k8s.io/etcd:{args.etcd}"], BASE, "/usr/local/bin/etcd")
+    write("pause", [f"registry.k8s.io/pause:{version}" for version in args.pause], {}, "/pause")
     tools = network_tools(args.root)
     write("kube-proxy", [f"registry.k8s.io/kube-proxy:{args.kubernetes}"], tools, "/usr/local/bin/kube-proxy")
     write("nodenet", ["docker.io/bed/nodenet:1"], tools, "/bin/nodenet")
 
 
 def nodes(args):
-    """The first tag has all layers but the last, the second tag has all."""
     config = {
         "Env": [PATH, "container=docker"],
         "Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"],
         "StopSignal": "SIGRTMIN+3",
     }
-    plain, other = args.tags
-    archive(args.out, [([plain], config, args.layers[:-1]), ([other], config, args.layers)])
+    archive(args.out, [([tag], config, [Path(layer) for layer in layers]) for tag, *layers in args.image])
 
 
 def main():
@@ -187,8 +182,7 @@ def main():
         sub = commands.add_parser(command.__name__)
         sub.set_defaults(run=command)
         if command is nodes:
-            sub.add_argument("--tags", nargs=2, required=True)
-            sub.add_argument("--layers", nargs="+", type=Path, required=True)
+            sub.add_argument("--image", nargs="+", action="append", required=True)
         else:
             sub.add_argument("--programs", nargs="+", type=Path, required=True)
         if command is registry:
@@ -196,6 +190,9 @@ def main():
         if command is cluster:
             sub.add_argument("--root", type=Path, required=True)
             sub.add_argument("--kubernetes", required=True)
+            sub.add_argument("--coredns", required=True)
+            sub.add_argument("--etcd", required=True)
+            sub.add_argument("--pause", nargs="+", required=True)
         sub.add_argument("out", type=Path)
     args = parser.parse_args()
     args.run(args)

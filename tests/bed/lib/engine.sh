@@ -213,7 +213,9 @@ bed_load() {
   version=$(server_version)
   version=${version%%.*}
   load registry-image "$BED/data/$version.registry-image" "$REGISTRY_IMAGE"
-  load node-images "$BED/data/$version.node-images" "$NODE_IMAGE" "$NODE_IMAGE_17"
+  load node-images "$BED/data/$version.node-images" "$NODE_IMAGE" "$NODE_IMAGE_24"
+  [[ ! -e $BED/current/oldest-node-image ]] ||
+    load oldest-node-image "$BED/data/$version.oldest-node-image" "$OLDEST_IMAGE"
 }
 
 # load ARTEFACT NOTE TAG...
@@ -245,7 +247,8 @@ bed_env() {
   printf 'export PATH=%q:"$PATH"\n' "$BED/current/bin"
   printf 'export KINDREG_IMAGE=%q\n' "$NODE_IMAGE"
   printf 'export KINDREG_REGISTRY_IMAGE=%q\n' "$REGISTRY_IMAGE"
-  printf 'export KINDREG_BED_IMAGE_17=%q\n' "$NODE_IMAGE_17"
+  printf 'export KINDREG_BED_IMAGE_24=%q\n' "$NODE_IMAGE_24"
+  [[ ! -e $BED/current/oldest-node-image ]] || printf 'export KINDREG_BED_IMAGE_OLDEST=%q\n' "$OLDEST_IMAGE"
   # Not on PATH: docker would take it for its credential store wherever its config is empty.
   printf 'export KINDREG_BED_HELPERS=%q\n' "$BED/current/credential-pass"
 }
@@ -256,7 +259,7 @@ bed_status() {
   echo "bed      $BED"
   echo "engine   ${pid:+Docker $(server_version), pid $pid, $DOCKER_HOST}"
   if [[ $pid ]]; then
-    for tag in "$REGISTRY_IMAGE" "$NODE_IMAGE" "$NODE_IMAGE_17"; do
+    for tag in "$REGISTRY_IMAGE" "$NODE_IMAGE" "$NODE_IMAGE_24" "$OLDEST_IMAGE"; do
       echo "image    $tag $(image_ids "$tag")"
     done
   fi

@@ -3,7 +3,8 @@
 # `docker load` takes.
 
 NODE_IMAGE=kindest/node:$K8S
-NODE_IMAGE_17=$NODE_IMAGE-containerd-1.7
+NODE_IMAGE_24=$NODE_IMAGE-containerd-2.4
+OLDEST_IMAGE=kindest/node:$OLDEST_K8S-containerd-1.7
 # shellcheck disable=SC2034
 REGISTRY_IMAGE=registry:3
 
@@ -43,46 +44,61 @@ make_rootfs() {
 }
 
 # Both node images, in one archive, so that they share their layers: Debian, then the node, then
-# (for one of them) containerd 1.7 over containerd 2.
+# (for one of them) containerd 2.4 over kind's own.
 make_node-images() {
   local scratch=$2
-  mkdir debian tars node node17
-  tar -C debian -xf "$(at rootfs)/layer.tar"
-  python3 "$HERE/images.py" cluster --root debian --kubernetes "$K8S" \
-    --programs "$(at kubernetes)" "$(at coredns)" "$(at etcd)" "$(at pause)" "$(at nodenet)" -- tars
-  node_tree node
-  preload node tars
-  mkdir -p node17/usr/local/bin
-  cp "$(at containerd17)"/* node17/usr/local/bin/
+  node_tree node "$K8S" kubernetes containerd
+  mkdir -p node24/usr/local/bin
+  cp "$(at containerd24)"/* node24/usr/local/bin/
   layer node
-  layer node17
-  python3 "$HERE/images.py" nodes --tags "$NODE_IMAGE" "$NODE_IMAGE_17" \
-    --layers "$(at rootfs)/layer.tar" "$scratch/node.tar" "$scratch/node17.tar" -- "$1/images.tar"
+  layer node24
+  local layers=("$(at rootfs)/layer.tar" "$scratch/node.tar")
+  python3 "$HERE/images.py" nodes --image "$NODE_IMAGE" "${layers[@]}" \
+    --image "$NODE_IMAGE_24" "${layers[@]}" "$scratch/node24.tar" -- "$1/images.tar"
+}
+
+make_oldest-node-image() {
+  node_tree node "$OLDEST_K8S" kubernetes134 containerd17
+  layer node
+  python3 "$HERE/images.py" nodes --image "$OLDEST_IMAGE" "$(at rootfs)/layer.tar" "$2/node.tar" -- "$1/images.tar"
+}
+
+# kubeadm_asks VERSION NAME: which version of an image kubeadm asks for, as its source has it.
+kubeadm_asks() {
+  local source
+  source=$(module_folder "k8s.io/kubernetes@$1")/cmd/kubeadm/app/constants/constants.go
+  sed -nE "s/^\s*$2 *= \"(.*)\"/\1/p" "$source" | grep .
 }
 
 layer() { tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$1.tar" .; }
 
-# node_tree FOLDER: what kind's Dockerfile adds to its base image, from kind's Go module, and our programs.
-# Real paths only: an entry below /lib, /bin or /sbin would replace Debian's links of these names.
+# node_tree FOLDER VERSION KUBERNETES CONTAINERD: what kind's Dockerfile adds to its base image, from kind's Go
+# module, and our programs, of the artefacts KUBERNETES and CONTAINERD, with the images that kubeadm asks for. Real
+# paths only: an entry below /lib, /bin or /sbin would replace Debian's links of these names.
 node_tree() {
   local base unit
+  mkdir debian tars
+  tar -C debian -xf "$(at rootfs)/layer.tar"
+  python3 "$HERE/images.py" cluster --root debian --kubernetes "$2" --coredns "$(kubeadm_asks "$2" CoreDNSVersion)" \
+    --etcd "$(kubeadm_asks "$2" DefaultEtcdVersion)" --pause 3.10 "$(kubeadm_asks "$2" PauseVersion)" \
+    --programs "$(at "$3")" "$(at coredns)" "$(at etcd)" "$(at pause)" "$(at nodenet)" -- tars
   base=$(module_folder "sigs.k8s.io/kind@$KIND")/images/base/files
   mkdir -p "$1"/{kind/manifests,usr/bin,usr/local/bin,usr/local/sbin,opt/cni/bin} \
     "$1"/etc/{kubernetes/manifests,systemd/system/multi-user.target.wants}
   cp -r --no-preserve=mode "$base"/{etc,kind,usr} "$1/"
   chmod 755 "$1"/kind/bin/* "$1"/usr/local/bin/*
 
-  cp "$(at containerd)"/* "$1/usr/local/bin/"
+  cp "$(at "$4")"/* "$1/usr/local/bin/"
   cp "$(at runc)"/* "$1/usr/local/sbin/"
   cp "$(at cni)"/* "$1/opt/cni/bin/"
-  cp "$(at kubernetes)"/{kubeadm,kubelet,kubectl} "$1/usr/bin/"
+  cp "$(at "$3")"/{kubeadm,kubelet,kubectl} "$1/usr/bin/"
 
   for unit in kubelet containerd undo-mount-hacks; do
     ln -s "/etc/systemd/system/$unit.service" "$1/etc/systemd/system/multi-user.target.wants/"
   done
   ln -s /dev/null "$1/etc/systemd/system/systemd-binfmt.service"
 
-  printf %s "$K8S" >"$1/kind/version"
+  printf %s "$2" >"$1/kind/version"
   cp "$HERE"/node/default-{cni,storage}.yaml "$1/kind/manifests/"
   # The limits that ctr's specification asks for may be above what the machine allows.
   "$(at containerd)/ctr" oci spec |
@@ -91,6 +107,10 @@ node_tree() {
   # Lowering a score below its own takes CAP_SYS_RESOURCE, which nodes may lack: see runc-compat.
   sed -i 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' "$1/etc/containerd/config.toml"
   grep -q 'restrict_oom_score_adj = true' "$1/etc/containerd/config.toml"
+  # From Kubernetes 1.35 on kubelet refuses cgroup v1 unless it is told not to.
+  sed -i '/^KUBELET_EXTRA_ARGS=/s/$/ --fail-cgroupv1=false/' "$1/etc/default/kubelet"
+  grep -q 'fail-cgroupv1' "$1/etc/default/kubelet"
+  preload "$1" tars
 }
 
 # preload FOLDER TARS: puts the images into the node's containerd as kind does, imported but not

@@ -1,13 +1,18 @@
 # shellcheck shell=bash
 # How each program is made. `build_all` is the list of everything, with what goes into it.
 
-K8S=v1.34.4 KIND=v0.33.0 CONTAINERD=v2.3.7 CONTAINERD17=v1.7.35 RUNC=v1.4.3 CNI=v1.9.1
+K8S=v1.37.2 KIND=v0.33.0 RUNC=v1.4.3 CNI=v1.9.1
+CONTAINERD=v2.3.4 CONTAINERD24=v2.4.2      # 2.3.4 is what kind 0.33 puts into its own images
+OLDEST_K8S=v1.34.4 CONTAINERD17=v1.7.35    # the oldest to support, made only when asked for
 REGISTRY=v3.1.2 CRANE=v0.22.1 ORAS=v1.3.6 HELPERS=v0.9.12
 MOBY=v2.0.0-beta.24 DOCKER=29.9.3     # Docker 29.9.3 is moby's module at this version
 
 build_all() {
-  local cgo
+  local cgo nodes
   cgo=$(dpkg-query -W -f '${Package}=${Version} ' gcc libc6-dev libseccomp-dev)
+  # What both archives of node images are made of.
+  nodes=("$KIND" +coredns +etcd +nodenet +cni +runc +pause +rootfs @images.py @node/default-cni.yaml @node/default-storage.yaml
+    "$(declare -f node_tree preload layer kubeadm_asks)")
   artefact kubernetes "$K8S" @go/go.mod @go/go.sum @go/tools.go
   artefact coredns @go/go.mod @go/go.sum @go/coredns
   artefact etcd @go/go.mod @go/go.sum @go/etcd
@@ -18,17 +23,18 @@ build_all() {
   artefact oras "$ORAS"
   artefact credential-pass "$HELPERS"
   artefact containerd "$CONTAINERD"
-  artefact containerd17 "$CONTAINERD17" @containerd17
+  artefact containerd24 "$CONTAINERD24"
   artefact cni "$CNI"
   artefact docker "$MOBY" "$DOCKER"
   artefact runc "$RUNC" "$cgo" @go/go.mod @go/runc-compat
   artefact pause "$cgo" @node/pause.c
   artefact rootfs "${ROOTFS_PACKAGES[*]}"
   artefact registry-image "$REGISTRY" +registry @images.py
-  artefact node-images "$K8S" "$KIND" +kubernetes +coredns +etcd +nodenet +containerd +containerd17 +cni +runc +pause \
-    +rootfs @images.py @node/default-cni.yaml @node/default-storage.yaml "$NODE_IMAGE" "$NODE_IMAGE_17" \
-    "$(declare -f node_tree preload layer)"
+  artefact node-images "$K8S" +kubernetes +containerd +containerd24 "${nodes[@]}" "$NODE_IMAGE" "$NODE_IMAGE_24"
   artefact bin
+  oldest kubernetes134 "$OLDEST_K8S" @kubernetes134
+  oldest containerd17 "$CONTAINERD17" @containerd17
+  oldest oldest-node-image "$OLDEST_K8S" +kubernetes134 +containerd17 "${nodes[@]}" "$OLDEST_IMAGE"
 }
 
 # go_install OUT LDFLAGS PACKAGE@VERSION...: programs as their authors release them. CGO and TAGS are
@@ -49,15 +55,18 @@ go_build() {
   GOFLAGS="-trimpath -buildvcs=false" CGO_ENABLED=0 go build -tags "${TAGS:-}" -ldflags "-s -w $flags" -o "$out/" "$@"
 }
 
-make_kubernetes() {
+# kubernetes OUT MODULE VERSION
+kubernetes() {
   local flags="" package
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-    flags+=" -X $package.gitVersion=$K8S -X $package.gitMajor=1 -X $package.gitMinor=${K8S:3:2}"
+    flags+=" -X $package.gitVersion=$3 -X $package.gitMajor=1 -X $package.gitMinor=${3:3:2}"
     flags+=" -X $package.gitTreeState=clean -X $package.gitCommit=0000000"
   done
-  go_build "$1" go "$flags" \
+  go_build "$1" "$2" "$flags" \
     k8s.io/kubernetes/cmd/{kubelet,kubeadm,kubectl,kube-apiserver,kube-controller-manager,kube-scheduler,kube-proxy}
 }
+make_kubernetes() { kubernetes "$1" go "$K8S"; }
+make_kubernetes134() { kubernetes "$1" kubernetes134 "$OLDEST_K8S"; }
 make_coredns() { go_build "$1" go "" ./coredns; }
 make_etcd() { go_build "$1" go "" ./etcd; }
 make_nodenet() { go_build "$1" go "" ./nodenet; }
@@ -79,11 +88,13 @@ make_docker() {
     github.com/moby/moby/v2/cmd/{dockerd,docker-proxy}@"$MOBY"
 }
 
-# containerd without the snapshotters that nobody uses here, as kind's own images have it.
-make_containerd() {
+# containerd2 OUT VERSION: without the snapshotters that nobody uses here, as kind's own images have it.
+containerd2() {
   TAGS=no_aufs,no_zfs,no_btrfs,no_devmapper go_install "$1" "" \
-    github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2}@"$CONTAINERD"
+    github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2}@"$2"
 }
+make_containerd() { containerd2 "$1" "$CONTAINERD"; }
+make_containerd24() { containerd2 "$1" "$CONTAINERD24"; }
 make_containerd17() {
   TAGS=no_aufs,no_zfs,no_btrfs,no_devmapper go_build "$1" containerd17 \
     "-X github.com/containerd/containerd/version.Version=${CONTAINERD17#v}" \

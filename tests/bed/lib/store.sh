@@ -16,7 +16,7 @@ key() {
   shift
   {
     echo "$GO_VERSION"
-    declare -f "make_$name" go_install go_build
+    declare -f "make_$name" go_install go_build kubernetes containerd2
     for input; do
       case $input in
         @*) (cd "$HERE" && find "${input#@}" -type f -print0 | sort -z | xargs -0 sha256sum) ;;
@@ -40,6 +40,12 @@ artefact() {
   made=$((made + 1))
 }
 
+# oldest NAME INPUT...: an artefact of the oldest versions, made if `build oldest` is asked for; kept while its key holds.
+OLDEST=
+oldest() {
+  if [[ $OLDEST ]]; then artefact "$@"; else KEY[$1]=$(key "$@"); fi
+}
+
 # A recipe gets two empty folders: $1 is what is kept, $2 is for its own use. It runs in the second.
 make() {
   cd "$BED/tmp/$1.scratch" || exit
@@ -52,7 +58,9 @@ clear_tmp() { find "$BED/tmp" -mindepth 1 -xdev -delete; }
 publish() {
   local next=$BED/tmp/current name old
   mkdir "$next"
-  for name in "${!KEY[@]}"; do ln -s "$(at "$name")" "$next/$name"; done
+  for name in "${!KEY[@]}"; do
+    [[ ! -d $(at "$name") ]] || ln -s "$(at "$name")" "$next/$name"
+  done
   if ! diff -rq --no-dereference "$next" "$BED/current" >/dev/null 2>&1; then
     rm -rf "$BED/current"
     mv -T "$next" "$BED/current"
@@ -63,8 +71,10 @@ publish() {
   done
 }
 
+# bed_build [oldest]
 bed_build() {
   local start
+  OLDEST=${1:-}
   start=$(now)
   clear_tmp
   trap clear_tmp EXIT
@@ -73,5 +83,5 @@ bed_build() {
   GO_VERSION=$(go env GOVERSION)
   build_all
   publish
-  say "the bed is built: $made of ${#KEY[@]} parts made, $(elapsed "$start")"
+  say "the bed is built: $made parts made, $(elapsed "$start")"
 }
