@@ -26,6 +26,7 @@ mod external;
 mod faults;
 mod foreign;
 mod kill;
+mod kinds;
 mod many;
 mod mirrors;
 mod quiet;

@@ -207,11 +207,16 @@ bed_stop() {
 
 # load: each archive goes into the engine once. What was loaded is noted with the IDs that its tags had
 # then, so that an archive made anew, or a tag that was moved or removed, is loaded again.
+# `load load-balancers` is for the tests with several control planes.
 bed_load() {
   local version
   [[ $(engine_pid) ]] || die "no engine runs: tests/bed/bed engine 29"
   version=$(server_version)
   version=${version%%.*}
+  if [[ ${1:-} == load-balancers ]]; then
+    load_balancers
+    return
+  fi
   load registry-image "$BED/data/$version.registry-image" "$REGISTRY_IMAGE"
   load node-images "$BED/data/$version.node-images" "$NODE_IMAGE" "$NODE_IMAGE_24"
   [[ ! -e $BED/current/oldest-node-image ]] ||
@@ -232,6 +237,19 @@ load() {
     [[ " $ids " == *" $old "* ]] || docker rmi "$old" >/dev/null 2>&1 || true
   done
 }
+
+# load_balancers: they are file systems, which the engine makes images of.
+load_balancers() {
+  local folder=$BED/current/load-balancers note=$BED/data/$version.load-balancers
+  local haproxy='ENTRYPOINT ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]'
+  [[ -e $folder ]] || die "the load balancers are not built: tests/bed/bed build oldest"
+  folder=$(readlink -f "$folder")
+  [[ $(cat "$note" 2>/dev/null || true) != "$folder $(image_ids "$ENVOY_IMAGE" "$HAPROXY_IMAGE")" ]] || return 0
+  step "import envoy" docker import "$folder/envoy.tar" "$ENVOY_IMAGE"
+  step "import haproxy" docker import --change "$haproxy" "$folder/haproxy.tar" "$HAPROXY_IMAGE"
+  echo "$folder $(image_ids "$ENVOY_IMAGE" "$HAPROXY_IMAGE")" >"$note"
+}
+
 image_ids() { docker image inspect --format '{{.Id}}' "$@" 2>/dev/null | xargs || true; }
 
 bed_env() {
@@ -249,6 +267,7 @@ bed_env() {
   printf 'export KINDREG_REGISTRY_IMAGE=%q\n' "$REGISTRY_IMAGE"
   printf 'export KINDREG_BED_IMAGE_24=%q\n' "$NODE_IMAGE_24"
   [[ ! -e $BED/current/oldest-node-image ]] || printf 'export KINDREG_BED_IMAGE_OLDEST=%q\n' "$OLDEST_IMAGE"
+  [[ ! -e $BED/current/kinds ]] || printf 'export KINDREG_BED_KINDS=%q\n' "$BED/current/kinds"
   # Not on PATH: docker would take it for its credential store wherever its config is empty.
   printf 'export KINDREG_BED_HELPERS=%q\n' "$BED/current/credential-pass"
 }

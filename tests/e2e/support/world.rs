@@ -119,10 +119,16 @@ pub(crate) fn kubectl_apply(cluster: &str, manifest: &str) {
     run_with("docker", &arguments, manifest.as_bytes()).good();
 }
 
-/// The containers of a kind cluster's nodes, in order.
+/// The containers of a kind cluster's nodes, in order. The load balancer of several control planes is none.
 pub(crate) fn nodes(cluster: &str) -> Vec<String> {
     let filter = format!("label=io.x-k8s.kind.cluster={cluster}");
-    let mut names = docker_lines(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]);
+    let format = "{{.Names}} {{.Label \"io.x-k8s.kind.role\"}}";
+    let lines = docker_lines(&["ps", "-a", "--filter", &filter, "--format", format]).into_iter();
+    let nodes = lines.filter_map(|line| {
+        let (name, role) = line.split_once(' ')?;
+        (role != "external-load-balancer").then(|| name.to_owned())
+    });
+    let mut names: Vec<String> = nodes.collect();
     names.sort();
     names
 }
