@@ -15,6 +15,14 @@ pub struct ImageRef(String);
 checked_string!(ImageRef, check);
 
 impl ImageRef {
+    /// Returns the reference without its digest; `None` if it has none, or nothing else to find the image by.
+    #[must_use]
+    pub fn without_digest(&self) -> Option<&str> {
+        let (rest, _) = self.0.split_once('@')?;
+        let name = rest.rsplit('/').next().unwrap_or(rest);
+        name.contains(':').then_some(rest)
+    }
+
     /// Returns a reference that the code lists. A test checks that it is valid.
     pub(super) fn listed(text: &'static str) -> Self {
         Self(text.to_owned())
@@ -106,6 +114,19 @@ fn is_component(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_is_also_found_by_its_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for (text, tagged) in [
+            (format!("kindest/node:v1@{digest}"), Some("kindest/node:v1")),
+            (format!("localhost:5001/a@{digest}"), None),
+            ("kindest/node:v1".to_owned(), None),
+        ] {
+            let image: ImageRef = text.parse().unwrap();
+            assert_eq!(image.without_digest(), tagged, "{text}");
+        }
+    }
 
     #[test]
     fn references_follow_the_grammar() {

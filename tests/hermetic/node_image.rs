@@ -117,6 +117,25 @@ async fn a_kind_that_is_too_old_is_refused_before_anything_is_done() {
 }
 
 #[tokio::test]
+async fn without_a_network_the_default_image_is_named_by_its_tag() {
+    let machine = with_kind("0.33.0");
+    machine.docker().remove_image(NEW).await.unwrap();
+    machine.docker().refuse_image(NEW);
+    let up = run(&machine, "up").await;
+    assert_eq!(up.code, 1, "{}", up.stderr);
+    // As `docker load` leaves it in the classic image store.
+    let tagged = NEW.split('@').next().unwrap();
+    assert!(
+        up.stderr.contains(&format!("as in --image {tagged};")),
+        "{}",
+        up.stderr
+    );
+    machine.docker().add_image(tagged);
+    let up = run(&machine, &format!("up --image {tagged}")).await;
+    assert_eq!(up.code, 0, "{}", up.stderr);
+}
+
+#[tokio::test]
 async fn only_images_that_kind_released_need_no_consent() {
     for (image, code) in [
         (OLD, 0),

@@ -213,8 +213,9 @@ impl Kind for KindCli {
         // Also asked by a dry run, which makes no folder for the state.
         let output = tempfile::tempfile().map_err(|cause| failed_io(VERSION, cause))?;
         let printed = self.run_into(output, VERSION, &[VERSION]).await?;
-        let version = printed.parse();
-        version.map_err(|_| KindError::Version {
+        // A warning may stand before it.
+        let version = printed.lines().find_map(|line| line.parse().ok());
+        version.ok_or_else(|| KindError::Version {
             printed: printed.trim().chars().take(80).collect(),
         })
     }

@@ -101,7 +101,8 @@ fn both_programs_must_be_on_path() {
 
 #[tokio::test]
 async fn the_version_is_read_and_no_folder_is_made() {
-    let (folder, kind) = kind("echo \"$@\" >seen; echo kind v0.33.0 go1.26.1 linux/amd64");
+    let (folder, kind) =
+        kind("echo \"$@\" >seen; echo a warning >&2; echo kind v0.33.0 go1.26.1 linux/amd64");
     std::fs::remove_dir(folder.path().join("state")).unwrap();
     assert_eq!(kind.version().await.unwrap().to_string(), "0.33.0");
     assert!(!folder.path().join("state").exists());

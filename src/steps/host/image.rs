@@ -15,6 +15,23 @@ pub struct Image {
     pub reference: ImageRef,
 }
 
+impl Image {
+    fn hint(&self) -> String {
+        let otherwise = match self.reference.without_digest() {
+            // An image that is loaded from a file has lost its digest: https://github.com/moby/moby/issues/22011
+            Some(tagged) => format!(
+                "load the image from a file with docker load and name it without its digest, as in --image {tagged}; or \
+                 choose another one"
+            ),
+            None => "load the image from a file with docker load, or choose another one".to_owned(),
+        };
+        format!(
+            "run: docker pull {}; or {otherwise} with --image or --registry-image",
+            self.reference
+        )
+    }
+}
+
 #[async_trait]
 impl Step for Image {
     fn id(&self) -> StepId {
@@ -45,11 +62,7 @@ impl Step for Image {
         match pulled {
             Err(error @ DockerError::Pull { .. }) => Err(error).context(Problem::new(
                 format!("can't pull image {}", self.reference),
-                format!(
-                    "run: docker pull {0}; or load the image from a file with docker load, or choose another one with \
-                     --image or --registry-image",
-                    self.reference
-                ),
+                self.hint(),
             )),
             other => Ok(other?),
         }
