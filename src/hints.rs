@@ -15,6 +15,27 @@ use crate::symptoms::catalogue::machine::FULL_DISK;
 use crate::symptoms::credentials::Trouble;
 use crate::symptoms::{self, Meaning, Symptom, shows};
 
+/// The words of a hint that stand for the command line of this run.
+pub const AGAIN: &str = "run the command again";
+
+/// What hints and notes leave open, as only the command line knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The name of the cluster, for which texts have `CLUSTER`.
+    pub cluster: String,
+    /// The command line, for which texts have [`AGAIN`].
+    pub command: String,
+}
+
+impl Run {
+    /// Returns a text whose commands can be typed as printed.
+    #[must_use]
+    pub fn fill(&self, text: &str) -> String {
+        text.replace("CLUSTER", &self.cluster)
+            .replace(AGAIN, &format!("run: {}", self.command))
+    }
+}
+
 /// Returns whether a full disk is among the causes: the disk of the engine, a registry, a node or the user.
 fn is_full(error: &Error) -> bool {
     error
@@ -22,7 +43,7 @@ fn is_full(error: &Error) -> bool {
         .any(|cause| shows(&cause.to_string(), Meaning::FullDisk))
 }
 
-/// Returns what to do about an error; `None` if that is unknown.
+/// Returns what to do about an error; `None` if that is unknown. [`Run::fill`] completes its commands.
 #[must_use]
 pub fn hint(error: &Error) -> Option<String> {
     if let Some(several) = error.downcast_ref::<Several>() {
@@ -89,11 +110,11 @@ fn docker(error: &DockerError) -> String {
             "check the image name and the network, or run: docker load -i FILE"
         }
         DockerError::NameTaken { .. } => NAME_TAKEN.fix,
-        DockerError::Missing { .. } => "another program removed it: run the command again",
+        DockerError::Missing { .. } => "another program removed it; run the command again",
         DockerError::TooLarge { .. } => {
-            "look at what is in that container, or recreate the cluster: kindreg down && kindreg up"
+            "look at what is in that container, or recreate the cluster: kindreg down --name CLUSTER && kindreg up --name CLUSTER"
         }
-        DockerError::Stopped => "run the command again",
+        DockerError::Stopped => AGAIN,
         DockerError::Other { .. } => "run: journalctl -u docker",
     };
     text.to_owned()
@@ -108,7 +129,7 @@ fn login(error: &LoginError) -> String {
         LoginError::NoAnswer { program, .. } => {
             format!("see what it waits for: echo HOST | {program} get; wait longer with --timeout")
         }
-        LoginError::Busy(_) => "run the command again".to_owned(),
+        LoginError::Busy(_) => AGAIN.to_owned(),
         LoginError::Config { .. } | LoginError::Io { .. } => {
             "fix the file, or set DOCKER_CONFIG to another folder".to_owned()
         }

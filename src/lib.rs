@@ -90,6 +90,7 @@ mod problem;
 mod programs;
 mod registry;
 mod render;
+mod shell;
 mod step;
 mod steps;
 mod symptoms;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use super::invocation::{Connector, Invocation};
+use super::invocation::{Connector, Invocation, typed};
 use super::{Cli, execute};
 use crate::ops::Client;
 use crate::ui::{Captured, Printer};
@@ -30,23 +30,24 @@ pub(crate) async fn run_captured(
     arguments: &[&str],
     captured: Captured,
 ) -> Answer {
-    let words = std::iter::once("kindreg").chain(arguments.iter().copied());
+    let words = || std::iter::once("kindreg").chain(arguments.iter().copied());
     let parsed = without_variables(Cli::command())
         .term_width(WIDTH)
-        .try_get_matches_from(words)
+        .try_get_matches_from(words())
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { shared, command } = match parsed {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
     let invocation = Invocation {
+        typed: typed(words().map(str::to_owned)),
         printer: Printer::captured(shared.output_mode(), captured.clone()),
         shared,
         connector: Connector::Given(Box::new(client)),
         folder: Some(folder),
         variable: |_| None,
     };
-    let exit = execute(&invocation, command).await;
+    let exit = execute(invocation, command).await;
     let (stdout, stderr) = captured.content();
     Answer {
         code: exit as i32,

@@ -6,6 +6,7 @@ use clap::Args;
 use super::cluster;
 use super::invocation::Invocation;
 use super::session::Session;
+use crate::hints;
 use crate::ops;
 use crate::problem::Exit;
 use crate::report::Removed;
@@ -38,27 +39,21 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
     let session = Session::open(invocation).await?;
     let clusters = ops::clusters(&session.client).await?;
     if clusters.is_empty() && !invocation.shared.json {
-        printer.out("Nothing to do: no kindreg clusters found.");
+        printer.done("Nothing to do: no kindreg clusters found.");
     }
-    let mut failed = None;
+    let mut exit = Exit::Done;
     for name in clusters {
         match one(&session, invocation, arguments, &name).await {
             Ok(Exit::Done) => {}
-            Ok(other) => {
-                if let Some(earlier) = failed {
-                    ui::failure(printer, &earlier);
-                }
-                return Ok(other);
-            }
-            // One that can't be removed must not keep the others; the last error is the one that `run` shows.
+            Ok(other) => return Ok(other),
+            // One that can't be removed must not keep the others.
             Err(error) => {
-                if let Some(earlier) = failed.replace(error) {
-                    ui::failure(printer, &earlier);
-                }
+                ui::failure(&printer.of_cluster(name.as_str()), &error);
+                exit = hints::exit(&error);
             }
         }
     }
-    failed.map_or(Ok(Exit::Done), Err)
+    Ok(exit)
 }
 
 async fn one(
@@ -72,7 +67,7 @@ async fn one(
         if invocation.shared.json {
             invocation.json(&removals)?;
         } else if removals.removes.is_empty() {
-            invocation.printer.out(&nothing(&removals.cluster));
+            invocation.printer.done(&nothing(&removals.cluster));
         } else {
             invocation.printer.out(&removals.removes.join("\n"));
         }
@@ -87,7 +82,7 @@ async fn one(
         }
         Err(error) => session.failed(
             error,
-            "not everything was removed; run `kindreg down` again",
+            "not everything was removed; run: kindreg down --name CLUSTER",
         ),
     }
 }
@@ -110,7 +105,7 @@ fn show(invocation: &Invocation, removed: &Removed) -> Result<()> {
     } else {
         ", except what is kept"
     };
-    invocation.printer.out(&if *changed {
+    invocation.printer.done(&if *changed {
         format!(
             "Removed: cluster {cluster} and everything that `kindreg up` created for it{except}."
         )
@@ -118,7 +113,7 @@ fn show(invocation: &Invocation, removed: &Removed) -> Result<()> {
         nothing(cluster)
     });
     for object in kept {
-        invocation.printer.out(&format!("Kept: {object}"));
+        invocation.printer.done(&format!("Kept: {object}"));
     }
     Ok(())
 }

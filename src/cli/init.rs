@@ -11,6 +11,7 @@ use serde_json::json;
 use super::invocation::Invocation;
 use crate::ops::FILE;
 use crate::problem::{Exit, Problem};
+use crate::shell;
 use crate::user_file;
 
 /// The settings file that `init` writes.
@@ -47,7 +48,7 @@ pub(super) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit
         printer.out(&json!({"file": arguments.file}).to_string());
     } else {
         let path = arguments.file.display();
-        printer.out(&format!(
+        printer.done(&format!(
             "Wrote {path}. Change what you like, then run: kindreg up"
         ));
     }
@@ -72,7 +73,10 @@ fn write(invocation: &Invocation, arguments: &Arguments) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(Problem::usage(
                 format!("{path} already exists"),
-                format!("name another file, or overwrite this one: kindreg init --force {path}"),
+                format!(
+                    "name another file, or overwrite this one: kindreg init --force {}",
+                    shell::word(&path.to_string())
+                ),
             )
             .into());
         }

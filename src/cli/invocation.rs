@@ -10,6 +10,7 @@ use super::Shared;
 use crate::ops::Client;
 use crate::problem::Exit;
 use crate::report::{Planned, Preview};
+use crate::shell;
 use crate::ui::Printer;
 
 /// How a command gets its client.
@@ -27,6 +28,8 @@ pub(super) enum Connector {
 pub(super) struct Invocation {
     /// The options that every command takes.
     pub(super) shared: Shared,
+    /// The command line, as a shell would take it again.
+    pub(super) typed: String,
     /// Where output goes.
     pub(super) printer: Printer,
     /// Where the client comes from.
@@ -37,12 +40,21 @@ pub(super) struct Invocation {
     pub(super) variable: fn(&str) -> Option<String>,
 }
 
+/// Returns a command line from its words.
+pub(super) fn typed(words: impl Iterator<Item = String>) -> String {
+    words
+        .map(|it| shell::word(&it))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 impl Invocation {
     /// An invocation by the process itself.
     pub(super) fn of_process(shared: Shared) -> Self {
         Self {
             printer: Printer::new(shared.output_mode()),
             shared,
+            typed: typed(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
             connector: Connector::Engine,
             folder: None,
             variable: |name| std::env::var(name).ok(),

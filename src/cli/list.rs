@@ -21,7 +21,7 @@ pub(super) async fn run(invocation: &Invocation) -> Result<Exit> {
     }
     let printer = &invocation.printer;
     if entries.is_empty() {
-        printer.out("No kindreg clusters found.");
+        printer.done("No kindreg clusters found.");
     }
     for entry in entries {
         if let Some(problem) = entry.problem {

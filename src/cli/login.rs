@@ -45,7 +45,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         let ended = ops::rotate(&session.client, &name).await;
         session.progress.end();
         if let Err(error) = ended {
-            let left = "the old and the new password both work; run `kindreg login --rotate` again";
+            let left = "the old and the new password both work; run: kindreg login --rotate --name CLUSTER";
             return session.failed(error, left);
         }
     }
@@ -64,7 +64,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         ));
     }
     if report.logins.is_empty() {
-        printer.out(&format!(
+        printer.done(&format!(
             "Nothing to do: kindreg runs no registry with a password in cluster {name}."
         ));
     }
@@ -74,7 +74,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         place,
     } in &report.logins
     {
-        printer.out(&format!(
+        printer.done(&format!(
             "Logged in to {domain} as {user}; the password is in {place}"
         ));
     }
@@ -92,12 +92,12 @@ pub(super) async fn logout(invocation: &Invocation) -> Result<Exit> {
     }
     let printer = &invocation.printer;
     if report.logouts.is_empty() {
-        printer.out(&format!(
+        printer.done(&format!(
             "Nothing to do: docker has no login for cluster {name}."
         ));
     }
     for domain in &report.logouts {
-        printer.out(&format!("Logged out of {domain}"));
+        printer.done(&format!("Logged out of {domain}"));
     }
     Ok(Exit::Done)
 }

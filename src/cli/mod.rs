@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use self::invocation::Invocation;
-use crate::hints;
+use crate::hints::{self, Run};
 use crate::ops::{Detail, Need};
 use crate::problem::{Exit, Problem};
 use crate::spec::ClusterName;
@@ -114,7 +114,7 @@ struct Shared {
     /// Format of the progress on stderr
     #[arg(long, global = true, env = "KINDREG_EVENTS", value_enum, default_value_t = EventsAs::Text)]
     events: EventsAs,
-    /// Print only errors on stderr
+    /// Print only errors and what was asked for, such as the report of `status`, or JSON with --json
     #[arg(long, short, global = true, env = "KINDREG_QUIET")]
     quiet: bool,
     /// Print each call and its duration; -vv adds the commands in containers, -vvv their output. Secrets
@@ -134,7 +134,8 @@ enum EventsAs {
 impl Shared {
     fn output_mode(&self) -> OutputMode {
         match (self.quiet, self.events) {
-            (_, EventsAs::Json) => OutputMode::Json,
+            (false, EventsAs::Json) => OutputMode::Json,
+            (true, EventsAs::Json) => OutputMode::QuietJson,
             (true, EventsAs::Text) => OutputMode::Quiet,
             (false, EventsAs::Text) if self.verbose > 0 => OutputMode::Lines,
             (false, EventsAs::Text) => OutputMode::Bars,
@@ -155,10 +156,15 @@ impl Shared {
 /// Runs a command line and prints its failure, if any.
 pub async fn run(cli: Cli) -> Exit {
     let Cli { shared, command } = cli;
-    execute(&Invocation::of_process(shared), command).await
+    execute(Invocation::of_process(shared), command).await
 }
 
-async fn execute(invocation: &Invocation, command: Command) -> Exit {
+async fn execute(mut invocation: Invocation, command: Command) -> Exit {
+    invocation.printer = invocation.printer.of(Run {
+        cluster: cluster(&invocation).unwrap_or_default().to_string(),
+        command: invocation.typed.clone(),
+    });
+    let invocation = &invocation;
     let printer = &invocation.printer;
     let exit = dispatch(invocation, command).await.unwrap_or_else(|error| {
         if is_stop(&error) {

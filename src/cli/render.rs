@@ -14,8 +14,9 @@ use crate::report::Text;
     kindreg render\n  \
     kindreg render --workers 2 --host nexus.test\n  \
     kindreg render --json | jq -r '.texts[] | select(.name == \"kind.yaml\").text'\n\n\
-    As no engine is asked, the port `auto` becomes the first one from 5001 that the settings leave free. As no kind is \
-    asked, the default node image is that of the newest kind that kindreg knows.")]
+    As no engine is asked, a setting of an earlier `kindreg up` is not known, and the port `auto` becomes the first one \
+    from 5001 that the settings leave free. As no kind is asked, the default node image is that of the newest kind that \
+    kindreg knows.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     flags: Flags,

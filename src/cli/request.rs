@@ -1,5 +1,6 @@
 //! Flags that override `kindreg.toml`.
 
+use std::fmt::Write;
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use clap::builder::FalseyValueParser;
 use super::invocation::Invocation;
 use crate::ops::{Need, Sources, settings};
 use crate::problem::Problem;
+use crate::shell;
 use crate::spec::mistake::{Given, Source};
 use crate::spec::overrides::{Overrides, flag_or_variable};
 use crate::spec::request::Request;
@@ -54,6 +56,35 @@ pub(super) struct Flags {
 }
 
 impl Flags {
+    /// Returns the flags as they are typed, each after a space.
+    pub(super) fn typed(&self) -> String {
+        // All of them are listed, so that a new one can't be forgotten here.
+        let Self {
+            workers,
+            host,
+            port,
+            image,
+            registry_image,
+            no_host_trust,
+            no_auth,
+        } = self;
+        let mut all = String::new();
+        for (flag, text) in [
+            ("workers", workers),
+            ("host", host),
+            ("port", port),
+            ("image", image),
+            ("registry-image", registry_image),
+            ("no-host-trust", &no_host_trust.map(|it| it.to_string())),
+            ("no-auth", &no_auth.map(|it| it.to_string())),
+        ] {
+            if let Some(text) = text {
+                let _ = write!(all, " --{flag}={}", shell::word(text));
+            }
+        }
+        all
+    }
+
     fn overrides(&self, invocation: &Invocation) -> Overrides {
         let text = |flag, text: &Option<String>| {
             let text = text.as_deref();
@@ -74,17 +105,19 @@ impl Flags {
                 Given::new(trust, Source::Flag("--no-host-trust".to_owned()))
             }),
             auth: self.no_auth.map(|open| {
-                if open {
+                let auth = if open {
                     Auth::Anonymous
                 } else {
                     Auth::Password
-                }
+                };
+                Given::new(auth, Source::Flag("--no-auth".to_owned()))
             }),
         }
     }
 }
 
-/// Returns what is asked for by `kindreg.toml`, then `KINDREG_*`, then flags; the later wins.
+/// Returns what is asked for by `kindreg.toml`, then `KINDREG_*`, then flags; the later wins. What none of them sets, the
+/// record decides later.
 pub(super) fn request(
     invocation: &Invocation,
     flags: Option<&Flags>,

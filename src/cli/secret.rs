@@ -100,7 +100,7 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         all => format!("; service accounts {} use it", all.join(", ")),
     };
     for namespace in namespaces {
-        printer.out(&format!(
+        printer.done(&format!(
             "Secret {secret} is up to date in namespace {namespace}{used}"
         ));
     }

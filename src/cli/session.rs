@@ -121,7 +121,7 @@ fn listen_for_interrupts(
                 progress.end();
                 ui::interrupted(
                     &printer,
-                    "stopped without cleaning up; remove what is left with `kindreg down`",
+                    "stopped without cleaning up; remove what is left: kindreg down --name CLUSTER",
                 );
                 std::process::exit(Exit::Interrupted as i32);
             }

@@ -17,7 +17,7 @@ use crate::ui::Printer;
     kindreg status --json | jq .state\n  \
     kindreg status --port 5002\n\n\
     The exit code is 0 if everything is ready, and 3 if not. `status` compares the cluster with kindreg.toml, \
-    variables and flags, and where they say nothing with the last `kindreg up`. It changes nothing; `kindreg up` \
+    variables and flags, and where they set nothing with the last `kindreg up`. It changes nothing; `kindreg up` \
     repairs.")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -25,9 +25,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Exit> {
-    let request = request::request(invocation, Some(&arguments.flags), Need::Comparison)?;
+    let request = request::request(invocation, Some(&arguments.flags), Need::Everything)?;
     let session = Session::open(invocation).await?;
-    let report = ops::status(&session.client, request).await?;
+    let report = ops::status(&session.client, &request).await?;
     if invocation.shared.json {
         invocation.json(&report)?;
     } else {
@@ -63,14 +63,10 @@ fn show(printer: &Printer, report: &Report, flags: &Flags) {
     // What `up` can't change says itself how to go on.
     let is_repairable = report.parts.iter().all(|part| part.id != UNCHANGEABLE);
     if report.state != Condition::Ready && is_repairable {
-        let flags = if *flags == Flags::default() {
-            ""
-        } else {
-            ", with the same settings as here"
-        };
         printer.out(&format!(
-            "repair it: kindreg up --name {}{flags}",
-            report.cluster
+            "repair it: kindreg up --name {}{}",
+            report.cluster,
+            flags.typed()
         ));
     }
 }

@@ -1,5 +1,7 @@
 //! `kindreg up`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -9,7 +11,7 @@ use super::request::{self, Flags};
 use super::session::Session;
 use crate::ops::{self, AfterFailure, Consent, Need, UpOptions, Verify};
 use crate::problem::Exit;
-use crate::report::{Endpoint, Made, Pull};
+use crate::report::{Endpoint, Made, Pull, StepTime, Time};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -18,7 +20,8 @@ use crate::report::{Endpoint, Made, Pull};
     kindreg up --name second --port auto\n  \
     kindreg up --config deploy/kindreg.toml\n  \
     kindreg up --dry-run\n\n\
-    A second `up` repairs what has drifted, and changes nothing else.")]
+    A second `up` repairs what has drifted, and changes nothing else. A setting that no flag, variable or kindreg.toml \
+    sets keeps the value of the last `kindreg up`.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
@@ -91,7 +94,9 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
             error,
             match options.after_failure {
                 AfterFailure::RollBack => "rolled back",
-                AfterFailure::Keep => "kept what this run created; remove it with `kindreg down`",
+                AfterFailure::Keep => {
+                    "kept what this run created; remove it: kindreg down --name CLUSTER"
+                }
             },
         ),
     }
@@ -103,6 +108,7 @@ fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
     }
     let Made {
         cluster,
+        context,
         nodes,
         registries,
         ..
@@ -110,7 +116,8 @@ fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
     let plural = if *nodes == 1 { "" } else { "s" };
     let domains: Vec<&str> = registries.iter().map(|one| one.domain.as_str()).collect();
     let domains = domains.join(", ");
-    invocation.printer.out(&match (made.changed, verify) {
+    let printer = &invocation.printer;
+    printer.done(&match (made.changed, verify) {
         (false, _) => {
             format!("Nothing to do: cluster {cluster} and {domains} are ready.")
         }
@@ -122,32 +129,50 @@ fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
             "Done: cluster {cluster} with {nodes} node{plural} and {domains}. Not verified; run: kindreg verify --name {cluster}"
         ),
     });
-    if made.changed
-        && let Some(next) = next(made)
-    {
-        invocation.printer.out(&next);
+    if made.changed {
+        printer.done(&format!("Time: {}", time(&made.time)));
+    }
+    if let Some(registry) = registry(made) {
+        printer.done(&registry);
+    }
+    if made.changed {
+        printer.done(&format!(
+            "Cluster: kubectl --context {context} get nodes; remove it: kindreg down --name {cluster}"
+        ));
     }
     Ok(())
 }
 
-/// Returns the commands to type next.
-fn next(made: &Made) -> Option<String> {
-    let Made {
-        cluster, context, ..
-    } = made;
+/// Returns the time of the run, and the three steps that took longest.
+fn time(time: &Time) -> String {
+    let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+    let mut steps: Vec<&StepTime> = time.steps.iter().collect();
+    steps.sort_by_key(|step| std::cmp::Reverse(step.took));
+    steps.retain(|step| step.took >= Duration::from_millis(50));
+    let longest = steps.iter().take(3);
+    let longest: Vec<String> = longest
+        .map(|step| format!("{} {}", step.step, seconds(step.took)))
+        .collect();
+    let whole = seconds(time.whole);
+    if longest.is_empty() {
+        whole
+    } else {
+        format!("{whole}; longest: {}", longest.join(", "))
+    }
+}
+
+/// Returns where the registry that takes pushes is, and how to push to it.
+fn registry(made: &Made) -> Option<String> {
     let announced = made.announced.as_ref()?;
     let registry = made.registries.iter().find(|one| one.name == *announced)?;
     let (domain, local) = (&registry.domain, registry.local.as_ref()?);
     let login = if registry.authenticated {
-        format!("kindreg login --name {cluster}\n  ")
+        format!("; log in: kindreg login --name {}", made.cluster)
     } else {
         String::new()
     };
     Some(format!(
-        "\nNext steps:\n  {login}\
-         docker tag IMAGE {local}/IMAGE && docker push {local}/IMAGE\n  \
-         kubectl --context {context} run demo --image={domain}/IMAGE    (or {local}/IMAGE)\n  \
-         kindreg down --name {cluster}"
+        "Registry: push to {local}, pull in pods from {domain}{login}"
     ))
 }
 
@@ -162,5 +187,37 @@ fn proven(registries: &[Endpoint]) -> String {
         (pulled, none) if none.is_empty() => format!("pulled from {pulled}"),
         (none, answered) if none.is_empty() => format!("got an answer from {answered}"),
         (pulled, answered) => format!("pulled from {pulled}, got an answer from {answered}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_names_the_three_longest_steps_and_none_that_took_no_time() {
+        let step = |step: &str, milliseconds| StepTime {
+            id: "step".to_owned(),
+            step: step.to_owned(),
+            took: Duration::from_millis(milliseconds),
+        };
+        let of = |steps: &[StepTime]| {
+            time(&Time {
+                whole: Duration::from_millis(28_340),
+                steps: steps.to_vec(),
+            })
+        };
+        let all = [
+            step("network", 49),
+            step("proof", 4200),
+            step("nodes", 1260),
+            step("kind", 18_500),
+            step("trust", 200),
+        ];
+        assert_eq!(
+            of(&all),
+            "28.3 s; longest: kind 18.5 s, proof 4.2 s, nodes 1.3 s"
+        );
+        assert_eq!(of(&all[..1]), "28.3 s");
     }
 }

@@ -117,7 +117,8 @@ async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events
     }
     if left {
         on(Event::Note(
-            "not everything could be removed; `kindreg down` removes the rest".to_owned(),
+            "not everything could be removed; to remove the rest, run: kindreg down --name CLUSTER"
+                .to_owned(),
         ));
     }
     let Some(before) = before else {
@@ -127,7 +128,7 @@ async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events
     let made = Made::default();
     if run_stages(before, &ctx.anew(), &made, on).await.is_err() {
         on(Event::Note(
-            "can't restore the previous settings; `kindreg up` with those settings repairs the cluster"
+            "can't restore the previous settings; to repair the cluster, set them and run: kindreg up --name CLUSTER"
                 .to_owned(),
         ));
     }

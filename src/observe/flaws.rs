@@ -11,6 +11,7 @@ use crate::archive::Kind;
 use crate::docker::Docker;
 use crate::layout::{self, registry_folders};
 use crate::render::WRITTEN_BY_KINDREG;
+use crate::shell;
 use crate::spec::{Registry, Spec};
 
 /// Something in a node that differs from what kindreg wrote, and that containerd may use.
@@ -54,7 +55,7 @@ impl Flaw {
                 } else {
                     format!("{}/{path}", layout::NODE_CERTS)
                 };
-                let path = shell_word(&path);
+                let path = shell::word(&path);
                 Some(format!(
                     "if nobody needs it, run: docker exec {node} rm -r {path}"
                 ))
@@ -65,16 +66,6 @@ impl Flaw {
                 layout::NODE_CONTAINERD
             )),
         }
-    }
-}
-
-/// Returns a path as one word of a command line.
-fn shell_word(path: &str) -> String {
-    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "/._:-".contains(sign);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

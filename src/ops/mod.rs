@@ -10,6 +10,7 @@ use crate::problem::Problem;
 use crate::spec::ClusterName;
 
 mod client;
+mod clock;
 mod consent;
 mod credentials;
 mod down;

@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::Client;
 use super::new_cluster::prepared;
+use super::settings::over;
 use crate::docker::{Docker, Label};
 use crate::layout::{LABEL_MODE, LABEL_RECORD};
 use crate::observe::{RecordedSpec, clusters, recorded};
@@ -46,18 +47,25 @@ impl Ports {
         }
     }
 
-    /// Returns what the engine knows; `current` is the Spec of the cluster's own record.
-    pub async fn look(
-        docker: &dyn Docker,
-        request: &Request,
-        current: Option<&Spec>,
-    ) -> Result<Self> {
+    /// Returns what the record of the cluster knows; `current` is its Spec.
+    #[must_use]
+    pub fn recorded(request: &Request, current: Option<&Spec>) -> Self {
         let mut ports = Self::offline(request);
         for registry in current.iter().flat_map(|spec| spec.managed()) {
             if !ports.taken.contains(&registry.port.number()) {
                 ports.ours.insert(registry.name.clone(), registry.port);
             }
         }
+        ports
+    }
+
+    /// Returns what the engine knows too.
+    pub async fn look(
+        docker: &dyn Docker,
+        request: &Request,
+        current: Option<&Spec>,
+    ) -> Result<Self> {
+        let mut ports = Self::recorded(request, current);
         ports.taken.extend(docker.published_ports().await?);
         // A stopped registry publishes no port, and needs it again when it starts.
         for record in docker.containers(Label::Pair(LABEL_MODE, "owned")).await? {
@@ -104,28 +112,36 @@ impl Ports {
 /// How many other ports are tried. Each try starts a registry and nodes that are removed again.
 const TRIES: usize = 10;
 
-/// Resolves a request and runs `attempt` with the Spec. The default node image is that of the cluster, or for a new one
-/// that of the installed kind. Tries again with another port if the one that was chosen here for
+/// What `up` works towards.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The request, over the record.
+    pub request: Request,
+    /// The Spec of the request.
+    pub spec: Spec,
+    /// The record of the cluster; `None` for a new one.
+    pub recorded: Option<RecordedSpec>,
+}
+
+/// Puts a request over the record, resolves it, and runs `attempt` with the result. The default node image of a new
+/// cluster is that of the installed kind. Tries again with another port if the one that was chosen here for
 /// a new registry is in use on the host. An attempt that fails must leave nothing of the registry.
 pub async fn with_free_ports<T>(
     client: &Client,
     ctx: &Ctx,
     request: &Request,
-    mut attempt: impl AsyncFnMut(Ctx, Spec, Option<RecordedSpec>) -> Result<T>,
+    mut attempt: impl AsyncFnMut(Ctx, Wanted) -> Result<T>,
 ) -> Result<T> {
     let mut lost = BTreeSet::new();
     loop {
         let recorded = recorded(&*ctx.docker, &request.cluster.value).await?;
         let current = recorded.as_ref().map(|recorded| &recorded.current);
-        let request = &match current {
-            Some(current) => {
-                let image = current.target.node_image();
-                request.clone().with_default_node_image(image)
-            }
+        let request = match current {
             None => prepared(client, ctx, request).await?,
+            Some(current) => over(request, current)?,
         };
         let mut ports = if request.has_auto() {
-            let known = Ports::look(&*ctx.docker, request, current).await?;
+            let known = Ports::look(&*ctx.docker, &request, current).await?;
             known.without(&lost)
         } else {
             Ports::default()
@@ -138,7 +154,12 @@ pub async fn with_free_ports<T>(
             }
             Ok(port)
         })?;
-        let error = match attempt(ctx.anew(), spec, recorded).await {
+        let wanted = Wanted {
+            request,
+            spec,
+            recorded,
+        };
+        let error = match attempt(ctx.anew(), wanted).await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };

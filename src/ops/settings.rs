@@ -4,13 +4,14 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 
 use crate::problem::Problem;
+use crate::shell;
 use crate::spec::mistake::{Given, Mistake, Source};
 use crate::spec::overrides::Overrides;
 use crate::spec::request::{Request, SettingsFile};
-use crate::spec::{ClusterName, file};
+use crate::spec::{ClusterName, Spec, file};
 
 /// Name of the settings file.
 pub const FILE: &str = "kindreg.toml";
@@ -37,8 +38,6 @@ pub enum Need {
     Name,
     /// All of it.
     Everything,
-    /// Those that a cluster is compared with; a found file about another cluster is ignored.
-    Comparison,
 }
 
 /// Reads the settings.
@@ -54,7 +53,7 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
     let mut request = Request::default();
     let path = match need {
         Need::Name if sources.name.is_some() => None,
-        Need::Name | Need::Everything | Need::Comparison => find(sources)?,
+        Need::Name | Need::Everything => find(sources)?,
     };
     if let Some(path) = path {
         match parse(sources, &path)? {
@@ -68,12 +67,25 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
             Err(wrong) => mistakes.extend(wrong),
         }
     }
+    let of_another = sources.config.is_none()
+        && name
+            .as_ref()
+            .is_some_and(|name| request.cluster.is_given() && request.cluster.value != name.value);
     if let Some(name) = name {
-        let other = request.cluster.is_given() && request.cluster.value != name.value;
-        if need == Need::Comparison && other && sources.config.is_none() {
-            request = Request::default();
-        }
         request.cluster = name;
+    }
+    if of_another {
+        let mut without = Request {
+            cluster: request.cluster.clone(),
+            ..Request::default()
+        };
+        if let Some(overrides) = sources.overrides {
+            // What is wrong with the flags is said below.
+            overrides.apply(&mut without, &mut Vec::new());
+        }
+        request.file = SettingsFile::OfAnother {
+            without: Box::new(without),
+        };
     }
     let file_is_right = mistakes
         .iter()
@@ -86,15 +98,29 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
         mistakes.extend(request.mistakes());
     }
     if mistakes.is_empty() {
-        return Ok(request);
+        Ok(request)
+    } else {
+        Err(refused(&mistakes))
     }
+}
+
+/// Returns a request over the record of its cluster: what nobody sets now keeps its value.
+///
+/// # Errors
+/// All conflicts between the two at once.
+pub(super) fn over(request: &Request, record: &Spec) -> Result<Request> {
+    let over = request.clone().over(record);
+    over.map_err(|mistakes| refused(&mistakes))
+}
+
+fn refused(mistakes: &[Mistake]) -> Error {
     let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     let what = match mistakes.len() {
         1 => "invalid configuration".to_owned(),
         number => format!("invalid configuration: {number} mistakes"),
     };
-    let hint = "see all settings: kindreg init; all flags: kindreg up --help";
-    Err(anyhow!(lines.join("\n")).context(Problem::usage(what, hint)))
+    let hint = "see all settings: kindreg init example.toml; all flags: kindreg up --help";
+    anyhow!(lines.join("\n")).context(Problem::usage(what, hint))
 }
 
 impl Sources<'_> {
@@ -148,10 +174,15 @@ fn refuse_others(path: &Path, owner: u32) -> Result<()> {
 }
 
 fn unreadable(path: &Path) -> Problem {
-    Problem::usage(
-        format!("can't read {}", path.display()),
-        "name another file with --config, or write one: kindreg init",
-    )
+    let name = path.display();
+    let other = "name another file with --config";
+    let hint = if path.exists() {
+        other.to_owned()
+    } else {
+        let path = shell::word(&name.to_string());
+        format!("{other}, or write this one: kindreg init {path}")
+    };
+    Problem::usage(format!("can't read {name}"), hint)
 }
 
 fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {

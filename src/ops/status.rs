@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::credentials::take_along;
 use super::ports::Ports;
+use super::settings::over;
 use super::{Client, existing};
 use crate::docker::ContainerState;
 use crate::engine;
@@ -26,11 +27,11 @@ pub(crate) const UNCHANGEABLE: &str = "cluster";
 ///
 /// # Errors
 /// There is no such cluster, the engine does not answer, or something else has one of our names.
-pub async fn status(client: &Client, request: Request) -> Result<Report> {
+pub async fn status(client: &Client, request: &Request) -> Result<Report> {
     let cluster = request.cluster.value.clone();
     let recorded = existing(client, &cluster).await?;
-    let request = request.filled_from(&recorded.current);
-    let mut ports = Ports::offline(&request);
+    let request = over(request, &recorded.current)?;
+    let mut ports = Ports::recorded(&request, Some(&recorded.current));
     let wanted = request.resolve(&mut |name| ports.free(name))?;
     let mut ctx = client.ctx(&cluster);
     take_along(&mut ctx, client, &wanted)?;

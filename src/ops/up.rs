@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
+use super::clock::Clock;
 use super::consent::{Asking, Consent};
 use super::credentials::{OwnPassword, complete, take_along};
 use super::login::forget_earlier;
-use super::ports::with_free_ports;
+use super::ports::{Wanted, with_free_ports};
 use super::{Client, Finished, User};
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
@@ -13,8 +14,8 @@ use crate::lock::ContainerLock;
 use crate::observe::{Readiness, RecordedSpec, nodes, readiness, refuse_foreign_cluster};
 use crate::plan::{self, Verify};
 use crate::problem::Problem;
-use crate::report::{Endpoint, Made, Preview, Proof, Pull};
-use crate::spec::request::Request;
+use crate::report::{Endpoint, Made, Preview, Proof, Pull, Time};
+use crate::spec::request::{Request, SettingsFile};
 use crate::spec::{CniPlugin, Spec, Target};
 use crate::step::Ctx;
 
@@ -53,11 +54,14 @@ pub async fn up(
 ) -> Result<Finished<Made>> {
     let mut ctx = client.ctx(&request.cluster.value);
     ctx.own_credentials = options.password.as_ref().map(|own| own.0.clone());
-    let mut asking = Asking::new(request, options.consent, user);
-    with_free_ports(client, &ctx, request, async |ctx, spec, recorded| {
-        attempt(client, options, &mut asking, ctx, &spec, recorded.as_ref()).await
+    let mut asking = Asking::new(options.consent, user);
+    let clock = Clock::start();
+    let mut finished = with_free_ports(client, &ctx, request, async |ctx, wanted| {
+        attempt(client, options, &mut asking, &clock, ctx, &wanted).await
     })
-    .await
+    .await?;
+    finished.report.time = clock.read();
+    Ok(finished)
 }
 
 /// Runs once, with ports that seem to be free.
@@ -65,21 +69,25 @@ async fn attempt(
     client: &Client,
     options: &UpOptions,
     asking: &mut Asking<'_>,
+    clock: &Clock,
     mut ctx: Ctx,
-    spec: &Spec,
-    recorded: Option<&RecordedSpec>,
+    wanted: &Wanted,
 ) -> Result<Finished<Made>> {
-    let earlier = examine(client, &ctx, spec, recorded).await?;
-    asking.ask(spec, recorded)?;
+    let earlier = examine(client, &ctx, wanted).await?;
+    asking.ask(wanted)?;
+    let spec = &wanted.spec;
     complete(&mut ctx, client, spec, asking.user).await?;
     let plan = plan::up(spec, &earlier, options.verify);
-    let before = before(spec, recorded);
+    let before = before(spec, wanted.recorded.as_ref());
     let on_failure = match options.after_failure {
         AfterFailure::RollBack => OnFailure::RollBack(before.as_ref()),
         AfterFailure::Keep => OnFailure::Keep,
     };
     let lock = ContainerLock::of(spec);
-    let on = |event| client.tell(event);
+    let on = |event| {
+        clock.hear(&event);
+        client.tell(event);
+    };
     let outcome = engine::up(&plan, &ctx, &lock, on_failure, &on).await?;
     if outcome == Outcome::Changed {
         tell_what_is_missing(client, &ctx, spec).await?;
@@ -118,12 +126,12 @@ fn before(spec: &Spec, recorded: Option<&RecordedSpec>) -> Option<crate::step::P
 }
 
 /// Warns the user, refuses what `up` can't do, and returns the earlier settings of which something may be left.
-async fn examine(
-    client: &Client,
-    ctx: &Ctx,
-    spec: &Spec,
-    recorded: Option<&RecordedSpec>,
-) -> Result<Vec<Spec>> {
+async fn examine(client: &Client, ctx: &Ctx, wanted: &Wanted) -> Result<Vec<Spec>> {
+    let Wanted {
+        request,
+        spec,
+        recorded,
+    } = wanted;
     for warning in spec.warnings() {
         client.tell(Event::Warning(warning.to_string()));
     }
@@ -131,6 +139,9 @@ async fn examine(
     let Some(recorded) = recorded else {
         return Ok(Vec::new());
     };
+    if let Some(note) = kept(request) {
+        client.tell(Event::Note(note));
+    }
     let Some(change) = recorded.unchangeable(&*ctx.docker, spec).await? else {
         return Ok(recorded.replaced_by(spec));
     };
@@ -140,16 +151,37 @@ async fn examine(
     Err(Problem::new(format!("cluster {name} {change}"), anew).into())
 }
 
+/// Returns what the user may not expect of a settings file, as the record decides too.
+fn kept(request: &Request) -> Option<String> {
+    match &request.file {
+        SettingsFile::Absent => None,
+        SettingsFile::OfAnother { .. } => Some(format!(
+            "kindreg.toml names another cluster, so it is not used for {}; to use it, name it with --config",
+            request.cluster.value
+        )),
+        SettingsFile::Named | SettingsFile::Found => {
+            let kept = request.kept();
+            let is = !kept.is_empty();
+            is.then(|| {
+                format!(
+                    "kept from the last up, as kindreg.toml does not set it: {}",
+                    kept.join(", ")
+                )
+            })
+        }
+    }
+}
+
 /// Returns what `up` would do, without doing anything.
 ///
 /// # Errors
 /// Something else has one of our names, or `up` can't change what is asked for.
 pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Result<Preview> {
     let ctx = client.ctx(&request.cluster.value);
-    with_free_ports(client, &ctx, request, async |mut ctx, spec, recorded| {
-        let earlier = examine(client, &ctx, &spec, recorded.as_ref()).await?;
-        take_along(&mut ctx, client, &spec)?;
-        let plan = plan::up(&spec, &earlier, verify);
+    with_free_ports(client, &ctx, request, async |mut ctx, wanted| {
+        let earlier = examine(client, &ctx, &wanted).await?;
+        take_along(&mut ctx, client, &wanted.spec)?;
+        let plan = plan::up(&wanted.spec, &earlier, verify);
         let states = engine::preview(&plan, &ctx).await?;
         Ok(Preview::of(states))
     })
@@ -183,5 +215,6 @@ fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
             host: Pull::NotProven,
         },
         registries,
+        time: Time::default(),
     }
 }

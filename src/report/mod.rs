@@ -3,7 +3,9 @@
 //!
 //! Nothing here decides whether a state is right: steps do.
 
-use serde::Serialize;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use crate::spec::{Authentication, Backend, External, Registry};
 use crate::step::{State, Step};
@@ -215,6 +217,35 @@ pub struct Made {
     pub announced: Option<String>,
     /// The results of the proof.
     pub proof: Proof,
+    /// Where the time went.
+    pub time: Time,
+}
+
+/// Where the time of a run went.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Time {
+    /// The time of the whole run.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub whole: Duration,
+    /// The time of each step that did something, sorted by identity. Steps run side by side, so the sum may be more
+    /// than the whole.
+    pub steps: Vec<StepTime>,
+}
+
+/// The time of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepTime {
+    /// The step's identity.
+    pub id: String,
+    /// The step's title.
+    pub step: String,
+    /// The time that it took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// The addresses of one registry.

@@ -42,12 +42,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where a value came from.
+/// Where a value came from: the layers of the settings, from the lowest to the highest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The built-in default: the user did not set it.
+    /// The built-in default: nobody ever set it.
     #[default]
     Default,
+    /// The record of the cluster: an earlier `up` set it, and nothing sets it now.
+    Record,
     /// A place in a file.
     File(Place),
     /// A flag or its environment variable, by name (`--port`, `KINDREG_PORT`).
@@ -58,6 +60,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Record => f.write_str("the last `kindreg up`"),
             Self::File(place) => place.fmt(f),
             Self::Flag(name) => f.write_str(name),
         }
@@ -69,7 +72,7 @@ impl fmt::Display for Source {
 pub struct Given<T> {
     /// The value.
     pub value: T,
-    /// Its source; [`Source::Default`] if the user did not set it.
+    /// Its source.
     pub from: Source,
 }
 
@@ -79,10 +82,26 @@ impl<T> Given<T> {
         Self { value, from }
     }
 
-    /// Returns whether the user set it.
+    /// Returns whether the user sets it now, in a file or by a flag.
     #[must_use]
-    pub fn is_given(&self) -> bool {
-        self.from != Source::Default
+    pub const fn is_given(&self) -> bool {
+        match self.from {
+            Source::Default | Source::Record => false,
+            Source::File(_) | Source::Flag(_) => true,
+        }
+    }
+
+    /// Returns whether it is the recorded value, because the user sets none now.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.from == Source::Record
+    }
+
+    /// Takes the recorded value, unless the user sets another one now.
+    pub fn keep(&mut self, recorded: T) {
+        if !self.is_given() {
+            *self = Self::new(recorded, Source::Record);
+        }
     }
 }
 

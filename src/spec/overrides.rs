@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::mistake::{Given, Mistake, Source};
-use super::request::{BackendRequest, DistributionRequest, RegistryRequest, Request};
-use super::{Auth, HostTrust, Invalid};
+use super::request::{BackendRequest, DistributionRequest, PortRequest, RegistryRequest, Request};
+use super::{Auth, Data, Host, HostTrust, ImageRef, Invalid};
 
 /// Values that override those of the file. They are text with its source, so that mistakes in them are reported
 /// together with those in the file.
@@ -23,7 +23,7 @@ pub struct Overrides {
     /// Whether the engine's host trusts the registries.
     pub host_trust: Option<Given<HostTrust>>,
     /// Who may use the registries that kindreg runs.
-    pub auth: Option<Auth>,
+    pub auth: Option<Given<Auth>>,
 }
 
 impl Given<String> {
@@ -53,39 +53,105 @@ impl Overrides {
             &mut request.node_image,
             parsed(self.node_image.as_ref(), mistakes),
         );
-        if let Some(trust) = &self.host_trust {
-            request.host_trust = trust.clone();
-        }
-        let host = parsed(self.host.as_ref(), mistakes);
-        let port = parsed(self.port.as_ref(), mistakes);
-        let image = parsed(self.registry_image.as_ref(), mistakes);
-        let registries = request.registries.iter_mut();
-        let mut managed: Vec<Managed<'_>> = registries.filter_map(Managed::of).collect();
-        if let Some(auth) = self.auth {
-            for one in &mut managed {
-                one.settings.auth = auth;
+        set(&mut request.host_trust, self.host_trust.clone());
+        let registry = RegistryOverrides {
+            host: parsed(self.host.as_ref(), mistakes),
+            port: parsed(self.port.as_ref(), mistakes),
+            names: Vec::new(),
+            image: parsed(self.registry_image.as_ref(), mistakes),
+            data: None,
+            auth: self.auth.clone(),
+        };
+        registry.apply(&mut request.registries, mistakes);
+    }
+}
+
+/// Values of the only registry that kindreg runs, which override those of a file or of the record.
+pub(super) struct RegistryOverrides {
+    host: Option<Given<Host>>,
+    port: Option<Given<PortRequest>>,
+    names: Vec<Given<Host>>,
+    image: Option<Given<ImageRef>>,
+    data: Option<Given<Data>>,
+    /// It is for all registries that kindreg runs.
+    auth: Option<Given<Auth>>,
+}
+
+impl RegistryOverrides {
+    /// Returns the values that the user set in a registry that no file lists.
+    pub(super) fn of(unlisted: RegistryRequest) -> Self {
+        let RegistryRequest {
+            name: _,
+            host,
+            port,
+            names,
+            backend,
+        } = unlisted;
+        let (image, data, auth) = match backend {
+            BackendRequest::Distribution(settings) => {
+                let DistributionRequest {
+                    image,
+                    data,
+                    auth,
+                    mirror: _,
+                } = settings;
+                (given(image), given(data), given(auth))
             }
+            BackendRequest::External(_) => (None, None, None),
+        };
+        Self {
+            host: given(host),
+            port: given(port),
+            names,
+            image,
+            data,
+            auth,
+        }
+    }
+
+    /// Applies them to the registries, and adds a mistake for each that could be meant for several of them, or for none.
+    pub(super) fn apply(self, registries: &mut [RegistryRequest], mistakes: &mut Vec<Mistake>) {
+        let Self {
+            host,
+            port,
+            names,
+            image,
+            data,
+            auth,
+        } = self;
+        let mut managed: Vec<Managed<'_>> = registries.iter_mut().filter_map(Managed::of).collect();
+        for one in &mut managed {
+            set(&mut one.settings.auth, auth.clone());
         }
         if let [one] = managed.as_mut_slice() {
             set(one.host, host);
             set(one.port, port);
+            if !names.is_empty() {
+                *one.names = names;
+            }
             set(&mut one.settings.image, image);
+            set(&mut one.settings.data, data);
             return;
         }
-        let (host, port) = (host.map(|it| it.from), port.map(|it| it.from));
+        let mut of_one: Vec<Source> = Vec::new();
+        of_one.extend(host.map(|it| it.from));
+        of_one.extend(port.map(|it| it.from));
+        of_one.extend(names.into_iter().next().map(|it| it.from));
+        of_one.extend(data.map(|it| it.from));
         if managed.is_empty() {
             // The registry image is no mistake: its variable may be set for all clusters of a machine.
-            for from in [host, port].into_iter().flatten() {
+            for from in of_one {
                 let what = "there is no registry that kindreg runs";
                 let advice = "set it for an external registry in kindreg.toml";
                 mistakes.push(Mistake::new(&from, what).advise(advice));
             }
             return;
         }
-        let names: Vec<&str> = managed.iter().map(|one| one.name.as_str()).collect();
-        let names = names.join(", ");
-        for from in [host, port, image.map(|it| it.from)].into_iter().flatten() {
-            let what = format!("ambiguous: there are several registries ({names})");
+        of_one.extend(image.map(|it| it.from));
+        let several: Vec<&str> = managed.iter().map(|one| one.name.as_str()).collect();
+        let several = several.join(", ");
+        for from in of_one {
+            let what = format!("ambiguous: there are several registries ({several})");
             mistakes.push(Mistake::new(&from, what).advise("set it in kindreg.toml"));
         }
     }
@@ -94,8 +160,9 @@ impl Overrides {
 /// The settings of a registry that kindreg runs.
 struct Managed<'a> {
     name: String,
-    host: &'a mut Given<super::Host>,
-    port: &'a mut Given<super::request::PortRequest>,
+    host: &'a mut Given<Host>,
+    port: &'a mut Given<PortRequest>,
+    names: &'a mut Vec<Given<Host>>,
     settings: &'a mut DistributionRequest,
 }
 
@@ -106,11 +173,17 @@ impl<'a> Managed<'a> {
                 name: request.name.value.to_string(),
                 host: &mut request.host,
                 port: &mut request.port,
+                names: &mut request.names,
                 settings,
             }),
             BackendRequest::External(_) => None,
         }
     }
+}
+
+/// Returns the value if the user set it.
+fn given<T>(value: Given<T>) -> Option<Given<T>> {
+    value.is_given().then_some(value)
 }
 
 fn parsed<T: FromStr<Err = Invalid>>(

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// How the settings file of a request was chosen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SettingsFile {
     /// There is none.
     #[default]
@@ -23,6 +23,12 @@ pub enum SettingsFile {
     Named,
     /// It was found in the current folder or above, where a cloned repository may have put it.
     Found,
+    /// It was found likewise, and names another cluster: a new cluster gets its settings, but they are not those of a
+    /// cluster that is there already.
+    OfAnother {
+        /// The request without the file.
+        without: Box<Request>,
+    },
 }
 
 /// The settings of one cluster and its registries.
@@ -63,6 +69,10 @@ pub struct RegistryRequest {
 
 /// Who runs a registry, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request has a handful of them, and a box would show in every pattern"
+)]
 pub enum BackendRequest {
     /// kindreg.
     Distribution(DistributionRequest),
@@ -76,9 +86,9 @@ pub struct DistributionRequest {
     /// Image of the registry itself.
     pub image: Given<ImageRef>,
     /// What happens to its images on `down`.
-    pub data: Data,
+    pub data: Given<Data>,
     /// Who may use it. A mirror ignores this: all clients may use it.
-    pub auth: Auth,
+    pub auth: Given<Auth>,
     /// The other registries whose images it serves.
     pub mirror: Option<MirrorRequest>,
 }
@@ -98,8 +108,8 @@ impl Default for DistributionRequest {
     fn default() -> Self {
         Self {
             image: Given::new(ImageRef::registry(), Source::Default),
-            data: Data::default(),
-            auth: Auth::default(),
+            data: Given::default(),
+            auth: Given::default(),
             mirror: None,
         }
     }
@@ -109,10 +119,12 @@ impl DistributionRequest {
     fn resolve(&self) -> Distribution {
         Distribution {
             image: self.image.value.clone(),
-            data: self.data,
+            data: self.data.value,
             certificate: CertificateSource::Generated,
             serves: match &self.mirror {
-                None => Serves::Pushed { auth: self.auth },
+                None => Serves::Pushed {
+                    auth: self.auth.value,
+                },
                 Some(MirrorRequest { of, ca, login }) => match &of.value {
                     MirrorOf::Every => Serves::Everything,
                     MirrorOf::Registry(upstream) => Serves::Cache(Cache {
@@ -387,11 +399,10 @@ impl Request {
     }
 }
 
-/// Returns the source of a value, or that of its owner if the value is a default.
+/// Returns the source of a value, or that of its owner if nobody sets the value now.
 fn source_or<'a>(from: &'a Source, owner: &'a Source) -> &'a Source {
-    if *from == Source::Default {
-        owner
-    } else {
-        from
+    match from {
+        Source::Default | Source::Record => owner,
+        Source::File(_) | Source::Flag(_) => from,
     }
 }

@@ -59,8 +59,8 @@ impl Trouble {
                  by: kindreg secret --name CLUSTER --dry-run"
             }
             Self::Wrong => {
-                "hand out today's password again: kindreg up --name CLUSTER, kindreg login --name CLUSTER, and \
-                 kindreg secret --name CLUSTER where there are secrets; kubelet remembers an old one for five \
+                "hand out today's password again: kindreg up --name CLUSTER, kindreg login --name CLUSTER, and, \
+                 where there are secrets, kindreg secret --name CLUSTER; kubelet remembers an old one for five \
                  minutes: docker exec NODE systemctl restart kubelet"
             }
             Self::Forbidden => {

@@ -4,7 +4,7 @@ use anyhow::Error;
 use serde_json::json;
 
 use super::clean::clean;
-use super::{OutputMode, Printer, style};
+use super::{Printer, style};
 use crate::hints;
 use crate::problem::Several;
 
@@ -20,8 +20,8 @@ pub fn failure(printer: &Printer, error: &Error) {
     // A cause that says the same as what it caused says nothing new.
     texts.dedup();
     let causes = texts.split_off(1);
-    let hint = hints::hint(error);
-    if printer.mode() == OutputMode::Json {
+    let hint = hints::hint(error).map(|hint| printer.filled(&hint));
+    if printer.mode().is_json() {
         let symptom = hints::symptom(error);
         let line = json!({
             "event": "error",
@@ -57,7 +57,8 @@ pub fn failure(printer: &Printer, error: &Error) {
 
 /// Prints that Ctrl-C ended the run, and what is left.
 pub fn interrupted(printer: &Printer, left: &str) {
-    if printer.mode() == OutputMode::Json {
+    let left = &printer.filled(left);
+    if printer.mode().is_json() {
         return printer.complain(&json!({"event": "interrupted", "left": left}).to_string());
     }
     printer.styled_line(&format!(

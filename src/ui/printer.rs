@@ -10,6 +10,7 @@ use anstyle::Style;
 use super::Captured;
 use super::clean::clean;
 use super::style;
+use crate::hints::Run;
 
 /// The form in which progress and messages are printed on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,26 @@ pub enum OutputMode {
     Json,
     /// Errors only.
     Quiet,
+    /// Errors only, each as one JSON object.
+    QuietJson,
+}
+
+impl OutputMode {
+    /// Returns whether nothing is said but errors.
+    const fn is_quiet(self) -> bool {
+        match self {
+            Self::Bars | Self::Lines | Self::Json => false,
+            Self::Quiet | Self::QuietJson => true,
+        }
+    }
+
+    /// Returns whether what is said is JSON.
+    pub(super) const fn is_json(self) -> bool {
+        match self {
+            Self::Bars | Self::Lines | Self::Quiet => false,
+            Self::Json | Self::QuietJson => true,
+        }
+    }
 }
 
 /// The streams that a printer writes to and reads answers from.
@@ -41,6 +62,8 @@ pub struct Printer {
     colour: bool,
     /// Why stdout took no more: that run must not seem to have succeeded.
     refused: Arc<OnceLock<io::Error>>,
+    /// What the commands in hints and notes are completed with.
+    run: Option<Run>,
     pub(super) streams: Streams,
 }
 
@@ -60,6 +83,7 @@ impl Printer {
             mode,
             colour,
             refused: Arc::default(),
+            run: None,
             streams: Streams::Process,
         }
     }
@@ -76,7 +100,38 @@ impl Printer {
             mode,
             colour: false,
             refused: Arc::default(),
+            run: None,
             streams: Streams::Captured(captured),
+        }
+    }
+
+    /// Returns the printer of this run.
+    #[must_use]
+    pub fn of(&self, run: Run) -> Self {
+        Self {
+            run: Some(run),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the printer of the same command line for one of several clusters.
+    #[must_use]
+    pub fn of_cluster(&self, cluster: &str) -> Self {
+        let run = self.run.clone().map(|run| Run {
+            cluster: cluster.to_owned(),
+            ..run
+        });
+        Self {
+            run,
+            ..self.clone()
+        }
+    }
+
+    /// Returns a text whose commands can be typed as printed.
+    pub(super) fn filled(&self, text: &str) -> String {
+        match &self.run {
+            Some(run) => run.fill(text),
+            None => text.to_owned(),
         }
     }
 
@@ -86,7 +141,15 @@ impl Printer {
         self.mode
     }
 
-    /// Prints a line of the result on stdout. [`Self::refused`] says whether all of them were taken.
+    /// Prints a line on stdout that says what the command did, unless the output is quiet: nobody asked for it.
+    pub fn done(&self, line: &str) {
+        if !self.mode.is_quiet() {
+            self.out(line);
+        }
+    }
+
+    /// Prints a line on stdout of what the user asked for, quiet or not. [`Self::refused`] says whether all of them were
+    /// taken.
     pub fn out(&self, line: &str) {
         if self.refused.get().is_some() {
             return;
@@ -111,7 +174,7 @@ impl Printer {
 
     /// Prints a line on stderr, unless the output is quiet.
     pub fn say(&self, line: &str) {
-        if self.mode != OutputMode::Quiet {
+        if !self.mode.is_quiet() {
             self.complain(line);
         }
     }

@@ -36,8 +36,13 @@ impl Progress {
 
     /// Prints one event.
     pub fn draw(&self, event: &Event) {
+        let filled = match event {
+            Event::Note(text) => Some(Event::Note(self.printer.filled(text))),
+            Event::Warning(_) | Event::Step { .. } => None,
+        };
+        let event = filled.as_ref().unwrap_or(event);
         match self.printer.mode() {
-            OutputMode::Quiet => {}
+            OutputMode::Quiet | OutputMode::QuietJson => {}
             OutputMode::Json => self.printer.say(&as_json(event).to_string()),
             OutputMode::Lines => {
                 if let Some(line) = self.line(event) {
@@ -51,7 +56,7 @@ impl Progress {
     /// Prints a line of the trace (`-v`, which has no bars).
     pub fn trace(&self, text: &str) {
         match self.printer.mode() {
-            OutputMode::Quiet => {}
+            OutputMode::Quiet | OutputMode::QuietJson => {}
             OutputMode::Json => {
                 let line = json!({"event": "trace", "text": text});
                 self.printer.say(&line.to_string());

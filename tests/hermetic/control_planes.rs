@@ -50,7 +50,7 @@ async fn every_node_is_set_up_and_the_load_balancer_is_left_alone() {
     assert_eq!((list[0].nodes, list[0].running), (4, 4));
     let mut request = kindreg::spec::request::Request::default();
     request.cluster.value = world.spec.cluster.clone();
-    let status = ops::status(&world.client(), request).await.unwrap();
+    let status = ops::status(&world.client(), &request).await.unwrap();
     assert_eq!(status.state, Condition::Ready);
     let reported: Vec<&str> = status.nodes.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(reported, names);

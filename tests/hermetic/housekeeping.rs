@@ -56,7 +56,7 @@ async fn prune_takes_the_record_and_nothing_is_lost() {
         let entry = ("c".to_owned(), domain, 3, None);
         assert_eq!(listed(&world).await, [entry], "{name}");
 
-        let found = ops::status(&world.client(), crate::json::request(&world)).await;
+        let found = ops::status(&world.client(), &crate::json::request(&world)).await;
         let found = found.unwrap();
         let missing = found.parts.iter().filter(|it| it.state != Condition::Ready);
         let missing: Vec<&str> = missing.map(|it| it.id.as_str()).collect();

@@ -74,7 +74,7 @@ async fn a_node_joined_later_gets_what_it_lacks_and_is_proven() {
         cluster: Given::new(world.spec.cluster.clone(), flag),
         ..Request::default()
     };
-    let found = ops::status(&world.client(), request).await.unwrap();
+    let found = ops::status(&world.client(), &request).await.unwrap();
     assert_eq!(found.state, Condition::Missing);
     let node = found.nodes.last().unwrap();
     assert_eq!((node.name.as_str(), node.running), ("c-worker3", true));

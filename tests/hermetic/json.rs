@@ -67,7 +67,7 @@ async fn products() -> BTreeMap<String, Value> {
     let made = made.unwrap().report;
     // Something has to differ, so that `differs` has an element.
     world.docker.end_process("c-control-plane", 1);
-    let status = ops::status(&client, request.clone()).await.unwrap();
+    let status = ops::status(&client, &request).await.unwrap();
     let list = ops::list(&client).await.unwrap();
     world.up().await.unwrap();
     let verified = ops::verify(&client, cluster, Negative::LeftOut).await;

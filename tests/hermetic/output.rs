@@ -178,3 +178,88 @@ async fn a_question_shows_what_controls_a_terminal() {
     assert!(answer.stderr.contains("hidden"), "{answer:?}");
     is_harmless(&answer.stderr);
 }
+
+/// Command lines that print what was asked for, and those that only say what they did.
+const PRODUCTS: [&str; 10] = [
+    "up --dry-run",
+    "up --json",
+    "status",
+    "list",
+    "verify",
+    "env",
+    "secret --dry-run",
+    "login --rotate --dry-run",
+    "render",
+    "init --schema",
+];
+const DEEDS: [&str; 12] = [
+    "init other.toml",
+    "up --workers 1",
+    "up --port 5002",
+    "up",
+    "login",
+    "login --rotate",
+    "secret",
+    "logout",
+    "down --dry-run --name other",
+    "down",
+    "down",
+    "list",
+];
+
+#[tokio::test]
+async fn quiet_is_nothing_but_errors_and_what_was_asked_for() {
+    let machine = Machine::new().unwrap();
+    for events in ["", "--events json"] {
+        assert_eq!(machine.run(&["up"]).await.code, 0);
+        for line in PRODUCTS {
+            let line = format!("{line} -q {events}");
+            let answer = machine.run(&words(&line)).await;
+            assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{line}");
+            assert_ne!(answer.stdout, "", "{line}");
+        }
+        for line in DEEDS
+            .iter()
+            .filter(|line| **line != "init other.toml" || events.is_empty())
+        {
+            // A node can't be added.
+            if *line == "up --workers 1" {
+                assert_eq!(machine.run(&["down"]).await.code, 0);
+            }
+            let line = format!("{line} -q {events}");
+            let answer = machine.run(&words(&line)).await;
+            let said = (answer.code, answer.stdout.as_str(), answer.stderr.as_str());
+            assert_eq!(said, (0, "", ""), "{line}");
+        }
+        let failed = machine.run(&words(&format!("status -q {events}"))).await;
+        assert_eq!((failed.code, failed.stdout.as_str()), (3, ""));
+        let error = if events.is_empty() {
+            "error: "
+        } else {
+            "{\"event\":\"error\""
+        };
+        assert!(failed.stderr.starts_with(error), "{failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_up_ends_with_four_lines_at_most() {
+    let machine = Machine::new().unwrap();
+    let first = machine.run(&["up", "--workers", "2"]).await.stdout;
+    let lines: Vec<&str> = first.lines().collect();
+    let [ready, time, registry, cluster] = lines.as_slice() else {
+        panic!("{first}")
+    };
+    assert!(
+        ready.starts_with("Ready: ") && time.starts_with("Time: "),
+        "{first}"
+    );
+    assert!(
+        registry.starts_with("Registry: push to localhost:5001, "),
+        "{first}"
+    );
+    assert!(cluster.contains("--context kind-kindreg"), "{first}");
+    assert!(lines.iter().all(|line| line.len() <= 120), "{first}");
+    let again = machine.run(&["up"]).await.stdout;
+    assert_eq!(again.lines().count(), 2, "{again}");
+}

@@ -64,7 +64,7 @@ async fn a_cluster_of_somebody_elses_is_neither_read_nor_written() {
                 let preview = ops::preview(&client, &request, ops::Verify::EveryNode).await;
                 preview.map(drop)
             }
-            "status" => ops::status(&client, request).await.map(drop),
+            "status" => ops::status(&client, &request).await.map(drop),
             "verify" => ops::verify(&client, cluster, ops::Negative::Proven)
                 .await
                 .map(drop),
@@ -143,7 +143,7 @@ async fn a_node_of_somebody_elses_in_our_cluster_stops_everything_with_its_name(
     let down = ops::down(&world.client(), &world.spec.cluster)
         .await
         .map(drop);
-    let status = ops::status(&world.client(), crate::json::request(&world)).await;
+    let status = ops::status(&world.client(), &crate::json::request(&world)).await;
     for error in [
         down.unwrap_err(),
         status.unwrap_err(),

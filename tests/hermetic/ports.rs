@@ -30,7 +30,8 @@ async fn up(world: &World, request: &Request) -> (Vec<u16>, anyhow::Result<Spec>
     let tried = Mutex::new(Vec::new());
     let (ctx, lock) = (world.ctx(), world.lock());
     let client = world.client();
-    let ended = with_free_ports(&client, &ctx, request, async |ctx, spec, asked| {
+    let ended = with_free_ports(&client, &ctx, request, async |ctx, wanted| {
+        let (spec, asked) = (wanted.spec, wanted.recorded);
         tried.lock().unwrap().push(spec.registries[0].port.number());
         let earlier = asked.map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
         let plan = plan(&spec, &earlier, Verify::EveryNode);

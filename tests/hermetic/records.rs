@@ -153,7 +153,7 @@ async fn a_newer_copy_is_not_read_as_an_older_one_either() {
     let before = world.docker.journal();
     let (client, cluster) = (world.client(), &world.spec.cluster);
     let down = ops::down(&client, cluster).await.map(drop);
-    let status = ops::status(&client, crate::json::request(&world)).await;
+    let status = ops::status(&client, &crate::json::request(&world)).await;
     let request = crate::json::request(&world);
     let options = ops::UpOptions::default();
     let up = ops::up(&client, &request, &options, &ops::Nobody).await;
@@ -257,7 +257,7 @@ async fn a_cluster_from_before_records_had_a_version_is_removed_whole() {
     restore(&world, &objects).await;
     let (client, cluster) = (world.client(), "c".parse().unwrap());
     assert!(!world.left().await.is_empty());
-    let error = ops::status(&client, crate::json::request(&world)).await;
+    let error = ops::status(&client, &crate::json::request(&world)).await;
     assert_eq!(
         format!("{:#}", error.unwrap_err()),
         "can't read the record of cluster c: no version"

@@ -12,7 +12,8 @@ use regex::Regex;
 use crate::snapshot;
 
 /// What changes from run to run, and what stands for it. Nothing else is replaced.
-const PLACEHOLDERS: [(&str, &str); 7] = [
+const PLACEHOLDERS: [(&str, &str); 8] = [
+    (r"Time: [0-9]+\.[0-9] s.*", "Time: …"),
     (r"\([0-9]+\.[0-9] s\)", "(… s)"),
     (r"\([0-9]+ ms\)", "(… ms)"),
     (r#""seconds":[0-9.e-]+"#, r#""seconds":…"#),

@@ -1,6 +1,7 @@
 //! What `status` tells: of what is there, and of what is asked for now.
 
 use kindreg::internal::docker::Docker;
+use kindreg::internal::ports::Ports;
 use kindreg::ops;
 use kindreg::report::{Condition, Report};
 use kindreg::spec::Spec;
@@ -11,7 +12,7 @@ use crate::world::{World, open};
 
 async fn status(world: &World, wanted: Request) -> Report {
     let before = world.docker.journal();
-    let found = ops::status(&world.client(), wanted).await.unwrap();
+    let found = ops::status(&world.client(), &wanted).await.unwrap();
     assert_eq!(world.docker.journal(), before, "it changes nothing");
     found
 }
@@ -40,8 +41,9 @@ fn typed(world: &World, change: impl Fn(&mut Request)) -> Request {
 
 /// What such a request comes to beside what is there.
 fn wanted(world: &World, request: &Request) -> Spec {
-    let filled = request.clone().filled_from(&world.spec);
-    filled.resolve(&mut |_| unreachable!()).unwrap()
+    let filled = request.clone().over(&world.spec).unwrap();
+    let mut ports = Ports::recorded(&filled, Some(&world.spec));
+    filled.resolve(&mut |name| ports.free(name)).unwrap()
 }
 
 fn given<T>(value: T) -> Given<T> {

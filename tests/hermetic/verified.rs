@@ -39,7 +39,7 @@ async fn verified(world: &World, node: &str, negative: Negative) -> (Vec<NodeVer
 
 /// The reasons of `status` for everything that is not ready, and its words about one node.
 async fn told(world: &World, node: &str) -> String {
-    let report = ops::status(&world.client(), request(world)).await.unwrap();
+    let report = ops::status(&world.client(), &request(world)).await.unwrap();
     assert_ne!(report.state, Condition::Ready);
     let parts = report.parts.into_iter().filter_map(|part| part.why);
     let nodes = report.nodes.into_iter().filter(|found| found.name == node);

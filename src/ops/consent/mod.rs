@@ -9,7 +9,7 @@ use std::fmt;
 use anyhow::Result;
 
 use super::User;
-use crate::observe::RecordedSpec;
+use super::ports::Wanted;
 use crate::problem::Problem;
 use crate::spec::mistake::{Given, Source};
 use crate::spec::request::{Request, SettingsFile};
@@ -62,16 +62,14 @@ pub enum Consent {
 /// Asks about each consequence once, however often `up` tries another port.
 pub(super) struct Asking<'a> {
     pub(super) user: &'a dyn User,
-    request: &'a Request,
     consent: Consent,
     agreed: Vec<Question>,
 }
 
 impl<'a> Asking<'a> {
-    pub(super) const fn new(request: &'a Request, consent: Consent, user: &'a dyn User) -> Self {
+    pub(super) const fn new(consent: Consent, user: &'a dyn User) -> Self {
         Self {
             user,
-            request,
             consent,
             agreed: Vec::new(),
         }
@@ -81,12 +79,12 @@ impl<'a> Asking<'a> {
     ///
     /// # Errors
     /// The user does not agree, or nobody can be asked. The error shows all that was not agreed to.
-    pub(super) fn ask(&mut self, spec: &Spec, recorded: Option<&RecordedSpec>) -> Result<()> {
+    pub(super) fn ask(&mut self, wanted: &Wanted) -> Result<()> {
         if self.consent == Consent::Given {
             return Ok(());
         }
-        let before = recorded.map(|recorded| &recorded.current);
-        let mut open = questions(self.request, spec, before);
+        let before = wanted.recorded.as_ref().map(|recorded| &recorded.current);
+        let mut open = questions(&wanted.request, &wanted.spec, before);
         open.retain(|question| !self.agreed.contains(question));
         for (number, question) in open.iter().enumerate() {
             if !self.user.agrees(question) {
@@ -151,7 +149,10 @@ impl<'a> Change<'a> {
     }
 
     fn found(self) -> bool {
-        self.request.file == SettingsFile::Found
+        match self.request.file {
+            SettingsFile::Absent | SettingsFile::Named => false,
+            SettingsFile::Found | SettingsFile::OfAnother { .. } => true,
+        }
     }
 }
 

@@ -104,7 +104,7 @@ pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mist
 fn line(at: &Source) -> Option<usize> {
     match at {
         Source::File(place) => Some(place.line),
-        Source::Default | Source::Flag(_) => None,
+        Source::Default | Source::Record | Source::Flag(_) => None,
     }
 }
 
@@ -224,10 +224,12 @@ fn registry(
     }
     request.names = reader.texts(section, "names");
     let auth = match reader.flag(section, "auth") {
-        Some(asks) if !asks.value => Auth::Anonymous,
-        _ => Auth::Password,
+        None => Given::default(),
+        Some(Given { value: true, from }) => Given::new(Auth::Password, from),
+        Some(Given { value: false, from }) => Given::new(Auth::Anonymous, from),
     };
-    request.backend = match external::backend(reader, section, &mut request.port, auth, load) {
+    request.backend = match external::backend(reader, section, &mut request.port, auth.value, load)
+    {
         Some(external) => BackendRequest::External(external),
         None => BackendRequest::Distribution(distribution(reader, section, auth, load)),
     };
@@ -238,7 +240,7 @@ fn registry(
 fn distribution(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
-    auth: Auth,
+    auth: Given<Auth>,
     load: Load<'_>,
 ) -> DistributionRequest {
     let mut asked = DistributionRequest {
@@ -246,11 +248,9 @@ fn distribution(
         ..DistributionRequest::default()
     };
     set(&mut asked.image, reader.text(section, "image"));
-    if reader
-        .flag(section, "keep_data")
-        .is_some_and(|keep| keep.value)
-    {
-        asked.data = Data::Keep;
+    if let Some(Given { value: keeps, from }) = reader.flag(section, "keep_data") {
+        let data = if keeps { Data::Keep } else { Data::Discard };
+        asked.data = Given::new(data, from);
     }
     asked.mirror = mirror(reader, section, load);
     asked
