@@ -23,14 +23,19 @@ pub use crate::cli::Answer;
 use crate::cli::run_captured;
 use crate::docker::ExecOutput;
 use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
+#[cfg(feature = "cli")]
+use crate::hints::Run;
 use crate::kind::fake::FakeKind;
 use crate::kube::Kube;
 use crate::kube::fake::FakeKube;
 use crate::ops::{Client, TRY};
 use crate::registry::REMOVE_PROOF;
+use crate::render::WRITTEN_BY_KINDREG;
 use crate::spec::ImageRef;
 use crate::steps::host::{INSTALL, REMOVE, SWEEP};
-use crate::steps::nodes::{FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE};
+use crate::steps::nodes::{
+    FORGET_FOLDERS, FORGET_HOSTS, HAND_OVER, KEEP_HOSTS, RECONFIGURE, REVOKE,
+};
 use crate::steps::registry::{ASK, ASK_PORT, RENAME};
 #[cfg(feature = "cli")]
 use crate::ui::{self, Captured, OutputMode, Printer};
@@ -255,12 +260,32 @@ pub fn emulate(docker: &FakeDocker) {
     for name in [KEEP_HOSTS, FORGET_HOSTS] {
         docker.on_script(name, move |files, _, _| hosts(files, name));
     }
-    docker.on_exec("rm", |files, arguments, _| {
-        for path in arguments.iter().filter(|path| path.starts_with('/')) {
-            let _ = files.remove(path);
+    docker.on_script(FORGET_FOLDERS, forget_folders);
+}
+
+fn forget_folders(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let [certs, folders @ ..] = arguments else {
+        return misused("forget-folders takes certs.d and folders");
+    };
+    let mut stays = Vec::new();
+    for folder in folders {
+        let path = |name: &str| format!("{certs}/{folder}/{name}");
+        let hosts = files.read(&path("hosts.toml"));
+        if hosts.is_none_or(|text| text.starts_with(WRITTEN_BY_KINDREG.as_bytes())) {
+            for name in ["hosts.toml", "ca.crt", "upstream.crt"] {
+                let _ = files.remove(&path(name));
+            }
         }
-        success()
-    });
+        let left = files.list(&path(""));
+        if left.is_empty() {
+            let _ = files.remove(path("").trim_end_matches('/'));
+        }
+        stays.extend(left.iter().map(|name| format!("{folder}/{name}\n")));
+    }
+    ExecOutput {
+        stdout: stays.concat().into_bytes(),
+        ..success()
+    }
 }
 
 fn install(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
@@ -346,7 +371,7 @@ fn hosts(files: &mut FakeFiles, name: &str) -> ExecOutput {
     success()
 }
 
-/// Returns what a command prints on stderr for an error, in plain lines or as `--events json`.
+/// Returns what `kindreg up` of cluster `c` prints on stderr for an error, in plain lines or as `--events json`.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 #[must_use]
@@ -357,6 +382,10 @@ pub fn printed(error: &anyhow::Error, is_json: bool) -> String {
         OutputMode::Lines
     };
     let captured = Captured::new(None);
-    ui::failure(&Printer::captured(mode, captured.clone()), error);
+    let run = Run {
+        cluster: "c".to_owned(),
+        command: "kindreg up".to_owned(),
+    };
+    ui::failure(&Printer::captured(mode, captured.clone()).of(run), error);
     captured.content().1
 }

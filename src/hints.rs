@@ -9,14 +9,11 @@ use crate::docker::address::AddressError;
 use crate::kind::KindError;
 use crate::kube::KubeError;
 use crate::login::LoginError;
-use crate::problem::{self, Exit, Problem, Several};
+use crate::problem::{self, AGAIN, Exit, Problem, Several};
 use crate::symptoms::catalogue::engine::{NAME_TAKEN, PORT_TAKEN};
 use crate::symptoms::catalogue::machine::FULL_DISK;
 use crate::symptoms::credentials::Trouble;
 use crate::symptoms::{self, Meaning, Symptom, shows};
-
-/// The words of a hint that stand for the command line of this run.
-pub const AGAIN: &str = "run the command again";
 
 /// What hints and notes leave open, as only the command line knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +104,7 @@ fn docker(error: &DockerError) -> String {
         DockerError::NoSpace { .. } => FULL_DISK.fix,
         DockerError::PortTaken { .. } => PORT_TAKEN.fix,
         DockerError::Pull { .. } => {
-            "check the image name and the network, or run: docker load -i FILE"
+            "check the image name and the network, wait longer with --timeout, or run: docker load -i FILE"
         }
         DockerError::NameTaken { .. } => NAME_TAKEN.fix,
         DockerError::Missing { .. } => "another program removed it; run the command again",

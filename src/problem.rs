@@ -21,6 +21,9 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// The words of a hint that stand for the command line of this run. [`crate::hints::Run`] fills it in.
+pub const AGAIN: &str = "run the command again";
+
 /// An expected failure with a hint.
 ///
 /// Add it to an error with [`anyhow::Error::context`], or return it alone; `downcast_ref` finds it either way.

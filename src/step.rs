@@ -193,6 +193,9 @@ pub struct Ctx {
     pub grace: Duration,
     /// The token that stops the run: once it is cancelled, waits end with [`Stopped`].
     pub stop: CancellationToken,
+    /// Cancelled once the run has lost its lock. Another run may use the same names by then, so this one leaves behind
+    /// what it made.
+    pub lost: CancellationToken,
     /// The `kind create cluster` of this run, while it runs.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
     /// The proof images of this run, by registry.
@@ -246,6 +249,7 @@ impl Ctx {
             patience: Duration::from_secs(300),
             grace: GRACE,
             stop: CancellationToken::new(),
+            lost: CancellationToken::new(),
             creation: Arc::default(),
             proof_images: Arc::default(),
             verdicts: Arc::default(),
@@ -284,6 +288,13 @@ impl Ctx {
     pub fn patient_for(&self, patience: Duration) -> Self {
         let clone = self.clone();
         Self { patience, ..clone }.limited(patience)
+    }
+
+    /// Returns the same context under a lock, by the token that says that the lock is lost.
+    #[must_use]
+    pub fn under_lock(&self, lost: CancellationToken) -> Self {
+        let clone = self.clone();
+        Self { lost, ..clone }
     }
 
     /// Returns the same context with another stop token.

@@ -104,7 +104,7 @@ struct Shared {
     /// docker context]
     #[arg(long, global = true, env = "KINDREG_DOCKER_HOST", value_name = "URL")]
     docker_host: Option<String>,
-    /// Time limit for each wait
+    /// Time limit for each wait. A pull of an image may take longer if 1 MiB of it arrives in each such time
     #[arg(long, global = true, env = "KINDREG_TIMEOUT", default_value = "300", value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,

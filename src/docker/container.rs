@@ -52,6 +52,8 @@ pub struct Container {
     pub networks: BTreeMap<String, Vec<String>>,
     /// Published ports; empty unless it is running.
     pub ports: Vec<PublishedPort>,
+    /// Host name, which others on its networks find it by; empty in a list.
+    pub hostname: String,
 }
 
 /// The settings of a new container.

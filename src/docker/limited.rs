@@ -23,8 +23,8 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// When calls end.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The longest time that a call may take, except for those that move images: they end if the engine says nothing
-    /// for as long.
+    /// The longest time that a call may take, except for those that move images: they end if nothing moves for as long,
+    /// or in a pull less than 1 MiB.
     pub limit: Duration,
     /// How long a call may go on after the run was stopped.
     pub grace: Duration,
@@ -117,6 +117,13 @@ impl Docker for Limited {
     async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>> {
         self.call("list containers", self.engine.containers(label))
             .await
+    }
+    async fn members(&self, network: &str) -> Result<Vec<Container>> {
+        self.call(
+            &format!("list containers on network {network}"),
+            self.engine.members(network),
+        )
+        .await
     }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         self.call("list running containers", self.engine.published_ports())

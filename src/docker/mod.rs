@@ -264,6 +264,8 @@ pub trait Docker: Send + Sync + std::fmt::Debug {
     async fn container(&self, name: &str) -> Result<Option<Container>>;
     /// Returns the containers in any state with the label. Their `networks` and `ports` may be incomplete.
     async fn containers(&self, label: Label<'_>) -> Result<Vec<Container>>;
+    /// Returns the running containers on a network, by its name. Their `networks` and `ports` may be incomplete.
+    async fn members(&self, network: &str) -> Result<Vec<Container>>;
     /// Returns the ports of the engine's host that running containers publish, sorted and without duplicates.
     async fn published_ports(&self) -> Result<Vec<u16>>;
     /// Creates a container without starting it, and returns its id. Fails with [`DockerError::NameTaken`] if its name

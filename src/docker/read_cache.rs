@@ -108,6 +108,9 @@ impl Docker for ReadCache {
         let ask = self.engine.containers(label);
         self.containers.get(label.to_string(), ask).await
     }
+    async fn members(&self, network: &str) -> Result<Vec<Container>> {
+        self.engine.members(network).await
+    }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         self.engine.published_ports().await
     }

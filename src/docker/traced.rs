@@ -126,6 +126,11 @@ impl Docker for Traced {
         self.traced("list containers with", &label.to_string(), call)
             .await
     }
+    async fn members(&self, network: &str) -> Result<Vec<Container>> {
+        let call = self.engine.members(network);
+        self.traced("list containers on network", network, call)
+            .await
+    }
     async fn published_ports(&self) -> Result<Vec<u16>> {
         let call = self.engine.published_ports();
         self.traced("list", "published ports", call).await

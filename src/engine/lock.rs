@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::problem::Problem;
+use crate::problem::{AGAIN, Problem};
 use crate::step::Ctx;
 
 /// The mutex of one cluster, shared by all processes and machines that use the same engine.
@@ -63,6 +63,7 @@ pub async fn locked<T>(
 ) -> Result<T> {
     let run = ctx.stopped_by(ctx.stop.child_token());
     let held = lock.acquire(&run).await?;
+    let run = run.under_lock(held.lost());
     let ended = while_held(&*held, &run, work(&run)).await;
     held.release().await;
     ended
@@ -89,6 +90,6 @@ pub(super) async fn while_held<T>(
     let _ = work.await;
     Err(LockLost).context(Problem::new(
         "lost the lock of the cluster; another kindreg may be changing it",
-        "run the command again",
+        AGAIN,
     ))
 }

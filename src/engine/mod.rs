@@ -91,6 +91,7 @@ pub async fn up(
     let made = Made::default();
     run_stage(&plan.images, Place::First, run, &made, on).await?;
     let held = lock.acquire(run).await?;
+    let run = &run.under_lock(held.lost());
     let result = while_held(&*held, run, up_locked(plan, run, &made, on)).await;
     if let Err(error) = &result {
         let cleaning = &ctx.cleaning();
@@ -155,7 +156,7 @@ async fn run_stages<'a>(plan: &'a Plan, ctx: &Ctx, made: &Made<'a>, on: Events<'
     Ok(())
 }
 
-/// Runs every stage, even after a failure, and then undoes what it made. For plans that test something, such as
+/// Runs every stage, even after a failure, and then undoes what it made, unless it lost its lock. For plans that test something, such as
 /// `verify`. A lane ends at its first failure; the other lanes continue.
 ///
 /// # Errors
@@ -168,9 +169,11 @@ pub async fn survey(plan: &Plan, ctx: &Ctx, on: Events<'_>) -> Result<()> {
         let lanes = lanes.map(|lane| run_lane(lane, Place::Later, ctx, &made, on));
         errors.extend(join_all(lanes).await.into_iter().filter_map(Result::err));
     }
-    let cleaning = &ctx.cleaning();
-    for (_, step) in made.newest_first() {
-        errors.extend(undo(step, cleaning, on).await);
+    if !ctx.lost.is_cancelled() {
+        let cleaning = &ctx.cleaning();
+        for (_, step) in made.newest_first() {
+            errors.extend(undo(step, cleaning, on).await);
+        }
     }
     combine(causes(errors)).map_or(Ok(()), Err)
 }

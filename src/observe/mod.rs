@@ -33,7 +33,7 @@ pub use host::on_host;
 pub use left::left;
 pub use left::{Object, Recovered, clusters, recovered, removal};
 pub use nodes::{
-    Tree, containerd_tree, is_load_balancer, kind_containers, node_names, nodes,
+    Tree, containerd_tree, is_kind_container, is_load_balancer, kind_containers, node_names, nodes,
     nodes_and_balancer, our_kind_containers, running_nodes,
 };
 pub use ownership::{ClusterOwner, foreign, mixed, our_container, owns, refuse_foreign_cluster};

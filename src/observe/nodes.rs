@@ -18,6 +18,12 @@ pub async fn kind_containers(docker: &dyn Docker, cluster: &ClusterName) -> Resu
     Ok(docker.containers(label).await?)
 }
 
+/// Returns whether a container has kind's label for the cluster.
+#[must_use]
+pub fn is_kind_container(container: &Container, cluster: &ClusterName) -> bool {
+    Label::Pair(layout::KIND_LABEL_CLUSTER, cluster.as_str()).is_in(&container.labels)
+}
+
 /// Returns all containers with kind's label for the cluster; none unless all are ours.
 pub async fn our_kind_containers(
     docker: &dyn Docker,
@@ -111,6 +117,26 @@ impl Tree {
     #[must_use]
     pub fn certs_kind(&self, path: &str) -> Option<Kind> {
         self.entries.get(&format!("certs.d/{path}")).copied()
+    }
+
+    /// Returns whether a folder of certs.d has a file of ours, or is empty: containerd uses an empty folder too. A CA
+    /// beside somebody else's hosts.toml is theirs.
+    #[must_use]
+    pub fn has_ours(&self, folder: &str) -> bool {
+        if self.certs_kind(folder) != Some(Kind::Folder) {
+            return false;
+        }
+        let hosts = format!("{folder}/hosts.toml");
+        let is_theirs = self.certs_kind(&hosts).is_some()
+            && !self
+                .certs_file(&hosts)
+                .is_some_and(|text| text.starts_with(crate::render::WRITTEN_BY_KINDREG.as_bytes()));
+        let mut below = self.certs_below(folder).peekable();
+        let is_ours = |path: &str| {
+            let name = path.strip_prefix(folder).unwrap_or_default();
+            ["/hosts.toml", "/ca.crt", "/upstream.crt"].contains(&name)
+        };
+        below.peek().is_none() || (!is_theirs && below.any(is_ours))
     }
 
     /// Returns the paths below a folder of certs.d, relative to certs.d.

@@ -18,7 +18,9 @@ use crate::report::{Condition, NodeReport, Part, RegistryReport, Report};
 use crate::spec::request::Request;
 use crate::spec::{Authorities, Registry, Spec, Trust};
 use crate::step::Ctx;
-use crate::steps::nodes::{ConfigPath, NodeCredentials, NodeHosts, NodeTrust, PerNode, difference};
+use crate::steps::nodes::{
+    ConfigPath, NodeCredentials, NodeHosts, NodeTrust, PerNode, RegistryNames, difference,
+};
 
 /// Identity of the part that stands for settings that `up` can't change.
 pub(crate) const UNCHANGEABLE: &str = "cluster";
@@ -130,11 +132,13 @@ async fn node_reports(ctx: &Ctx, spec: &Spec) -> Result<Vec<NodeReport>> {
     } else {
         Some(hosts.per_node(ctx).await?)
     };
-    let aspects: [Aspect; 4] = [
+    let names = RegistryNames { spec: spec.clone() };
+    let aspects: [Aspect; 5] = [
         ("containerd", Some(config.per_node(ctx).await?)),
         ("trust", trust.per_node(ctx).await?),
         ("password", Some(passwords.per_node(ctx).await?)),
         ("address", addresses),
+        ("names", Some(names.per_node(ctx).await?)),
     ];
     let mut proofs = Vec::new();
     for registry in &spec.registries {

@@ -10,7 +10,7 @@ use crate::registry::managed;
 use crate::spec::{Spec, Target};
 use crate::step::Plan;
 use crate::steps::cluster::{Network, OriginalKubeconfig, Record};
-use crate::steps::nodes::{ConfigPath, NodeTrust, Nodes};
+use crate::steps::nodes::{ConfigPath, NodeTrust, Nodes, RegistryNames};
 use crate::steps::proof::Proving;
 
 /// Returns the plan that brings a machine to `spec` and removes what `earlier` Specs left. The lanes of a stage run at
@@ -34,6 +34,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 .chain(managed(spec).map(|it| registry(spec, earlier, it)))),
             stage([
                 vec![step(ConfigPath { spec: whole() }), step(NodeTrust { spec: whole() })],
+                vec![step(RegistryNames { spec: whole() })],
                 addresses(spec),
                 credentials(spec),
                 copies_and_host_trust(spec),

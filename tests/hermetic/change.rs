@@ -1,5 +1,8 @@
 //! A change of settings that fails brings back what was there: the registry that ran before runs again, with its data.
 
+use std::sync::{Arc, Mutex};
+
+use kindreg::events::Event;
 use kindreg::internal::docker::fake::Fault;
 use kindreg::internal::docker::{ContainerState, Docker};
 use kindreg::ops::{self, UpOptions};
@@ -213,4 +216,31 @@ async fn a_change_may_fail_at_any_call_and_is_taken_back_with_the_data() {
         }
     }
     assert!(taken_back > 5, "{taken_back}");
+}
+
+#[tokio::test]
+async fn files_of_others_in_a_folder_that_is_retired_stay_and_are_named() {
+    let world = with_an_image().await;
+    let certs = "/etc/containerd/certs.d/registry.test:5001";
+    let worker = world.docker.files("c-worker");
+    let theirs = format!("{certs}/client.cert");
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&notes);
+    let client = world.client().with_listener(move |event| {
+        if let Event::Note(text) = event {
+            heard.lock().unwrap().push(text);
+        }
+    });
+    let mut other = request(&world);
+    CHANGES[1].1(&mut other);
+    worker.write(&theirs, 0o644, "theirs").unwrap();
+    let options = UpOptions::default();
+    ops::up(&client, &other, &options, &ops::Nobody)
+        .await
+        .unwrap();
+    assert_eq!(worker.list(certs), ["client.cert"], "ours are gone");
+    let note = format!("kept on c-worker, as kindreg did not write it: {certs}/client.cert");
+    assert!(notes.lock().unwrap().contains(&note), "{notes:?}");
+    // It is no drift: nothing of ours is there.
+    assert!(!up(&world, &other).await.unwrap().report.changed);
 }

@@ -283,6 +283,7 @@ async fn all_other_work_that_loses_its_lock_stops_too() {
     let survey = async |run: &Ctx| Ok(engine::survey(&plan, run, &|_| {}).await.err());
     let error = engine::locked(&lock, &ctx, survey).await.unwrap_err();
     assert!(error.is::<LockLost>(), "{error:#}");
+    assert_eq!(told(&journal), ["lock", "apply a", "unlock"]);
     let slow = Act::WaitForEverAndUndoSlowly;
     let there = step(&journal, "b", slow, State::Ready);
     let plan = self::plan(vec![vec![vec![there]]]);

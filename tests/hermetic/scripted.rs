@@ -19,6 +19,8 @@ pub(crate) enum Reply {
     Endless(Vec<u8>),
     /// A stream that begins with these bytes and never goes on, nor ends.
     Stuck(Vec<u8>),
+    /// Lines of JSON by their number, one every 20 ms, until the client leaves.
+    Trickle(fn(u64) -> String),
     /// Nothing, for ever.
     Silence,
 }
@@ -151,6 +153,7 @@ fn serve(client: &UnixStream, script: &Script, sent: &AtomicU64, log: &Mutex<Vec
                 silence(&mut reader);
                 return;
             }
+            Reply::Trickle(line) => trickle(writer, line),
             Reply::Silence => {
                 silence(&mut reader);
                 return;
@@ -190,6 +193,31 @@ fn endless(writer: &UnixStream, first: &[u8], sent: &AtomicU64) -> std::io::Resu
         sent.fetch_max(total, Ordering::Relaxed);
     }
     chunk(writer, &[])
+}
+
+fn trickle(writer: &UnixStream, line: fn(u64) -> String) -> std::io::Result<()> {
+    begin(writer)?;
+    for number in 0.. {
+        chunk(writer, format!("{}\r\n", line(number)).as_bytes())?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Answers for an engine with nothing in it, which only reads.
+pub(crate) fn empty(method: &str, path: &str) -> Reply {
+    let json = |text: &str| Reply::Json(200, text.to_owned());
+    let route = path.split('?').next().unwrap_or(path);
+    match (method, route) {
+        (_, "/version") => json(
+            r#"{"Version":"29.0.0","ApiVersion":"1.47","MinAPIVersion":"1.24","Os":"linux","Arch":"amd64"}"#,
+        ),
+        ("GET", "/info") => json(r#"{"ServerVersion":"29.0.0","Name":"scripted"}"#),
+        ("GET", "/containers/json" | "/networks") => json("[]"),
+        ("GET", "/volumes") => json(r#"{"Volumes":[]}"#),
+        ("GET" | "HEAD", _) => Reply::Json(404, r#"{"message":"No such thing"}"#.to_owned()),
+        _ => Reply::Json(500, r#"{"message":"this engine only reads"}"#.to_owned()),
+    }
 }
 
 /// Reads one request, and returns its method and path without the version of the API.
@@ -260,10 +288,6 @@ pub(crate) fn with_cluster(archive: impl Fn(&str) -> Reply + Send + Sync + 'stat
         let json = |text: &str| Reply::Json(200, text.to_owned());
         let (route, query) = path.split_once('?').unwrap_or((path, ""));
         match (method, route) {
-            (_, "/version") => json(
-                r#"{"Version":"29.0.0","ApiVersion":"1.47","MinAPIVersion":"1.24","Os":"linux","Arch":"amd64"}"#,
-            ),
-            ("GET", "/info") => json(r#"{"ServerVersion":"29.0.0","Name":"scripted"}"#),
             ("GET", "/containers/kindreg-c/json") => json(&record),
             ("GET", "/containers/c-control-plane/json") => json(&node),
             ("GET", "/containers/kindreg-c-registry/json") => json(&registry),
@@ -271,11 +295,8 @@ pub(crate) fn with_cluster(archive: impl Fn(&str) -> Reply + Send + Sync + 'stat
                 json(&format!("[{listed_node}]"))
             }
             ("GET", "/containers/json") => json(&format!("[{listed_record},{listed_registry}]")),
-            ("GET", "/volumes") => json(r#"{"Volumes":[]}"#),
-            ("GET", "/networks") => json("[]"),
             ("GET", route) if route.ends_with("/archive") => archive(path),
-            ("GET" | "HEAD", _) => Reply::Json(404, r#"{"message":"No such thing"}"#.to_owned()),
-            _ => Reply::Json(500, r#"{"message":"this engine only reads"}"#.to_owned()),
+            _ => empty(method, path),
         }
     })
 }

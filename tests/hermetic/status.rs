@@ -1,6 +1,12 @@
 //! What `status` tells: of what is there, and of what is asked for now.
 
-use kindreg::internal::docker::Docker;
+use std::collections::BTreeMap;
+
+use kindreg::errors::Exit;
+use kindreg::internal::docker::{
+    Afterwards, Capabilities, ContainerSpec, Docker, Input, NetworkMode, Restart,
+};
+use kindreg::internal::hints;
 use kindreg::internal::ports::Ports;
 use kindreg::ops;
 use kindreg::report::{Condition, Report};
@@ -189,5 +195,113 @@ async fn what_pulls_need_is_named_and_repaired_whatever_of_it_is_lost() {
         world.up().await.unwrap();
         let found = status(&world, typed(&world, |_| {})).await;
         assert_eq!(whys(&found), Vec::<String>::new(), "{why}");
+    }
+}
+
+/// What somebody did, where `status` must say it, and the command that undoes it.
+struct Hijack {
+    does: fn(&World),
+    why: &'static str,
+    differs: &'static [&'static str],
+    hint: &'static str,
+    undoes: fn(&World),
+}
+
+const HOSTS: &str = "127.0.0.1 localhost\n";
+
+fn write_hosts(world: &World, more: &str) {
+    let node = world.docker.files("c-worker");
+    let hosts = format!("{HOSTS}{more}");
+    node.write("/etc/hosts", 0o644, hosts).unwrap();
+}
+
+const HIJACKS: [Hijack; 2] = [
+    Hijack {
+        does: |world| write_hosts(world, "10.9.9.9 mine.test Registry.test # by hand\n"),
+        why: "/etc/hosts has 10.9.9.9 for registry.test, which kindreg did not write",
+        differs: &["names: /etc/hosts has 10.9.9.9 for registry.test, which kindreg did not write"],
+        hint: "if nobody needs the line, run: docker exec c-worker sh -c 'sed 2d /etc/hosts >/tmp/hosts && cat \
+               /tmp/hosts >/etc/hosts'",
+        undoes: |world| write_hosts(world, ""),
+    },
+    Hijack {
+        does: |world| {
+            world
+                .docker
+                .join_as("stranger", "kindreg-c", &["registry.test"]);
+        },
+        why: "container stranger answers for registry.test too",
+        differs: &[],
+        hint: "if nobody needs it there, run: docker network disconnect kindreg-c stranger",
+        undoes: |world| world.docker.disconnect("kindreg-c", "stranger"),
+    },
+];
+
+#[tokio::test]
+async fn whoever_else_answers_for_a_registry_is_named_and_left_alone() {
+    let world = World::new();
+    world.up().await.unwrap();
+    world.docker.create(&stranger()).await.unwrap();
+    world.docker.start("stranger").await.unwrap();
+    // With another name on the network it is nobody's business.
+    world
+        .docker
+        .join_as("stranger", "kindreg-c", &["other.test"]);
+    let nothing = typed(&world, |_| {});
+    assert_eq!(
+        status(&world, nothing.clone()).await.state,
+        Condition::Ready
+    );
+    world.docker.disconnect("kindreg-c", "stranger");
+    for hijack in HIJACKS {
+        (hijack.does)(&world);
+        let found = status(&world, nothing.clone()).await;
+        assert_eq!(found.state, Condition::Drifted, "{}", hijack.why);
+        let on = if hijack.differs.is_empty() {
+            ""
+        } else {
+            " on c-worker"
+        };
+        let why = format!("registry names in nodes: {}{on}", hijack.why);
+        assert_eq!(whys(&found), [why]);
+        let worker = found
+            .nodes
+            .iter()
+            .find(|node| node.name == "c-worker")
+            .unwrap();
+        assert_eq!(worker.differs, hijack.differs);
+        let before = world.docker.files("c-worker").read("/etc/hosts");
+        let up = ops::up(
+            &world.client(),
+            &nothing,
+            &ops::UpOptions::default(),
+            &ops::Nobody,
+        )
+        .await;
+        let error = up.unwrap_err();
+        assert_eq!(hints::hint(&error).unwrap(), hijack.hint);
+        assert_eq!(hints::exit(&error), Exit::Foreign, "{error:#}");
+        assert_eq!(world.docker.files("c-worker").read("/etc/hosts"), before);
+        (hijack.undoes)(&world);
+        let found = status(&world, nothing.clone()).await;
+        assert_eq!(whys(&found), Vec::<String>::new(), "{}", hijack.why);
+    }
+}
+
+fn stranger() -> ContainerSpec {
+    ContainerSpec {
+        name: "stranger".to_owned(),
+        image: "registry:3".to_owned(),
+        entrypoint: Vec::new(),
+        command: Vec::new(),
+        environment: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        mounts: Vec::new(),
+        network: NetworkMode::None,
+        ports: Vec::new(),
+        restart: Restart::No,
+        capabilities: Capabilities::Default,
+        input: Input::Closed,
+        afterwards: Afterwards::Keep,
     }
 }

@@ -3,12 +3,17 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kindreg::internal::docker::fake::Fault;
+use kindreg::internal::engine::{self, Held, Lock, LockLost};
+use kindreg::internal::plan::{self, Negative};
 use kindreg::internal::step::{Ctx, is_stop};
 use kindreg::spec::Workers;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::external;
-use crate::scripted::{Reply, with_cluster};
+use crate::scripted::{Reply, Scripted, empty, with_cluster};
 use crate::world::{World, owned};
 
 /// Far more than a run takes; what reaches it waits for ever.
@@ -128,6 +133,84 @@ async fn a_kind_that_hangs_at_delete_ends_down_at_its_time_limit() {
     assert_eq!(world.left().await, Vec::<String>::new());
 }
 
+/// A lock that is lost when the test says so.
+struct Losing(CancellationToken);
+
+#[async_trait]
+impl Lock for Losing {
+    async fn acquire(&self, _: &Ctx) -> anyhow::Result<Box<dyn Held>> {
+        Ok(Box::new(Losing(self.0.clone())))
+    }
+}
+
+#[async_trait]
+impl Held for Losing {
+    fn lost(&self) -> CancellationToken {
+        self.0.clone()
+    }
+
+    async fn release(self: Box<Self>) {}
+}
+
+/// Runs the plan of `verify` in a world whose lock is `lost`.
+async fn survey(world: &World, lost: &CancellationToken) -> anyhow::Result<Option<anyhow::Error>> {
+    let mut ctx = world.ctx();
+    ctx.grace = Duration::from_millis(10);
+    let plan = plan::verify(&world.spec, Negative::LeftOut);
+    let survey = async |run: &Ctx| Ok(engine::survey(&plan, run, &|_| {}).await.err());
+    engine::locked(&Losing(lost.clone()), &ctx, survey).await
+}
+
+#[tokio::test]
+async fn a_verify_that_has_lost_its_lock_removes_nothing_that_the_next_one_may_use() {
+    let alone = || {
+        // One registry, as another lane would go on until it hears of the lost lock.
+        let mut world = World::new();
+        owned(&mut world.spec).workers = Workers::new(0).unwrap();
+        world
+    };
+    let twin = alone();
+    twin.up().await.unwrap();
+    let before = twin.docker.calls();
+    assert!(
+        survey(&twin, &CancellationToken::new())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let log = twin.docker.call_log();
+    let looks = (1..).zip(&log).skip(before);
+    let looks = looks.filter(|(_, call)| call.starts_with("kube get ") && call.contains("pods?"));
+    let looks: Vec<usize> = looks.map(|(number, _)| number).collect();
+    assert!(!looks.is_empty(), "{log:?}");
+    let removes = |call: &&String| {
+        call.starts_with("kube delete ")
+            || call.contains("kindreg-delete-manifest")
+            || call.starts_with("remove image")
+    };
+    assert!(log[looks[0]..].iter().any(|call| removes(&call)), "{log:?}");
+    for number in looks {
+        let (world, lost) = (alone(), CancellationToken::new());
+        world.up().await.unwrap();
+        world.docker.fail_call(number, Fault::Hang);
+        let when_it_looks = async {
+            while world.docker.calls() < number {
+                tokio::task::yield_now().await;
+            }
+            lost.cancel();
+            std::future::pending::<()>().await;
+        };
+        let run = tokio::time::timeout(FOR_EVER, survey(&world, &lost));
+        let ended = tokio::select! { ended = run => ended, () = when_it_looks => continue };
+        let error = ended.unwrap_or_else(|_| panic!("{}", hangs(&world, number)));
+        let error = error.unwrap_err();
+        assert!(error.is::<LockLost>(), "{error:#}");
+        let after = &world.docker.call_log()[number..];
+        let gone: Vec<&String> = after.iter().filter(removes).collect();
+        assert_eq!(gone, [""; 0], "call {number}");
+    }
+}
+
 #[test]
 fn an_engine_that_stops_in_the_middle_of_a_stream_ends_the_program_at_its_time_limit() {
     let engine = with_cluster(|_| Reply::Stuck(vec![0; 100]));
@@ -152,4 +235,25 @@ fn the_first_interrupt_ends_the_program_while_the_engine_is_silent() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{command}: {said}");
     }
+}
+
+#[test]
+fn a_pull_that_trickles_ends_with_the_time_limit() {
+    let engine = Scripted::new(|method, path| {
+        if method == "POST" && path.starts_with("/images/create") {
+            return Reply::Trickle(|number| {
+                let layer = json!({"current": number, "total": 1_000_000_000});
+                json!({"status": "Downloading", "id": "layer", "progressDetail": layer}).to_string()
+            });
+        }
+        empty(method, path)
+    });
+    engine.program("kind", "echo kind v0.33.0 go1.26");
+    let (output, _) = engine.run(&["up", "--timeout", "1"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("less than 1 MiB arrived within 1 s"),
+        "{said}"
+    );
 }

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep};
 
 use self::convert::{Filters, labelled};
 use self::failure::{Call, QUICK, TICK, name_taken, optional, port_taken, says};
-use self::streams::{end, first_bytes, last_bytes};
+use self::streams::{end, first_bytes, last_bytes, pulled};
 use crate::credentials::RegistryCredentials;
 use crate::symptoms::Meaning;
 
@@ -105,13 +105,13 @@ impl Docker for Bollard {
         } else {
             options
         };
-        let pulled = call
-            .long(end(
+        let ended = call
+            .long(pulled(
                 self.stall,
                 self.api.create_image(Some(options.build()), None, None),
             ))
             .await;
-        pulled.map_err(|error| match error {
+        ended.map_err(|error| match error {
             DockerError::Other { cause, .. } | DockerError::Missing { what: cause } => {
                 DockerError::Pull {
                     image: reference.to_owned(),
@@ -174,6 +174,17 @@ impl Docker for Bollard {
             .build();
         let containers = call.quick(self.api.list_containers(Some(options))).await?;
         Ok(containers.into_iter().map(convert::listed).collect())
+    }
+
+    async fn members(&self, network: &str) -> Result<Vec<Container>> {
+        let call = self.call("list", "containers on network", network);
+        let filter = HashMap::from([("network", vec![network.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().filters(&filter).build();
+        let containers = call.quick(self.api.list_containers(Some(options))).await?;
+        let mut members: Vec<_> = containers.into_iter().map(convert::listed).collect();
+        // The filter also matches ids.
+        members.retain(|member| member.networks.contains_key(network));
+        Ok(members)
     }
 
     async fn published_ports(&self) -> Result<Vec<u16>> {

@@ -215,6 +215,14 @@ impl FakeDocker {
         }
     }
 
+    /// Connects a container to a network under these names, as somebody does by hand.
+    pub fn join_as(&self, container: &str, network: &str, names: &[&str]) {
+        if let Ok(container) = self.engine().found(container) {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            container.networks.insert(network.to_owned(), names);
+        }
+    }
+
     /// Stops publishing the ports of a running container.
     pub fn unpublish(&self, container: &str) {
         if let Ok(container) = self.engine().found(container) {

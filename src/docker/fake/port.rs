@@ -89,6 +89,17 @@ impl Docker for FakeDocker {
             .settle(Ok(self.peek_labelled(label)))
     }
 
+    async fn members(&self, network: &str) -> Result<Vec<Container>> {
+        let call = self.enter(format!("members {network}")).await?;
+        let engine = self.engine();
+        let names = engine.containers.keys();
+        let mut members: Vec<Container> = names.filter_map(|name| engine.report(name)).collect();
+        members.retain(|member| {
+            member.state == ContainerState::Running && member.networks.contains_key(network)
+        });
+        call.settle(Ok(members))
+    }
+
     async fn published_ports(&self) -> Result<Vec<u16>> {
         let call = self.enter("published ports").await?;
         let engine = self.engine();

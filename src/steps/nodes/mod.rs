@@ -9,8 +9,10 @@ use crate::problem::Problem;
 mod config_path;
 mod containers;
 mod credentials;
+mod folders;
 mod hosts;
 mod kubelet;
+mod names;
 mod per_node;
 mod trust;
 
@@ -20,14 +22,18 @@ pub use config_path::RECONFIGURE;
 pub use containers::Nodes;
 pub(crate) use credentials::domains as password_domains;
 pub use credentials::{NodeCredentials, RetiredCredentials};
+#[cfg(any(test, feature = "fakes"))]
+pub use folders::FORGET_FOLDERS;
+pub use folders::RetiredFolders;
+pub(crate) use folders::{make_folder, remove_folders};
 pub use hosts::NodeHosts;
 #[cfg(any(test, feature = "fakes"))]
 pub use hosts::{FORGET_HOSTS, KEEP_HOSTS};
 #[cfg(any(test, feature = "fakes"))]
 pub use kubelet::{HAND_OVER, REVOKE};
+pub use names::RegistryNames;
 pub(crate) use per_node::{PerNode, difference};
-pub use trust::{NodeTrust, RetiredFolders};
-pub(crate) use trust::{make_folder, remove};
+pub use trust::NodeTrust;
 
 /// Refuses settings of a node that kindreg did not write, and that only the user can remove.
 fn foreign_settings(node: &str, flaws: &[Flaw]) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Steps: CA and hosts.toml of each registry in every node. They are sent through the archive API, because client and
+//! Step: CA and hosts.toml of each registry in every node. They are sent through the archive API, because client and
 //! engine need not share a file system.
 //!
 //! containerd reads both at each pull, so nothing is restarted.
@@ -10,14 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
+use super::folders::remove_folders;
 use super::foreign_settings;
 use super::per_node::{PerNode, together};
 use crate::archive::Archive;
-use crate::docker::DockerError;
-use crate::layout;
-use crate::observe::{Flaw, containerd_tree, expected_files, nodes, running_nodes, trust_flaws};
+use crate::observe::{Flaw, containerd_tree, expected_files, nodes, trust_flaws};
 use crate::spec::{Registry, Spec};
-use crate::step::{Ctx, Leaves, State, Step, StepId};
+use crate::step::{Ctx, State, Step, StepId};
 use crate::steps::proof::invalidate_proofs;
 
 /// The step that writes the certs.d folders on all nodes.
@@ -118,81 +117,6 @@ impl Step for NodeTrust {
             .iter()
             .flat_map(Registry::node_folders)
             .collect();
-        remove(ctx, &self.spec, &folders).await
+        remove_folders(ctx, &self.spec, &folders).await.map(drop)
     }
-}
-
-/// The step that removes certs.d folders of earlier settings from nodes.
-#[derive(Debug)]
-pub struct RetiredFolders {
-    /// The Spec that is wanted.
-    pub spec: Spec,
-    /// The names of the folders.
-    pub folders: Vec<String>,
-}
-
-#[async_trait]
-impl Step for RetiredFolders {
-    fn id(&self) -> StepId {
-        StepId::new("node.trust").retired()
-    }
-
-    fn title(&self) -> String {
-        format!("old node trust ({})", self.folders.join(", "))
-    }
-
-    fn leaves(&self) -> Leaves {
-        Leaves::Nothing
-    }
-
-    async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let all = nodes(&*ctx.docker, &self.spec.cluster).await?;
-        let trees = all
-            .iter()
-            .map(|node| containerd_tree(&*ctx.docker, &node.name));
-        for (node, tree) in all.iter().zip(try_join_all(trees).await?) {
-            // containerd uses an empty folder too.
-            let left = |folder: &&String| tree.certs_kind(folder).is_some();
-            if let Some(folder) = self.folders.iter().find(left) {
-                return Ok(State::Drifted(format!("{folder} on {}", node.name)));
-            }
-        }
-        Ok(State::Ready)
-    }
-
-    async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        remove(ctx, &self.spec, &self.folders).await
-    }
-}
-
-/// Creates a folder with this hosts.toml in certs.d of all nodes.
-pub(crate) async fn make_folder(ctx: &Ctx, spec: &Spec, folder: &str, hosts: &str) -> Result<()> {
-    let path = format!("etc/containerd/certs.d/{folder}/hosts.toml");
-    let archive = Archive::new().file(path, 0o644, hosts.to_owned());
-    let archive = archive.into_bytes()?;
-    let found = nodes(&*ctx.docker, &spec.cluster).await?;
-    let uploads = found
-        .iter()
-        .map(|node| ctx.docker.upload(&node.name, "/", archive.clone()));
-    try_join_all(uploads).await?;
-    Ok(())
-}
-
-/// Removes folders from certs.d of all running nodes.
-pub(crate) async fn remove(ctx: &Ctx, spec: &Spec, folders: &[String]) -> Result<()> {
-    let paths: Vec<String> = folders
-        .iter()
-        .map(|folder| format!("{}/{folder}", layout::NODE_CERTS))
-        .collect();
-    let paths = paths.iter().map(String::as_str);
-    let command: Vec<&str> = ["rm", "-rf"].into_iter().chain(paths).collect();
-    let found = running_nodes(&*ctx.docker, &spec.cluster).await?;
-    let removals = found.iter().map(|node| async {
-        match ctx.docker.exec(&node.name, &command, &[]).await {
-            Ok(_) | Err(DockerError::Missing { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    });
-    try_join_all(removals).await?;
-    Ok(())
 }

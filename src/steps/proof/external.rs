@@ -123,7 +123,9 @@ impl Step for ExternalProof {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let verdicts = self.pods().run(ctx, &self.images()).await;
-        self.pods().remove(ctx).await?;
+        if !ctx.lost.is_cancelled() {
+            self.pods().remove(ctx).await?;
+        }
         let verdicts = doubted(ctx, &self.spec, &self.registry, verdicts?).await?;
         let refusal = refusal(&self.spec, &self.registry, &verdicts, |cause| {
             self.remedy(cause)

@@ -134,7 +134,9 @@ impl Step for Proof {
         let registry = self.registry.registry();
         let images = self.images(ctx, &registry.proof_domains()).await?;
         let verdicts = self.pods().run(ctx, &images).await;
-        self.clear(ctx).await?;
+        if !ctx.lost.is_cancelled() {
+            self.clear(ctx).await?;
+        }
         let verdicts = doubted(ctx, &self.spec, registry, verdicts?).await?;
         let refusal = refusal(&self.spec, registry, &verdicts, |cause| {
             remedy(cause, &self.spec)

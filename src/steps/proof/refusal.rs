@@ -15,7 +15,7 @@ use crate::registry::Managed;
 use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, Leaves, State, Step, StepId};
-use crate::steps::nodes::{make_folder, remove};
+use crate::steps::nodes::{make_folder, remove_folders};
 use crate::verdict::{Verdict, Verdicts};
 
 /// The step that proves that all nodes refuse one registry without its CA.
@@ -81,8 +81,10 @@ impl Step for Refusal {
         let [folder] = &folders;
         make_folder(ctx, &self.spec, folder, &hosts).await?;
         let verdicts = proof.pods().run(ctx, &images).await;
-        remove(ctx, &self.spec, &folders).await?;
-        proof.pods().remove(ctx).await?;
+        if !ctx.lost.is_cancelled() {
+            remove_folders(ctx, &self.spec, &folders).await?;
+            proof.pods().remove(ctx).await?;
+        }
         let verdicts = verdicts?;
         let acceptance = acceptance(&verdicts);
         ctx.note_refusals(&registry.name, verdicts).await;

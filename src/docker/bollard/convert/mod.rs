@@ -80,6 +80,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
             .unwrap_or_default()
             .trim_start_matches('/')
             .to_owned(),
+        hostname: config.hostname.unwrap_or_default(),
         image: config.image.unwrap_or_default(),
         image_id: answer.image.unwrap_or_default(),
         labels: map(config.labels),
@@ -131,6 +132,7 @@ pub(super) fn listed(answer: ContainerSummary) -> Container {
             .next()
             .map_or("", |name| name.trim_start_matches('/'))
             .to_owned(),
+        hostname: String::new(),
         image: answer.image.unwrap_or_default(),
         image_id: answer.image_id.unwrap_or_default(),
         labels: map(answer.labels),

@@ -45,6 +45,7 @@ impl Engine {
             },
             networks: container.networks.clone(),
             ports: container.ports.clone(),
+            hostname: container.id.chars().take(12).collect(),
         })
     }
 
