@@ -45,7 +45,7 @@ pub fn kind_config(cluster: &ClusterName, owned: &OwnedCluster) -> Result<String
     Ok(text)
 }
 
-/// Returns the user's configuration with our name and `config_path`, and with our image for nodes without one.
+/// Returns the user's configuration with our name, patches and `config_path`, and with our image for nodes without one.
 fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
     let set_already = theirs.sets_config_path();
     let image = ours
@@ -69,6 +69,10 @@ fn merged(theirs: &KindConfig, ours: Mapping) -> Mapping {
             // kind applies patches in order, so that ours, the last one, wins.
             (Some("containerdConfigPatches"), Some(Value::Sequence(patches))) if !set_already => {
                 patches.extend(value.as_sequence().into_iter().flatten().cloned());
+            }
+            // Ours first, so that the user's own wins.
+            (Some("kubeadmConfigPatches"), Some(Value::Sequence(patches))) => {
+                patches.splice(0..0, value.as_sequence().into_iter().flatten().cloned());
             }
             (Some("nodes"), Some(Value::Sequence(nodes))) if nodes.is_empty() => {
                 nodes.extend(value.as_sequence().into_iter().flatten().cloned());

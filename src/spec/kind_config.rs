@@ -149,6 +149,7 @@ fn header(config: &Mapping, wrong: &mut Vec<String>) {
     }
     for key in [
         "nodes",
+        "kubeadmConfigPatches",
         "containerdConfigPatches",
         "containerdConfigPatchesJSON6902",
     ] {

@@ -73,9 +73,16 @@ fn it_is_merged_and_nothing_of_it_is_lost() {
         rendered(THEIRS),
         serde_yaml::from_str::<Value>(THEIRS).unwrap(),
     );
-    for key in ["networking", "featureGates", "kubeadmConfigPatches"] {
+    for key in ["networking", "featureGates"] {
         assert_eq!(merged[key], theirs[key], "{key}");
     }
+    // kind applies them in order, so the user's own, the last one, wins.
+    let patches = merged["kubeadmConfigPatches"].as_sequence().unwrap();
+    assert_eq!(
+        (patches.len(), &patches[1]),
+        (2, &theirs["kubeadmConfigPatches"][0])
+    );
+    assert!(patches[0].as_str().unwrap().contains("kube-api-qps"));
     assert_eq!(merged["name"], "kindreg");
     assert_eq!(merged["nodes"][0], theirs["nodes"][0]);
     assert_eq!(merged["nodes"][1]["image"], ImageRef::node().as_str());
@@ -164,6 +171,7 @@ fn what_would_break_trust_is_refused_with_the_reason() {
         (patch("no toml"), "invalid TOML"),
         ("containerdConfigPatches: [3]".to_owned(), "must be a string"),
         ("containerdConfigPatches: 3".to_owned(), "must be a list"),
+        ("kubeadmConfigPatches: 3".to_owned(), "must be a list"),
         (
             "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/plugins/io.containerd.grpc.v1.cri/registry/mirrors\"}]']".to_owned(),
             "kindreg sets them",
@@ -309,10 +317,13 @@ fn each_setting_that_people_use_is_kept() {
         "containerdConfigPatches:\n- |-\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    sandbox_image = \"mine/pause:1\"",
         "containerdConfigPatchesJSON6902: ['[{\"op\":\"add\",\"path\":\"/debug\",\"value\":{\"level\":\"debug\"}}]']",
     ] {
-        let (merged, theirs) = (
+        let (mut merged, theirs) = (
             rendered(theirs),
             serde_yaml::from_str::<Value>(theirs).unwrap(),
         );
+        // Ours is the first, so that theirs win.
+        let patches = merged["kubeadmConfigPatches"].as_sequence_mut().unwrap();
+        assert!(patches.remove(0).as_str().unwrap().contains("kube-api-qps"));
         kept(&theirs, &merged, "");
         let patches = merged["containerdConfigPatches"].as_sequence().unwrap();
         let last = patches.last().unwrap().as_str().unwrap();
