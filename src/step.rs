@@ -378,12 +378,23 @@ impl Ctx {
         }
     }
 
-    /// Returns the same context for one round of checks: equal reads are sent once, and writes fail.
+    /// Returns the engine for one round of checks: equal reads are sent once, and writes fail.
+    #[must_use]
+    pub fn reads(&self) -> Arc<dyn Docker> {
+        Arc::new(ReadCache::new(Arc::clone(&self.docker)))
+    }
+
+    /// Returns the same context for a round of checks that begins now.
     #[must_use]
     pub fn reading(&self) -> Self {
-        let docker = Arc::new(ReadCache::new(Arc::clone(&self.docker)));
+        self.reading_on(self.reads())
+    }
+
+    /// Returns the same context for a round of checks that has begun. `reads` is from [`Ctx::reads`].
+    #[must_use]
+    pub fn reading_on(&self, reads: Arc<dyn Docker>) -> Self {
         Self {
-            docker,
+            docker: reads,
             ..self.clone()
         }
     }

@@ -28,6 +28,16 @@ pub enum Outcome {
     Changed,
 }
 
+impl Outcome {
+    /// Returns the result of two parts of a run.
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unchanged, Self::Unchanged) => Self::Unchanged,
+            (Self::Changed, _) | (_, Self::Changed) => Self::Changed,
+        }
+    }
+}
+
 /// What the engine does with the work of a run that fails.
 #[derive(Clone, Copy)]
 pub enum OnFailure<'a> {
@@ -51,12 +61,16 @@ impl std::fmt::Debug for OnFailure<'_> {
 /// # Errors
 /// The first check, in the plan's order, that failed or found an object that is not ours.
 pub async fn preview<'a>(plan: &'a Plan, ctx: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
-    let reading = &ctx.reading();
+    look(plan, &ctx.reading()).await
+}
+
+/// The same in a round of checks that has begun.
+async fn look<'a>(plan: &'a Plan, reading: &Ctx) -> Result<Vec<(&'a dyn Step, State)>> {
     let checks = join_all(plan.steps().map(|step| async move {
         let state = check(step, reading).await?;
         Ok((step, state))
     }));
-    ctx.unless_stopped(checks).await?.into_iter().collect()
+    reading.unless_stopped(checks).await?.into_iter().collect()
 }
 
 /// Checks one step, and traces the outcome.
@@ -72,7 +86,8 @@ async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
         .await
 }
 
-/// Applies every step that is not Ready. If all are Ready, it only reads, and takes no lock.
+/// Applies every step that is not Ready. If all are Ready, it only reads, and takes no lock. `reading` is for the first
+/// look: [`Ctx::reading`], or what the caller has read already ([`Ctx::reading_on`]).
 ///
 /// # Errors
 /// All failures of the stage that failed, after its other lanes have stopped and this run's work was undone (see
@@ -80,11 +95,12 @@ async fn check(step: &dyn Step, ctx: &Ctx) -> Result<State> {
 pub async fn up(
     plan: &Plan,
     ctx: &Ctx,
+    reading: &Ctx,
     lock: &dyn Lock,
     on_failure: OnFailure<'_>,
     on: Events<'_>,
 ) -> Result<Outcome> {
-    if all_ready(&preview(plan, ctx).await?) {
+    if all_ready(&look(plan, reading).await?) {
         return Ok(Outcome::Unchanged);
     }
     let run = &ctx.stopped_by(ctx.stop.child_token());
@@ -92,7 +108,7 @@ pub async fn up(
     run_stage(&plan.images, Place::First, run, &made, on).await?;
     let held = lock.acquire(run).await?;
     let run = &run.under_lock(held.lost());
-    let result = while_held(&*held, run, up_locked(plan, run, &made, on)).await;
+    let result = while_held(&*held, run, run_stages(plan, run, &made, on)).await;
     if let Err(error) = &result {
         let cleaning = &ctx.cleaning();
         match on_failure {
@@ -135,25 +151,18 @@ async fn roll_back(made: &Made<'_>, before: Option<&Plan>, ctx: &Ctx, on: Events
     }
 }
 
-async fn up_locked<'a>(
+async fn run_stages<'a>(
     plan: &'a Plan,
     ctx: &Ctx,
     made: &Made<'a>,
     on: Events<'_>,
 ) -> Result<Outcome> {
-    // Another run may have changed things while we waited for the lock.
-    if all_ready(&preview(plan, ctx).await?) {
-        return Ok(Outcome::Unchanged);
-    }
-    run_stages(plan, ctx, made, on).await?;
-    Ok(Outcome::Changed)
-}
-
-async fn run_stages<'a>(plan: &'a Plan, ctx: &Ctx, made: &Made<'a>, on: Events<'_>) -> Result<()> {
+    let mut outcome = Outcome::Unchanged;
+    // Each step is checked again: another run may have changed things while we waited for the lock.
     for (number, stage) in plan.stages.iter().enumerate() {
-        run_stage(stage, Place::of(number), ctx, made, on).await?;
+        outcome = outcome.and(run_stage(stage, Place::of(number), ctx, made, on).await?);
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// Runs every stage, even after a failure, and then undoes what it made, unless it lost its lock. For plans that test something, such as
@@ -333,7 +342,7 @@ async fn run_stage<'a>(
     ctx: &Ctx,
     made: &Made<'a>,
     on: Events<'_>,
-) -> Result<()> {
+) -> Result<Outcome> {
     // A child token: a failure stops the other lanes of this stage only.
     let ctx = &ctx.stopped_by(ctx.stop.child_token());
     let lanes = stage.lanes.iter().map(|lane| async move {
@@ -345,9 +354,15 @@ async fn run_stage<'a>(
         }
         result
     });
-    let results = join_all(lanes).await.into_iter();
-    let errors = results.filter_map(Result::err).collect();
-    combine(causes(errors)).map_or(Ok(()), Err)
+    let mut outcome = Outcome::Unchanged;
+    let mut errors = Vec::new();
+    for result in join_all(lanes).await {
+        match result {
+            Ok(of_lane) => outcome = outcome.and(of_lane),
+            Err(error) => errors.push(error),
+        }
+    }
+    combine(causes(errors)).map_or(Ok(outcome), Err)
 }
 
 async fn run_lane<'a>(
@@ -356,7 +371,8 @@ async fn run_lane<'a>(
     ctx: &Ctx,
     made: &Made<'a>,
     on: Events<'_>,
-) -> Result<()> {
+) -> Result<Outcome> {
+    let mut outcome = Outcome::Unchanged;
     for step in lane.iter().map(AsRef::as_ref) {
         if ctx.stop.is_cancelled() {
             return Err(Stopped.into());
@@ -384,6 +400,7 @@ async fn run_lane<'a>(
         }
         let took = start.elapsed();
         on(Event::of(step, StepEvent::Done { took }));
+        outcome = Outcome::Changed;
     }
-    Ok(())
+    Ok(outcome)
 }

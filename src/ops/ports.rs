@@ -4,6 +4,7 @@
 //! the engine reports them when the registry is started.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -121,6 +122,8 @@ pub struct Wanted {
     pub spec: Spec,
     /// The record of the cluster; `None` for a new one.
     pub recorded: Option<RecordedSpec>,
+    /// The engine for the first look, in which the record has been read already.
+    pub reads: Arc<dyn Docker>,
 }
 
 /// Puts a request over the record, resolves it, and runs `attempt` with the result. The default node image of a new
@@ -134,14 +137,15 @@ pub async fn with_free_ports<T>(
 ) -> Result<T> {
     let mut lost = BTreeSet::new();
     loop {
-        let recorded = recorded(&*ctx.docker, &request.cluster.value).await?;
+        let reads = ctx.reads();
+        let recorded = recorded(&*reads, &request.cluster.value).await?;
         let current = recorded.as_ref().map(|recorded| &recorded.current);
         let request = match current {
             None => prepared(client, ctx, request).await?,
             Some(current) => over(request, current)?,
         };
         let mut ports = if request.has_auto() {
-            let known = Ports::look(&*ctx.docker, &request, current).await?;
+            let known = Ports::look(&*reads, &request, current).await?;
             known.without(&lost)
         } else {
             Ports::default()
@@ -158,6 +162,7 @@ pub async fn with_free_ports<T>(
             request,
             spec,
             recorded,
+            reads,
         };
         let error = match attempt(ctx.anew(), wanted).await {
             Ok(done) => return Ok(done),

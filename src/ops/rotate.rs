@@ -67,7 +67,7 @@ async fn rotate_one(client: &Client, ctx: &Ctx, spec: &Spec, registry: &Managed)
     let run = async || {
         let on = |event| client.tell(event);
         let (ctx, on_failure) = (ctx.anew(), OnFailure::RollBack(None));
-        let outcome = engine::up(&plan, &ctx, &AlreadyHeld, on_failure, &on).await;
+        let outcome = engine::up(&plan, &ctx, &ctx.reading(), &AlreadyHeld, on_failure, &on).await;
         outcome.map(drop)
     };
     let users = stored_users(&*ctx.docker, &spec.cluster, registry.registry()).await?;

@@ -1,5 +1,7 @@
 //! `up`: creates or repairs a cluster with its registries, and proves that every node can pull.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::clock::Clock;
@@ -73,7 +75,7 @@ async fn attempt(
     mut ctx: Ctx,
     wanted: &Wanted,
 ) -> Result<Finished<Made>> {
-    let earlier = examine(client, &ctx, wanted).await?;
+    let earlier = examine(client, wanted).await?;
     asking.ask(wanted)?;
     let spec = &wanted.spec;
     complete(&mut ctx, client, spec, asking.user).await?;
@@ -88,12 +90,17 @@ async fn attempt(
         clock.hear(&event);
         client.tell(event);
     };
-    let outcome = engine::up(&plan, &ctx, &lock, on_failure, &on).await?;
+    let reading = ctx.reading_on(Arc::clone(&wanted.reads));
+    let outcome = engine::up(&plan, &ctx, &reading, &lock, on_failure, &on).await?;
     if outcome == Outcome::Changed {
         tell_what_is_missing(client, &ctx, spec).await?;
     }
     let failure = forget_earlier(client, &ctx, spec, &earlier).await.err();
-    let nodes = nodes(&*ctx.docker, &spec.cluster).await?.len();
+    let docker = match outcome {
+        Outcome::Unchanged => &wanted.reads,
+        Outcome::Changed => &ctx.docker,
+    };
+    let nodes = nodes(&**docker, &spec.cluster).await?.len();
     let report = report(spec, nodes, options.verify, outcome);
     Ok(Finished { report, failure })
 }
@@ -126,23 +133,25 @@ fn before(spec: &Spec, recorded: Option<&RecordedSpec>) -> Option<crate::step::P
 }
 
 /// Warns the user, refuses what `up` can't do, and returns the earlier settings of which something may be left.
-async fn examine(client: &Client, ctx: &Ctx, wanted: &Wanted) -> Result<Vec<Spec>> {
+async fn examine(client: &Client, wanted: &Wanted) -> Result<Vec<Spec>> {
     let Wanted {
         request,
         spec,
         recorded,
+        reads,
     } = wanted;
+    let docker = &**reads;
     for warning in spec.warnings() {
         client.tell(Event::Warning(warning.to_string()));
     }
-    refuse_foreign_cluster(&*ctx.docker, &spec.cluster).await?;
+    refuse_foreign_cluster(docker, &spec.cluster).await?;
     let Some(recorded) = recorded else {
         return Ok(Vec::new());
     };
     if let Some(note) = kept(request) {
         client.tell(Event::Note(note));
     }
-    let Some(change) = recorded.unchangeable(&*ctx.docker, spec).await? else {
+    let Some(change) = recorded.unchangeable(docker, spec).await? else {
         return Ok(recorded.replaced_by(spec));
     };
     let name = &spec.cluster;
@@ -179,7 +188,7 @@ fn kept(request: &Request) -> Option<String> {
 pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Result<Preview> {
     let ctx = client.ctx(&request.cluster.value);
     with_free_ports(client, &ctx, request, async |mut ctx, wanted| {
-        let earlier = examine(client, &ctx, &wanted).await?;
+        let earlier = examine(client, &wanted).await?;
         take_along(&mut ctx, client, &wanted.spec)?;
         let plan = plan::up(&wanted.spec, &earlier, verify);
         let states = engine::preview(&plan, &ctx).await?;

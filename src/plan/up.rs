@@ -39,10 +39,9 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 credentials(spec),
                 copies_and_host_trust(spec),
             ].into_iter().chain(proof_images(spec, verify, Proving::IfStale))),
-            stage([cluster(spec)]),
-            stage([ready(spec), announcement(spec)]
-                .into_iter()
-                .chain(proofs(spec, verify, Proving::IfStale))),
+            // A node runs its proof as soon as it has joined, while kind is still at work.
+            stage([cluster(spec)].into_iter().chain(proofs(spec, verify, Proving::IfStale))),
+            stage([ready(spec), announcement(spec)]),
             // Last, so that nothing is removed before its successor is proven.
             stage([retirement(spec, earlier)]),
         ],

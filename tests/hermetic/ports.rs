@@ -35,7 +35,15 @@ async fn up(world: &World, request: &Request) -> (Vec<u16>, anyhow::Result<Spec>
         tried.lock().unwrap().push(spec.registries[0].port.number());
         let earlier = asked.map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
         let plan = plan(&spec, &earlier, Verify::EveryNode);
-        engine::up(&plan, &ctx, &lock, OnFailure::RollBack(None), &|_| {}).await?;
+        engine::up(
+            &plan,
+            &ctx,
+            &ctx.reading(),
+            &lock,
+            OnFailure::RollBack(None),
+            &|_| {},
+        )
+        .await?;
         Ok(spec)
     });
     let ended = ended.await;

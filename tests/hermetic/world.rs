@@ -198,7 +198,15 @@ impl World {
         let recorded = recorded(&*ctx.docker, &self.spec.cluster).await?;
         let earlier = recorded.map_or_else(Vec::new, |recorded| recorded.replaced_by(&self.spec));
         let plan = plan::up(&self.spec, &earlier, Verify::EveryNode);
-        engine::up(&plan, ctx, &self.lock(), OnFailure::RollBack(None), on).await
+        engine::up(
+            &plan,
+            ctx,
+            &ctx.reading(),
+            &self.lock(),
+            OnFailure::RollBack(None),
+            on,
+        )
+        .await
     }
 
     /// `kindreg down` by a new process.

@@ -5,7 +5,7 @@
 //! Nothing here reads the user's kubeconfig or needs the user's kubectl.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -27,12 +27,17 @@ const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 /// The limit for reading what a connection needs from the control plane.
 const CONNECT: Duration = Duration::from_secs(15);
 
+/// How long kubectl is not run again after it got no answer: it takes processor time from an API server that is starting.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// The Kubernetes API of the cluster of a control-plane container.
 #[derive(Debug)]
 pub struct NodeKube {
     docker: Arc<dyn Docker>,
     control_plane: String,
     way: Mutex<Way>,
+    /// When kubectl got no answer.
+    silent: Mutex<Option<Instant>>,
 }
 
 /// How the API server is reached.
@@ -89,6 +94,7 @@ impl NodeKube {
             docker,
             control_plane,
             way: Mutex::new(Way::Unknown),
+            silent: Mutex::default(),
         }
     }
 
@@ -151,9 +157,16 @@ impl NodeKube {
     /// is not on this machine.
     async fn ask_otherwise(&self, request: Request<'_>, failure: String) -> Result<Answer> {
         *self.way.lock().await = Way::Unknown;
+        // Locked meanwhile, so that of several calls at once only one runs kubectl in vain.
+        let mut silent = self.silent.lock().await;
+        if silent.is_some_and(|since| since.elapsed() < PAUSE) {
+            return Err(KubeError::Unreachable(failure));
+        }
         let Ok(answer) = self.exec(request).await else {
+            *silent = Some(Instant::now());
             return Err(KubeError::Unreachable(failure));
         };
+        drop(silent);
         // The API server is running. If HTTPS still fails, it can't be reached from here.
         let version = Request {
             method: Method::Get,

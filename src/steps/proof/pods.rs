@@ -53,14 +53,18 @@ pub(super) struct Pods<'a> {
 }
 
 impl Pods<'_> {
-    /// Creates the pod of one node. It retries until the API accepts it: the default service account appears a moment
-    /// after the API server.
+    /// Creates the pod of one node. It retries until the API accepts it: kubeadm may still be starting the API server, and
+    /// the default service account appears a moment after that.
     async fn make(&self, ctx: &Ctx, node: &str, images: &[String]) -> Result<()> {
         let name = render::proof_pod_name(self.registry, node);
-        ctx.kube.delete(&format!("{PODS}/{name}")).await?;
+        let left = &format!("{PODS}/{name}");
         let pod = &render::proof_pod(self.registry, node, images);
         let made = ctx.poll(POLL_INTERVAL, || async move {
-            match ctx.kube.put(PODS, pod).await {
+            let made = match ctx.kube.delete(left).await {
+                Ok(()) => ctx.kube.put(PODS, pod).await,
+                Err(error) => Err(error),
+            };
+            match made {
                 Ok(()) => Ok(Some(())),
                 Err(KubeError::Unreachable(_) | KubeError::Refused { .. }) => Ok(None),
             }
@@ -125,15 +129,18 @@ impl Pods<'_> {
 
     pub(super) async fn run(&self, ctx: &Ctx, images: &[String]) -> Result<Verdicts> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
-        let start = Instant::now();
-        let watch: Watch = found
+        let mut watch: Watch = found
             .map(|node| {
-                let (verdict, made) = (first(&node.state), start);
+                let (verdict, made) = (first(&node.state), Instant::now());
                 (node.name, Watched { verdict, made })
             })
             .collect();
         let makes = watch.iter().filter(|(_, watched)| !watched.is_stopped());
         try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
+        let start = Instant::now();
+        for watched in watch.values_mut() {
+            watched.made = start;
+        }
         let gives_up = || match self.registry.backend {
             Backend::Distribution(_) => false,
             Backend::External(_) => start.elapsed() > UNREACHABLE_LIMIT,

@@ -134,10 +134,18 @@ impl Step for Proof {
         let registry = self.registry.registry();
         let images = self.images(ctx, &registry.proof_domains()).await?;
         let verdicts = self.pods().run(ctx, &images).await;
-        if !ctx.lost.is_cancelled() {
-            self.clear(ctx).await?;
-        }
-        let verdicts = doubted(ctx, &self.spec, registry, verdicts?).await?;
+        // What is read in the nodes does not depend on pods and image.
+        let clear = async {
+            if ctx.lost.is_cancelled() {
+                return Ok(());
+            }
+            self.clear(ctx).await
+        };
+        let (cleared, verdicts) = tokio::join!(clear, async {
+            doubted(ctx, &self.spec, registry, verdicts?).await
+        });
+        cleared?;
+        let verdicts = verdicts?;
         let refusal = refusal(&self.spec, registry, &verdicts, |cause| {
             remedy(cause, &self.spec)
         });

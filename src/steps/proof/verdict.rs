@@ -129,13 +129,16 @@ pub(super) fn taken_away(pod: &Value) -> Option<String> {
 }
 
 /// Judges a pod that pulls from a registry that kindreg runs. A container that ran to its end pulled its image, because
-/// `imagePullPolicy: Always` allows nothing else.
+/// `imagePullPolicy: Always` allows nothing else. kubelet shows the end of a container a second before that of its pod.
 pub(super) fn judge(pod: &Value) -> Verdict {
     let status = &pod["status"];
-    if status["phase"] == "Succeeded" {
+    let containers = status["containerStatuses"].as_array();
+    let succeeded = |container: &&Value| container["state"]["terminated"]["exitCode"] == 0;
+    let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    let done = containers.into_iter().flatten().filter(succeeded).count();
+    if status["phase"] == "Succeeded" || (wanted > 0 && done == wanted) {
         return Verdict::Proven;
     }
-    let containers = status["containerStatuses"].as_array();
     let mut open = format!(
         "its pod is {}",
         status["phase"].as_str().unwrap_or("unknown")
@@ -257,6 +260,24 @@ mod tests {
         let ended = json!({"status": {"phase": "Running", "containerStatuses": [
             {"state": {"terminated": {"exitCode": 3}}}]}});
         assert!(matches!(judge(&ended), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn a_pod_is_proven_as_soon_as_all_its_containers_have_ended_well() {
+        let pod = |states: [Value; 2]| {
+            let states = states.map(|state| json!({ "state": state }));
+            judge(&json!({"spec": {"containers": [{}, {}]},
+                "status": {"phase": "Running", "containerStatuses": states}}))
+        };
+        let ended = || json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+        assert_eq!(pod([ended(), ended()]), Verdict::Proven);
+        for other in [
+            json!({"running": {}}),
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+            json!({}),
+        ] {
+            assert!(matches!(pod([ended(), other]), Verdict::Open(_)));
+        }
     }
 
     #[test]
