@@ -22,6 +22,7 @@ pub use crate::cli::Answer;
 #[cfg(feature = "cli")]
 use crate::cli::run_captured;
 use crate::docker::ExecOutput;
+use crate::docker::address::Side;
 use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
 #[cfg(feature = "cli")]
 use crate::hints::Run;
@@ -55,6 +56,7 @@ pub struct Machine {
     pub(crate) kind: Arc<FakeKind>,
     kubes: Arc<Kubes>,
     home: tempfile::TempDir,
+    side: Side,
 }
 
 impl Machine {
@@ -72,7 +74,19 @@ impl Machine {
             docker,
             kubes: Arc::default(),
             home: tempfile::tempdir()?,
+            side: Side::Here,
         })
+    }
+
+    /// Returns the machine with its engine on another one, which ssh reaches with these arguments.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_engine_on(self, host: &str, ssh: &str) -> Self {
+        let (host, ssh) = (host.to_owned(), ssh.to_owned());
+        Self {
+            side: Side::There { host, ssh },
+            ..self
+        }
     }
 
     /// Runs a command line on it as a new process would, in its home folder and without a terminal. The process's own
@@ -140,6 +154,7 @@ impl Machine {
             kube,
             self.home.path(),
         )
+        .at(self.side.clone())
     }
 }
 
@@ -288,43 +303,67 @@ fn forget_folders(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> Exec
     }
 }
 
-fn install(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
-    let ([folder, name], Some(content)) = (arguments, files.read("/kindreg/file")) else {
-        return misused("install takes a folder, a name and a file");
-    };
-    match files.write(&format!("{folder}/{name}"), 0o644, content) {
-        Ok(()) => success(),
-        Err(error) => misused(&error.to_string()),
-    }
+/// Returns whether a hosts.toml begins with that line.
+fn is_of(files: &FakeFiles, hosts: &str, owner: &str) -> bool {
+    let text = files.read(hosts).unwrap_or_default();
+    text.split(|byte| *byte == b'\n').next() == Some(owner.as_bytes())
 }
 
-fn remove(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
-    let Some((file, folders)) = arguments.split_first() else {
-        return misused("remove takes a file");
+fn install(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let [folder, owner, names @ ..] = arguments else {
+        return misused("install takes a folder, an owner and names");
     };
-    let _ = files.remove(file);
-    for folder in folders {
-        if files.list(folder).is_empty() {
-            let _ = files.remove(folder);
+    for name in names {
+        let Some(content) = files.read(&format!("/kindreg/{name}")) else {
+            return misused("a file was not uploaded");
+        };
+        let path = format!("{folder}/{name}");
+        if name == "hosts.toml" && !files.all(&path).is_empty() && !is_of(files, &path, owner) {
+            continue;
+        }
+        if let Err(error) = files.write(&path, 0o644, content) {
+            return misused(&error.to_string());
         }
     }
     success()
 }
 
+/// Removes our files from a folder, and returns whether there were some.
+fn remove_ours(files: &FakeFiles, folder: &str, owner: &str, ca: &str) -> bool {
+    let hosts = format!("{folder}/hosts.toml");
+    let removed = is_of(files, &hosts, owner) && files.remove(&hosts);
+    files.remove(&format!("{folder}/{ca}")) || removed
+}
+
+fn remove_empty(files: &FakeFiles, folder: &str) {
+    if files.list(folder).is_empty() {
+        let _ = files.remove(folder);
+    }
+}
+
+fn remove(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
+    let [folder, owner, ca, made @ ..] = arguments else {
+        return misused("remove takes a folder, an owner and a name");
+    };
+    let _ = remove_ours(files, folder, owner, ca);
+    for folder in made {
+        remove_empty(files, folder);
+    }
+    success()
+}
+
 fn sweep(files: &mut FakeFiles, arguments: &[String], _: &[u8]) -> ExecOutput {
-    let [certs, name, folders @ ..] = arguments else {
-        return misused("sweep takes a folder and a name");
+    let [certs, ca, owner, made @ ..] = arguments else {
+        return misused("sweep takes a folder, a name and an owner");
     };
     for folder in files.list(certs) {
         let folder = format!("{certs}/{folder}");
-        if files.remove(&format!("{folder}/{name}")) && files.list(&folder).is_empty() {
-            let _ = files.remove(&folder);
+        if remove_ours(files, &folder, owner, ca) {
+            remove_empty(files, &folder);
         }
     }
-    for folder in folders {
-        if files.list(folder).is_empty() {
-            let _ = files.remove(folder);
-        }
+    for folder in made {
+        remove_empty(files, folder);
     }
     success()
 }

@@ -5,7 +5,7 @@
 use anyhow::Error;
 
 use crate::docker::DockerError;
-use crate::docker::address::AddressError;
+use crate::docker::address::{AddressError, SshHost};
 use crate::kind::KindError;
 use crate::kube::KubeError;
 use crate::login::LoginError;
@@ -84,10 +84,6 @@ pub fn exit(error: &Error) -> Exit {
 
 fn address(error: &AddressError) -> String {
     match error {
-        AddressError::Ssh { destination, .. } => format!(
-            "run: ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock {destination}, and use --docker-host \
-             unix:///tmp/docker.sock"
-        ),
         AddressError::Unsupported { .. }
         | AddressError::NoContext { .. }
         | AddressError::File { .. } => "run: docker context ls".to_owned(),
@@ -95,6 +91,19 @@ fn address(error: &AddressError) -> String {
 }
 
 fn docker(error: &DockerError) -> String {
+    if let DockerError::Unreachable { address, .. } = error
+        && let Some(ssh) = address.strip_prefix("ssh://").and_then(SshHost::parse)
+    {
+        return format!("run: ssh {ssh} docker version");
+    }
+    if let DockerError::Unreachable { address, cause } = error
+        && address.starts_with("tcp://")
+    {
+        return match symptoms::find(cause) {
+            Some(symptom) if symptom.meaning == Meaning::EngineTls => symptom.fix.to_owned(),
+            Some(_) | None => format!("run: docker --host {address} version"),
+        };
+    }
     let text = match error {
         DockerError::Unreachable { .. } => {
             "run: sudo systemctl start docker, or start Docker Desktop, or choose another engine with --docker-host or \
@@ -157,16 +166,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_behind_ssh_is_forwarded_by_a_command_that_works_as_printed() {
-        let error = AddressError::Ssh {
-            host: "ssh://me@box".to_owned(),
-            destination: "me@box".to_owned(),
-            origin: crate::docker::address::Origin::Variable,
+    fn an_engine_with_another_certificate_is_not_to_be_started() {
+        let hint = |cause: &str| {
+            let (address, cause) = ("tcp://10.0.0.5:2376".to_owned(), cause.to_owned());
+            hint(&DockerError::Unreachable { address, cause }.into()).unwrap()
+        };
+        assert!(hint("invalid peer certificate: UnknownIssuer").contains("ca.pem"));
+        assert!(hint("received fatal alert: CertificateExpired").contains("cert.pem"));
+        let other = hint("Connection refused (os error 111)");
+        assert_eq!(other, "run: docker --host tcp://10.0.0.5:2376 version");
+    }
+
+    #[test]
+    fn an_engine_behind_ssh_is_looked_for_by_a_command_that_works_as_printed() {
+        let error = DockerError::Unreachable {
+            address: "ssh://me@box:2222/run/docker.sock".to_owned(),
+            cause: "Permission denied".to_owned(),
         };
         let hint = hint(&error.into()).unwrap();
-        assert!(hint.starts_with(
-            "run: ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock me@box, and use --docker-host unix:///tmp/docker.sock"
-        ));
+        assert_eq!(hint, "run: ssh -p 2222 me@box docker version");
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub const HOST_ETC: &str = "/host/etc";
 /// Docker's folder of trusted CAs, relative to the engine host's `/etc`:
 /// <https://docs.docker.com/engine/security/certificates/>.
 pub const HOST_CERTS: &str = "docker/certs.d";
+/// The name of the file in a folder of certs.d that the engine's containerd image store reads before all others:
+/// <https://github.com/containerd/containerd/blob/main/docs/hosts.md>.
+pub const HOSTS_TOML: &str = "hosts.toml";
 /// The folder in the record with what `down` restores.
 pub const ORIGINALS: &str = "/kindreg/originals";
 /// The folder of a registry's certificate and key in its container.

@@ -23,7 +23,7 @@ use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
 use crate::spec::RegistryName;
 use crate::trace::Trace;
-use crate::verdict::{Verdicts, Verified};
+use crate::verdict::{FirstPush, Verdicts, Verified};
 
 /// The stable identity of a step, such as `node.trust` or `registry.service/main`. It stays when the title changes.
 ///
@@ -328,6 +328,12 @@ impl Ctx {
     pub async fn note_refusals(&self, registry: &RegistryName, verdicts: Verdicts) {
         let mut all = self.verdicts.lock().await;
         all.entry(registry.clone()).or_default().without_ca = Some(verdicts);
+    }
+
+    /// Records the result of the engine's first push.
+    pub async fn note_first_push(&self, registry: &RegistryName, push: FirstPush) {
+        let mut all = self.verdicts.lock().await;
+        all.entry(registry.clone()).or_default().first_push = Some(push);
     }
 
     /// Sends a note that says what the step waits for.

@@ -1,6 +1,8 @@
-//! The results of pulls by nodes, as plain data. `steps::proof` reads them from kubelet's messages.
+//! The results of pulls by nodes and of pushes by the engine, as plain data. `steps::proof` reads them from kubelet's messages.
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 /// The result of one node's pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,22 @@ pub struct Verified {
     pub pulls: Option<Verdicts>,
     /// The pulls without the registry's CA, which must fail; `None` if none was tried.
     pub without_ca: Option<Verdicts>,
+    /// The engine's first push, of this run or an earlier one; `None` if it is not known.
+    pub first_push: Option<FirstPush>,
+}
+
+/// What the engine did with a push to `localhost:port` before it had the registry's CA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstPush {
+    /// It refused the registry's certificate.
+    Refused,
+    /// It accepted the registry's certificate. The text names the engine.
+    Accepted(String),
+    /// It refused for another reason, which says nothing about the certificate.
+    Failed(String),
+    /// It was not tried, because the engine reads settings of somebody else for that name, from this path.
+    Obstructed(String),
 }
 
 impl Verdict {

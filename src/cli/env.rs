@@ -82,6 +82,11 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
             printer.complain(&format!("::add-mask::{}", password.expose_secret()));
         }
     }
+    if let Some(host) = session.client.engine_host() {
+        printer.say(&format!(
+            "LOCAL_HOST is for docker alone: its localhost is {host}, the engine's host"
+        ));
+    }
     printer.out(written.text.expose_secret());
     Ok(Exit::Done)
 }

@@ -78,6 +78,15 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
             "Logged in to {domain} as {user}; the password is in {place}"
         ));
     }
+    if let Some(host) = report
+        .engine_host
+        .as_ref()
+        .filter(|_| !report.logins.is_empty())
+    {
+        printer.out(&format!(
+            "localhost is {host}, the engine's host: docker pushes from there"
+        ));
+    }
     Ok(Exit::Done)
 }
 

@@ -60,6 +60,14 @@ fn show(printer: &Printer, report: &Report, flags: &Flags) {
         let line = part.state.line(&part.part, part.why.as_deref());
         printer.out(&format!("  {line}"));
     }
+    if let Some(host) = &report.engine_host {
+        printer.out(&format!(
+            "  engine on {host}: localhost is there, and docker pushes from there"
+        ));
+    }
+    for warning in &report.warnings {
+        printer.out(&format!("  warning: {warning}"));
+    }
     // What `up` can't change says itself how to go on.
     let is_repairable = report.parts.iter().all(|part| part.id != UNCHANGEABLE);
     if report.state != Condition::Ready && is_repairable {

@@ -140,6 +140,9 @@ fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
             "Cluster: kubectl --context {context} get nodes; remove it: kindreg down --name {cluster}"
         ));
     }
+    if let Some(text) = elsewhere(made) {
+        printer.done(&text);
+    }
     Ok(())
 }
 
@@ -174,6 +177,20 @@ fn registry(made: &Made) -> Option<String> {
     Some(format!(
         "Registry: push to {local}, pull in pods from {domain}{login}"
     ))
+}
+
+/// Returns what is different with an engine on another machine; `None` if it is on this one.
+fn elsewhere(made: &Made) -> Option<String> {
+    let host = made.engine_host.as_ref()?;
+    let mut text = format!(
+        "The engine is on {host}, and so is localhost: docker pushes from there. Programs on this machine don't reach the \
+         registry by that name."
+    );
+    if let Some(tunnel) = &made.api_tunnel {
+        text.push_str("\nThe API server listens on localhost too. Before you use kubectl, run: ");
+        text.push_str(tunnel);
+    }
+    Some(text)
 }
 
 /// Returns what nodes did with which registries: an external one without an image for the proof only had to answer.

@@ -8,7 +8,7 @@ use super::invocation::Invocation;
 use super::session::Session;
 use crate::ops::{self, Negative};
 use crate::problem::Exit;
-use crate::report::{NodeVerification, Pull, WithoutCa};
+use crate::report::{NodeVerification, Pull, Verification, WithoutCa};
 
 #[derive(Debug, Args)]
 #[command(
@@ -53,10 +53,18 @@ pub(super) async fn run(invocation: &Invocation, arguments: &Arguments) -> Resul
         for node in &finished.report.nodes {
             invocation.printer.out(&line(node));
         }
+        invocation.printer.out(&host_line(&finished.report));
     }
     match finished.failure {
         None => Ok(Exit::Done),
         Some(error) => session.failed(error, "some nodes were not checked"),
+    }
+}
+
+fn host_line(report: &Verification) -> String {
+    match &report.host_why {
+        None => "proven      the engine's host pushes over verified TLS".to_owned(),
+        Some(why) => format!("not proven  the engine's host: {why}"),
     }
 }
 

@@ -121,6 +121,20 @@ pub struct EngineInfo {
     pub product: Product,
     /// The engine's data folder on its host.
     pub root: String,
+    /// Where it keeps images, which also decides how it finds the CA of a registry.
+    pub image_store: ImageStore,
+    /// The registries and networks whose certificates it does not verify, as it names them.
+    pub insecure_registries: Vec<String>,
+}
+
+/// Where an engine keeps its images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageStore {
+    /// In a store of its own. It reads `*.crt` in certs.d, and verifies nothing on loopback unless Docker is 29.10 or
+    /// later and `insecure-registries` is set: <https://docs.docker.com/engine/storage/drivers/>.
+    Classic,
+    /// In containerd. It reads hosts.toml in certs.d first: <https://docs.docker.com/engine/storage/containerd/>.
+    Containerd,
 }
 
 /// The product that implements the Docker API, and whether it runs as root.

@@ -12,6 +12,7 @@ use crate::archive;
 mod configuration;
 mod copies;
 mod files;
+mod first_push;
 mod flaws;
 mod host;
 mod left;
@@ -27,6 +28,7 @@ mod trust;
 pub use configuration::setting_flaws;
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
 pub(crate) use files::{file, folder};
+pub use first_push::{FIRST_PUSHES, FirstPushNote, first_push_subject, first_pushes, obstacle};
 pub use flaws::{Flaw, flaws, trust_flaws};
 pub use host::on_host;
 #[cfg(feature = "fakes")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
+use crate::docker::address::Side;
 use crate::docker::bollard::Bollard;
 use crate::docker::limited::{GRACE, Limited, Limits};
 use crate::docker::read_cache::ReadCache;
@@ -107,6 +108,7 @@ pub struct Client {
     kube: KubeOf,
     kubeconfig: Kubeconfig,
     docker_config: DockerConfig,
+    side: Side,
     variable: Variable,
     timeout: Duration,
     trace: Trace,
@@ -140,12 +142,12 @@ impl Client {
         let docker_config = address::docker_config(&**variable, home);
         let address = address::resolve(docker_host.as_deref(), &**variable, &docker_config)?;
         trace.tell(|| format!("engine: {}, by {}", address.host, address.origin));
-        let docker: Arc<dyn Docker> =
-            Arc::new(Bollard::connect(&address).await?.silent_for(*timeout));
+        let docker = Bollard::connect(&address).await?.silent_for(*timeout);
+        let mut environment = address.environment(docker.tunnel().as_deref());
+        let docker: Arc<dyn Docker> = Arc::new(docker);
         let path = std::env::var_os("PATH").map(|path| programs::without_current_folder(&path));
         let here = std::env::current_dir().context("can't find the current folder")?;
         let kubeconfig = Kubeconfig::locate(variable("KUBECONFIG").as_deref(), home, &here);
-        let mut environment = address.environment();
         // Without HOME, kind would look for a kubeconfig in the current folder.
         environment.push(("HOME".to_owned(), home.to_string_lossy().into_owned()));
         environment.extend(
@@ -168,6 +170,7 @@ impl Client {
             kube,
             kubeconfig,
             docker_config: DockerConfig::of(&docker_config, path).with_limit(*timeout),
+            side: address.side(),
             variable: Arc::clone(variable),
             timeout: *timeout,
             trace: trace.clone(),
@@ -203,6 +206,7 @@ impl Client {
             kube,
             kubeconfig: Kubeconfig::locate(None, home, home),
             docker_config: DockerConfig::of(&home.join(".docker"), None),
+            side: Side::Here,
             variable: Arc::new(|_| None),
             timeout: Duration::from_secs(2),
             trace: Trace::default(),
@@ -275,6 +279,26 @@ impl Client {
 
     pub(crate) fn docker(&self) -> &dyn Docker {
         &*self.docker
+    }
+
+    /// Returns the name or address of the engine's host; `None` if that is this machine, as far as its address tells.
+    pub(crate) fn engine_host(&self) -> Option<String> {
+        match &self.side {
+            Side::Here => None,
+            Side::There { host, .. } => Some(host.clone()),
+        }
+    }
+
+    /// Returns the machine that `localhost` is on for the engine.
+    pub(crate) const fn side(&self) -> &Side {
+        &self.side
+    }
+
+    /// Returns the client as if its engine were on another machine.
+    #[cfg(any(test, feature = "fakes"))]
+    #[must_use]
+    pub(crate) fn at(self, side: Side) -> Self {
+        Self { side, ..self }
     }
 
     pub(crate) fn docker_config(&self) -> &DockerConfig {

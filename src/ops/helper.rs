@@ -6,6 +6,7 @@ use crate::docker::NetworkMode;
 use crate::layout::{HOST_CERTS, Layout};
 use crate::problem::Problem;
 use crate::registry::managed;
+use crate::render::engine_hosts_owner;
 use crate::spec::{ClusterName, ImageRef, Spec, Target};
 use crate::step::{Ctx, Stopped};
 use crate::steps::host::Script;
@@ -65,13 +66,17 @@ impl Helper {
     /// Returns the failure that says what could not be removed without an image.
     pub(super) fn missing(&self, cluster: &ClusterName) -> Option<Error> {
         let file = Layout::of(cluster).host_ca();
+        let owner = engine_hosts_owner(cluster);
         (*self == Self::None).then(|| {
             Problem::new(
                 format!(
                     "the engine's host may still trust the registries of cluster {cluster}: there is no image to look \
                      with, and none can be pulled"
                 ),
-                format!("on the engine's host, run: rm -f /etc/{HOST_CERTS}/*/{file}"),
+                format!(
+                    "on the engine's host, run: rm -f /etc/{HOST_CERTS}/*/{file}; grep -lxF '{owner}' \
+                     /etc/{HOST_CERTS}/*/hosts.toml | xargs -r rm"
+                ),
             )
             .into()
         })
@@ -90,7 +95,7 @@ async fn has_shell(ctx: &Ctx, spec: &Spec, image: &ImageRef) -> Result<bool> {
         network: NetworkMode::None,
         text: "exit 0",
         arguments: &[TRY],
-        file: None,
+        files: Vec::new(),
     };
     let ran = script.run(ctx, &spec).await;
     if ctx.stop.is_cancelled() {

@@ -51,6 +51,7 @@ pub async fn login(client: &Client, cluster: &ClusterName) -> Result<LoggedIn> {
         rotated: false,
         logins,
         externals: externals.map(Registry::domain).collect(),
+        engine_host: client.engine_host(),
     })
 }
 

@@ -16,6 +16,7 @@ mod credentials;
 mod down;
 mod env;
 mod helper;
+mod host_proof;
 mod list;
 mod login;
 mod new_cluster;

@@ -113,6 +113,7 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
             name: path,
             text: ca.to_owned(),
         });
+        all.extend(loopback(spec, registry, ca)?);
     }
     let files: BTreeMap<_, _> = texts_of::node_files(registry, ca)?;
     all.extend(files.into_iter().map(|(path, content)| Text {
@@ -121,6 +122,27 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
         text: String::from_utf8_lossy(&content).into_owned(),
     }));
     Ok(all)
+}
+
+/// Returns the files of `localhost:port` for the engine's host.
+fn loopback(spec: &Spec, registry: &Registry, ca_pem: &str) -> Result<Vec<Text>> {
+    let Some(domain) = registry.local_domain() else {
+        return Ok(Vec::new());
+    };
+    let ca = Layout::of(&spec.cluster).host_ca();
+    let hosts = texts_of::engine_hosts_toml(&spec.cluster, &domain, Some(&ca))?;
+    let text = |name: &str, text: String| {
+        let path = format!("{}/{domain}/{name}", layout::HOST_CERTS);
+        Text {
+            to: format!("/etc/{path} of the engine's host"),
+            name: path,
+            text,
+        }
+    };
+    Ok(vec![
+        text(&ca, ca_pem.to_owned()),
+        text(layout::HOSTS_TOML, hosts),
+    ])
 }
 
 /// Returns the image of the proof under each name.

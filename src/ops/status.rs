@@ -4,6 +4,7 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use super::credentials::take_along;
+use super::host_proof::host_warnings;
 use super::ports::Ports;
 use super::settings::over;
 use super::{Client, existing};
@@ -37,7 +38,11 @@ pub async fn status(client: &Client, request: &Request) -> Result<Report> {
     let wanted = request.resolve(&mut |name| ports.free(name))?;
     let mut ctx = client.ctx(&cluster);
     take_along(&mut ctx, client, &wanted)?;
-    report(&ctx, &recorded, &wanted).await
+    let report = report(&ctx, &recorded, &wanted).await?;
+    Ok(Report {
+        engine_host: client.engine_host(),
+        ..report
+    })
 }
 
 async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Report> {
@@ -74,6 +79,10 @@ async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Rep
     for registry in &current.registries {
         registries.push(registry_report(reading, current, registry).await?);
     }
+    let (nodes, warnings) = tokio::try_join!(
+        node_reports(reading, spec),
+        host_warnings(&*reading.docker, current)
+    )?;
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         cluster: spec.cluster.to_string(),
@@ -81,7 +90,9 @@ async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Rep
         state: worst(&parts),
         parts,
         registries,
-        nodes: node_reports(reading, spec).await?,
+        nodes,
+        warnings,
+        engine_host: None,
     })
 }
 

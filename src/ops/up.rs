@@ -1,5 +1,7 @@
 //! `up`: creates or repairs a cluster with its registries, and proves that every node can pull.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -7,9 +9,11 @@ use anyhow::Result;
 use super::clock::Clock;
 use super::consent::{Asking, Consent};
 use super::credentials::{OwnPassword, complete, take_along};
+use super::host_proof::{HostProof, host_proof, obstacles};
 use super::login::forget_earlier;
 use super::ports::{Wanted, with_free_ports};
 use super::{Client, Finished, User};
+use crate::docker::address::Side;
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
@@ -101,7 +105,33 @@ async fn attempt(
         Outcome::Changed => &ctx.docker,
     };
     let nodes = nodes(&**docker, &spec.cluster).await?.len();
-    let report = report(spec, nodes, options.verify, outcome);
+    if outcome == Outcome::Changed {
+        // What is done is done, whether the engine answers this or not.
+        let found = obstacles(client.docker(), spec).await.unwrap_or_default();
+        for warning in found {
+            client.tell(Event::Warning(warning));
+        }
+    }
+    let host = match options.verify {
+        Verify::EveryNode => {
+            let mut known = BTreeMap::new();
+            for registry in spec.managed() {
+                let verified = ctx.verified(&registry.name).await;
+                known.extend(
+                    verified
+                        .first_push
+                        .map(|push| (registry.name.clone(), push)),
+                );
+            }
+            host_proof(spec, |name| known.get(name).cloned())
+        }
+        Verify::Nothing => HostProof::NotProven("nothing was proven (--no-verify)".to_owned()),
+    };
+    let report = Made {
+        engine_host: client.engine_host(),
+        api_tunnel: api_tunnel(client, spec).await,
+        ..report(spec, nodes, options.verify, outcome, host)
+    };
     Ok(Finished { report, failure })
 }
 
@@ -197,7 +227,8 @@ pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Resu
     .await
 }
 
-fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
+fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome, host: HostProof) -> Made {
+    let (host, host_why) = host.reported();
     let proof = |registry| match verify {
         Verify::EveryNode => Pull::of(registry),
         Verify::Nothing => Pull::NotProven,
@@ -221,9 +252,39 @@ fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome) -> Made {
                 }
                 Verify::EveryNode => Pull::Proven,
             },
-            host: Pull::NotProven,
+            host,
+            host_why,
         },
         registries,
         time: Time::default(),
+        engine_host: None,
+        api_tunnel: None,
     }
 }
+
+/// Returns the command that forwards the API server's port from another machine. `None` if it is not needed: the engine is
+/// on this machine, or kind's `apiServerAddress` is not on loopback; or if the engine does not say.
+async fn api_tunnel(client: &Client, spec: &Spec) -> Option<String> {
+    let Side::There { ssh, .. } = client.side() else {
+        return None;
+    };
+    let layout = Layout::of(&spec.cluster);
+    for name in [layout.load_balancer(), layout.control_plane()] {
+        let found = client.docker().container(&name).await.ok().flatten();
+        let ports = found.map(|container| container.ports).unwrap_or_default();
+        let Some(published) = ports.iter().find(|port| port.container == API_SERVER) else {
+            continue;
+        };
+        let loopback = published
+            .address
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback());
+        let port = published.host;
+        return loopback.then(|| format!("ssh -fNT -L {port}:{}:{port} {ssh}", published.address));
+    }
+    None
+}
+
+/// The port of the API server in its container:
+/// <https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/providers/common/constants.go>.
+const API_SERVER: u16 = 6443;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::credentials::at_hand;
+use super::host_proof::{HostProof, host_proof, known_first_pushes};
 use super::{Client, Finished, existing};
 use crate::engine;
 use crate::lock::ContainerLock;
@@ -44,11 +45,21 @@ pub async fn verify(
                 .map(|node| row(node, registry, &verified, why.as_deref())),
         );
     }
+    let known = known_first_pushes(&*ctx.docker, &spec).await?;
+    let host = host_proof(&spec, |name| known.get(name).cloned());
+    // Its push is the proof image's, which is what nodes pull.
+    let pushed = rows.iter().all(|row| row.pull != Pull::NotProven);
+    let (host, host_why) = match failure {
+        Some(_) if !pushed => HostProof::NotProven("the engine could not push".to_owned()),
+        _ => host,
+    }
+    .reported();
     let report = Verification {
         cluster: cluster.to_string(),
         registries: spec.registries.iter().map(Registry::domain).collect(),
         nodes: rows,
-        host: Pull::NotProven,
+        host,
+        host_why,
     };
     Ok(Finished { report, failure })
 }

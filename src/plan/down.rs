@@ -1,12 +1,13 @@
 //! The plan of `down`, which the engine undoes in reverse order.
 
-use super::lanes::{copies_and_host_trust, registry};
+use super::lanes::{copies_and_host_trust, loopback_and_proof_images, registry};
 use super::{Verify, retire, stage, step, up};
 use crate::registry::managed;
 use crate::spec::{Spec, Target};
 use crate::step::{Lane, Plan};
 use crate::steps::cluster::{Leftovers, Network, Record};
 use crate::steps::host::HostLeftovers;
+use crate::steps::proof::Proving;
 
 /// The source of the Spec for `down`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,11 @@ pub fn down_beside_foreign(spec: &Spec, earlier: &[Spec], known: Known) -> Plan 
         ]]),
         stage(managed(spec).map(|it| registry(spec, earlier, it))),
         stage([copies_and_host_trust(spec)]),
+        stage([loopback_and_proof_images(
+            spec,
+            Verify::Nothing,
+            Proving::Always,
+        )]),
         stage([left(spec, earlier, known)]),
     ])
 }

@@ -1,15 +1,15 @@
 //! The lanes of `up` that depend on the Spec. Some may be empty.
 
 use super::{Verify, step};
-use crate::registry::{Delivery, Managed, managed};
+use crate::registry::{Delivery, Managed, driver, managed};
 use crate::render;
 use crate::spec::{Authentication, Spec};
 use crate::step::Lane;
 use crate::steps::Retired;
 use crate::steps::cluster::{Cluster, Hosting, NodesReady, RecordCopies};
-use crate::steps::host::{HostTrust, Image};
+use crate::steps::host::{HostName, HostTrust, Image};
 use crate::steps::nodes::{NodeCredentials, NodeHosts};
-use crate::steps::proof::{ExternalProof, Proof, ProofImage, Proving};
+use crate::steps::proof::{ExternalProof, HostProof, Proof, ProofImage, Proving};
 use crate::steps::registry::{Certificate, Credentials, RegistryContainers, Service, Volumes};
 
 /// Returns one lane for each image that the plan needs.
@@ -84,16 +84,38 @@ pub(super) fn credentials(spec: &Spec) -> Lane {
     lane.into_iter().collect()
 }
 
-/// Returns the lane that copies the record, once there is something to copy it to, and then sets up host trust: one
-/// registry after the other, because they share folders and the record.
+/// Returns the lane that copies the record, once there is something to copy it to, and then sets up host trust in the
+/// registries' own domains: one after the other, because they share folders and the record.
 pub(super) fn copies_and_host_trust(spec: &Spec) -> Lane {
     let cluster = spec.cluster.clone();
     let mut lane: Lane = vec![step(RecordCopies { cluster })];
-    let trust = spec.host_trusted().map(|registry| HostTrust {
-        spec: spec.clone(),
-        registry: registry.clone(),
-    });
-    lane.extend(trust.map(step));
+    let trusts = host_trusts(spec).filter(|trust| trust.name == HostName::Domain);
+    lane.extend(trusts.map(step));
+    lane
+}
+
+/// Returns the steps for all names that the engine's host trusts registries under.
+pub(super) fn host_trusts(spec: &Spec) -> impl Iterator<Item = HostTrust> {
+    spec.host_trusted()
+        .flat_map(|registry| HostTrust::all(spec, registry))
+}
+
+/// Returns the lane that sets up host trust in `localhost:port`, which pushes need, and then makes the proof images.
+/// Where registries are proven, this is proven too, if the registry takes pushes.
+pub(super) fn loopback_and_proof_images(spec: &Spec, verify: Verify, when: Proving) -> Lane {
+    let trusts = host_trusts(spec).filter(|trust| trust.name == HostName::Loopback);
+    let loopback = |trust: HostTrust| match (verify, driver(spec, &trust.registry)) {
+        (Verify::EveryNode, Some(registry)) => match registry.delivery() {
+            Delivery::Push => step(HostProof {
+                trust,
+                registry: registry.clone(),
+            }),
+            Delivery::Store(_) => step(trust),
+        },
+        _ => step(trust),
+    };
+    let mut lane: Lane = trusts.map(loopback).collect();
+    lane.extend(proof_images(spec, verify, when).into_iter().flatten());
     lane
 }
 

@@ -53,15 +53,10 @@ fn retired(spec: &Spec, earlier: &[Spec], of: impl Fn(&Spec) -> Vec<String>) -> 
 
 /// Returns the host trust of earlier Specs in domains that `spec` does not need.
 pub(super) fn host_trust(spec: &Spec, earlier: &[Spec]) -> Vec<HostTrust> {
-    let wanted: Vec<String> = spec.host_trusted().map(Registry::domain).collect();
-    let all = earlier
-        .iter()
-        .flat_map(|old| old.host_trusted().map(move |registry| (old, registry)));
-    let retired = all.filter(|(_, registry)| !wanted.contains(&registry.domain()));
-    retired
-        .map(|(old, registry)| HostTrust {
-            spec: old.clone(),
-            registry: registry.clone(),
-        })
+    let wanted: Vec<String> = lanes::host_trusts(spec)
+        .map(|trust| trust.domain())
+        .collect();
+    let all = earlier.iter().flat_map(lanes::host_trusts);
+    all.filter(|trust| !wanted.contains(&trust.domain()))
         .collect()
 }

@@ -1,8 +1,8 @@
 //! The plan of `up`, as one literal list.
 
 use super::lanes::{
-    addresses, announcement, cluster, copies_and_host_trust, credentials, images, proof_images,
-    proofs, ready, registry,
+    addresses, announcement, cluster, copies_and_host_trust, credentials, images,
+    loopback_and_proof_images, proofs, ready, registry,
 };
 use super::retire::retirement;
 use super::{Verify, stage, step};
@@ -38,7 +38,9 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 addresses(spec),
                 credentials(spec),
                 copies_and_host_trust(spec),
-            ].into_iter().chain(proof_images(spec, verify, Proving::IfStale))),
+            ]),
+            // Pushes by the engine need its trust. kind is still at work.
+            stage([loopback_and_proof_images(spec, verify, Proving::IfStale)]),
             // A node runs its proof as soon as it has joined, while kind is still at work.
             stage([cluster(spec)].into_iter().chain(proofs(spec, verify, Proving::IfStale))),
             stage([ready(spec), announcement(spec)]),

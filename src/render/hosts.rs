@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{Broken, broken};
 use crate::layout;
-use crate::spec::{Cache, Mirrored, Registry, Trust};
+use crate::spec::{Cache, ClusterName, Mirrored, Registry, Trust};
 
 const WHAT: &str = "hosts.toml";
 /// The beginning of every file that kindreg writes for containerd.
@@ -40,6 +40,19 @@ struct DefaultToml<'a> {
     url: &'a str,
     ca: &'a str,
 }
+
+#[derive(Template)]
+#[template(path = "engine-hosts.toml", escape = "none")]
+struct EngineHostsToml<'a> {
+    owner: &'a str,
+    url: &'a str,
+    ca: Option<&'a str>,
+}
+
+/// What nodes do with a host.
+const NODE_CAPABILITIES: &[&str] = &["pull", "resolve"];
+/// What docker on the engine's host does with a host.
+const ENGINE_CAPABILITIES: &[&str] = &["pull", "resolve", "push"];
 
 /// The content of a hosts.toml, as containerd reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +136,41 @@ fn default_hosts_toml(registry: &Registry) -> Result<String, Broken> {
     read_back(text, &wanted)
 }
 
+/// Returns the first line of a cluster's hosts.toml on the engine's host. It says whose file it is.
+#[must_use]
+pub fn engine_hosts_owner(cluster: &ClusterName) -> String {
+    format!("{WRITTEN_BY_KINDREG} for cluster {cluster}.")
+}
+
+/// Returns the hosts.toml that makes docker on the engine's host verify a registry at `domain` (`localhost:5001`). `ca` is
+/// the name of the CA file beside it; without one, docker must refuse the registry.
+///
+/// Server and host are the same. With a single one, docker drops verification for `localhost` if the engine has an
+/// `insecure-registries` list:
+/// <https://github.com/moby/moby/blob/master/daemon/hosts.go> (`mergeLegacyConfig`).
+pub fn engine_hosts_toml(
+    cluster: &ClusterName,
+    domain: &str,
+    ca: Option<&str>,
+) -> Result<String, Broken> {
+    let url = format!("https://{domain}");
+    let text = EngineHostsToml {
+        owner: &engine_hosts_owner(cluster),
+        url: &url,
+        ca,
+    }
+    .render()
+    .map_err(|error| broken(WHAT, &error))?;
+    let ca = ca.map(str::to_owned);
+    let wanted = Hosts {
+        server: Some(url.clone()),
+        server_ca: ca.clone(),
+        host: url,
+        ca,
+    };
+    same(&parse(&text, ENGINE_CAPABILITIES)?, &wanted).map(|()| text)
+}
+
 /// Returns all files of a registry for containerd, by path relative to certs.d. `ca_pem` is the CA that nodes have to
 /// trust; `None` for a public one.
 pub fn node_files(
@@ -163,19 +211,27 @@ fn ca_path(folder: &str) -> String {
 }
 
 fn read_back(text: String, wanted: &Hosts) -> Result<String, Broken> {
-    if check_hosts_toml(&text)? == *wanted {
-        Ok(text)
+    same(&check_hosts_toml(&text)?, wanted).map(|()| text)
+}
+
+fn same(found: &Hosts, wanted: &Hosts) -> Result<(), Broken> {
+    if found == wanted {
+        Ok(())
     } else {
         Err(broken(WHAT, &"it differs from the input"))
     }
 }
 
-/// Parses a hosts.toml as containerd does. It refuses everything that kindreg never writes.
+/// Parses a node's hosts.toml as containerd does. It refuses everything that kindreg never writes.
 ///
 /// # Errors
 /// Invalid TOML, an unknown key, a value of the wrong type, not exactly one host, or a host without its own table
 /// header: containerd searches the text for the header.
 pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
+    parse(text, NODE_CAPABILITIES)
+}
+
+fn parse(text: &str, capabilities: &[&str]) -> Result<Hosts, Broken> {
     let mut root: Table = text
         .parse()
         .map_err(|error: toml::de::Error| broken(WHAT, &error.message()))?;
@@ -199,12 +255,11 @@ pub fn check_hosts_toml(text: &str) -> Result<Hosts, Broken> {
         return Err(broken(WHAT, &"the host has no table header"));
     }
     let ca = string(&mut table, "ca")?;
-    let capabilities = ["pull", "resolve"].map(Value::from).to_vec();
-    if table.remove("capabilities") != Some(Value::Array(capabilities)) {
-        return Err(broken(
-            WHAT,
-            &"the host must have the capabilities pull and resolve",
-        ));
+    let wanted = capabilities.iter().copied().map(Value::from).collect();
+    if table.remove("capabilities") != Some(Value::Array(wanted)) {
+        let named = capabilities.join(", ");
+        let why = format!("the host must have these capabilities: {named}");
+        return Err(broken(WHAT, &why));
     }
     refuse_more(&table)?;
     Ok(Hosts {

@@ -70,6 +70,11 @@ pub struct Report {
     pub registries: Vec<RegistryReport>,
     /// The nodes of the Spec, and those that were joined to the cluster later.
     pub nodes: Vec<NodeReport>,
+    /// What is not kindreg's to repair, and may surprise the user.
+    pub warnings: Vec<String>,
+    /// The name or address of the engine's host, which has the registries' `localhost:port`; none if that is this machine.
+    #[serde(rename = "engineHost")]
+    pub engine_host: Option<String>,
 }
 
 /// The state of one part of a cluster, which is what one step makes.
@@ -147,6 +152,9 @@ pub struct Verification {
     pub nodes: Vec<NodeVerification>,
     /// The result for the engine's host.
     pub host: Pull,
+    /// The reason why that is not proven.
+    #[serde(rename = "hostWhy")]
+    pub host_why: Option<String>,
 }
 
 /// The result of the proof of one registry on one node.
@@ -180,8 +188,8 @@ pub enum Pull {
     /// The pull succeeded, and the node's settings do not show that it verified TLS.
     #[serde(rename = "unverified")]
     Unverified,
-    /// There is no result: for nodes, because there was no image to pull; for the engine's host, because Docker does
-    /// not verify TLS over loopback.
+    /// There is no result: for nodes, because there was no image to pull; for the engine's host, because it was not seen
+    /// to refuse a push before it had the CA.
     #[serde(rename = "not proven")]
     NotProven,
 }
@@ -219,6 +227,12 @@ pub struct Made {
     pub proof: Proof,
     /// Where the time went.
     pub time: Time,
+    /// The name or address of the engine's host, which has the registries' `localhost:port`; none if that is this machine.
+    #[serde(rename = "engineHost")]
+    pub engine_host: Option<String>,
+    /// The command after which kubectl on this machine reaches the API server on the engine's host; none if it needs none.
+    #[serde(rename = "apiTunnel")]
+    pub api_tunnel: Option<String>,
 }
 
 /// Where the time of a run went.
@@ -292,12 +306,15 @@ impl Pull {
 }
 
 /// The results of the proof that `up` ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Proof {
     /// The result of the pulls by all nodes.
     pub nodes: Pull,
     /// The result of the push by the engine's host.
     pub host: Pull,
+    /// The reason why that is not proven.
+    pub host_why: Option<String>,
 }
 
 /// The report of a dry run of `up`, `verify` or `login --rotate`.
@@ -366,6 +383,9 @@ pub struct LoggedIn {
     pub logins: Vec<Login>,
     /// The external registries that need a password; their logins are left unchanged.
     pub externals: Vec<String>,
+    /// The name or address of the engine's host, which has the registries' `localhost:port`; none if that is this machine.
+    #[serde(rename = "engineHost")]
+    pub engine_host: Option<String>,
 }
 
 /// One docker login.

@@ -100,6 +100,10 @@ pub enum Meaning {
     BeingRemoved,
     /// The container is not running.
     NotRunning,
+    /// The engine's certificate or the client's is not what the other side wants.
+    EngineTls,
+    /// A container is still connected to the network.
+    NetworkInUse,
     /// The engine has no address range for another network.
     NoAddressRange,
     /// The engine's host has no IPv6.

@@ -23,6 +23,7 @@ mod clients;
 mod disk;
 mod engine;
 mod external;
+mod far;
 mod faults;
 mod foreign;
 mod kill;

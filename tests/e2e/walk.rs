@@ -1,13 +1,15 @@
 //! The whole walk on three nodes: from nothing to pods that pull over verified TLS, and back to nothing.
 
 use std::fs;
+use std::path::Path;
 
 use kindreg::internal::oci::proof::proof_image;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Call, Kubeconfig, OTHER, Scene, docker, kubectl, kubectl_apply, nodes, run_with, scratch, sh,
+    Call, Kubeconfig, OTHER, Scene, attempt, docker, kubectl, kubectl_apply, nodes, run_with,
+    scratch, sh,
 };
 use crate::{certificates, quiet};
 
@@ -30,6 +32,7 @@ fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
     an_image_of_the_users_own_runs(&scene);
     the_cluster_says_where_its_registry_is(&scene);
     quiet::a_second_up_only_reads(&scene);
+    the_engine_verifies_localhost_if_it_can(&scene);
     certificates::openssl_agrees(&scene);
     certificates::the_key_of_the_ca_is_nowhere(&scene);
     certificates::nothing_skips_verification(&scene);
@@ -45,6 +48,62 @@ fn up_proves_every_node_and_down_leaves_the_machine_as_it_was() {
         0
     );
     scene.is_as_before();
+}
+
+/// Docker 29 of the bed has the containerd image store, which obeys our hosts.toml; Docker 20.10 verifies nothing there.
+#[track_caller]
+fn the_engine_verifies_localhost_if_it_can(scene: &Scene) {
+    let verified = scene
+        .call(&["verify", "--name", scene.cluster, "--json"])
+        .run()
+        .exits(0);
+    let report: Value = serde_json::from_str(&verified.stdout).unwrap();
+    let obeys_us = std::env::var("KINDREG_E2E_ENGINE").unwrap() == "29";
+    let why = report["hostWhy"].as_str().unwrap_or_default();
+    assert_eq!(
+        report["host"],
+        if obeys_us { "proven" } else { "not proven" },
+        "{why}"
+    );
+    assert_eq!(
+        why.contains("does not verify TLS on loopback"),
+        !obeys_us,
+        "{why}"
+    );
+    if !obeys_us {
+        return;
+    }
+    let folder = Path::new("/etc/docker/certs.d").join(scene.local_domain());
+    let ca = folder.join(format!("kindreg-{}.crt", scene.cluster));
+    let (own, other) = (fs::read(&ca).unwrap(), scratch());
+    let file = other.path().join("ca.pem").display().to_string();
+    let make = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=other",
+        "-keyout",
+        "/dev/null",
+    ];
+    attempt("openssl", &[&make[..], &["-out", &file]].concat()).good();
+    fs::copy(&file, &ca).unwrap();
+    let image = format!("{}/e2e/refused:1", scene.local_domain());
+    docker(&[
+        "tag",
+        &std::env::var("KINDREG_REGISTRY_IMAGE").unwrap(),
+        &image,
+    ]);
+    let pushed = attempt("docker", &["push", &image]);
+    docker(&["image", "rm", &image]);
+    fs::write(&ca, own).unwrap();
+    assert!(
+        !pushed.ok && pushed.all().contains("unknown authority"),
+        "{}",
+        pushed.all()
+    );
 }
 
 /// Several kubeconfig files by relative paths. The first is a link and has the current context, which the second defines.

@@ -60,7 +60,7 @@ async fn a_port_that_is_in_use_leaves_the_registry_at_its_old_one() {
     let folders = node.list("/etc/containerd/certs.d");
     assert_eq!(folders, ["localhost:5001", "registry.test:5001"]);
     let host = world.docker.host().list("/etc/docker/certs.d");
-    assert_eq!(host, ["registry.test:5001"]);
+    assert_eq!(host, ["localhost:5001", "registry.test:5001"]);
 }
 
 #[tokio::test]

@@ -159,11 +159,6 @@ fn login() -> Vec<LoginError> {
 
 fn address() -> Vec<AddressError> {
     let all = vec![
-        AddressError::Ssh {
-            host: "ssh://me@build.example".to_owned(),
-            destination: "me@build.example".to_owned(),
-            origin: Origin::Variable,
-        },
         AddressError::Unsupported {
             host: "npipe:////./pipe/docker_engine".to_owned(),
             origin: Origin::Context("windows".to_owned()),
@@ -178,8 +173,7 @@ fn address() -> Vec<AddressError> {
     ];
     for error in &all {
         match error {
-            AddressError::Ssh { .. }
-            | AddressError::Unsupported { .. }
+            AddressError::Unsupported { .. }
             | AddressError::NoContext { .. }
             | AddressError::File { .. } => {}
         }

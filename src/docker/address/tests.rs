@@ -102,7 +102,7 @@ fn a_context_brings_its_certificates() {
     )
     .unwrap();
     assert_eq!(address.host, "tcp://10.0.0.5:2376");
-    assert_eq!(address.tls, Some(TlsFiles { folder: tls }));
+    assert_eq!(address.route, Route::Tls(TlsFiles { folder: tls }));
 }
 
 #[test]
@@ -110,13 +110,18 @@ fn tls_comes_from_the_environment_and_only_for_tcp() {
     let folder = config(None);
     let tls = [("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", "/certs")];
     let tcp = at(&folder, Some("tcp://engine:2376"), &tls).unwrap();
-    assert_eq!(tcp.tls.map(|tls| tls.ca()), Some("/certs/ca.pem".into()));
+    let files = |address: EngineAddress| match address.route {
+        Route::Tls(files) => Some(files),
+        Route::Socket | Route::Tcp | Route::Ssh(_) => None,
+    };
+    assert_eq!(files(tcp).map(|tls| tls.ca()), Some("/certs/ca.pem".into()));
     let own = at(&folder, Some("engine"), &tls[..1]).unwrap();
     assert_eq!(
-        (own.host.as_str(), own.tls.unwrap().folder),
-        ("tcp://engine:2376", folder.path().to_owned())
+        (own.host.clone(), files(own).unwrap().folder),
+        ("tcp://engine:2376".to_owned(), folder.path().to_owned())
     );
-    assert_eq!(at(&folder, Some("unix:///x.sock"), &tls).unwrap().tls, None);
+    let socket = at(&folder, Some("unix:///x.sock"), &tls).unwrap();
+    assert_eq!(socket.route, Route::Socket);
 }
 
 #[test]
@@ -146,20 +151,57 @@ fn addresses_are_normalized() {
 }
 
 #[test]
-fn ssh_is_refused_with_its_destination_which_the_hint_needs() {
-    let error = at(&config(None), Some("ssh://me@box:22"), &[]).unwrap_err();
-    let said = error.to_string();
-    assert!(said.contains("ssh://me@box:22 (--docker-host)"), "{said}");
+fn an_engine_behind_ssh_is_on_another_machine_and_docker_uses_the_tunnel() {
+    let address = at(&config(None), Some("ssh://me@box:22/"), &[]).unwrap();
+    assert_eq!(address.host, "ssh://me@box:22");
+    let side = Side::There {
+        host: "box".to_owned(),
+        ssh: "-p 22 me@box".to_owned(),
+    };
+    assert_eq!(address.side(), side);
+    let environment = address.environment(Some(Path::new("/tmp/x/docker.sock")));
+    assert!(environment.contains(&(
+        "DOCKER_HOST".to_owned(),
+        "unix:///tmp/x/docker.sock".to_owned()
+    )));
+}
+
+#[test]
+fn an_address_of_ssh_that_is_an_option_is_refused() {
+    let error = at(&config(None), Some("ssh://-oProxyCommand=id"), &[]).unwrap_err();
     assert!(
-        matches!(&error, AddressError::Ssh { destination, .. } if destination == "me@box:22"),
+        matches!(error, AddressError::Unsupported { .. }),
         "{error:?}"
     );
 }
 
 #[test]
+fn localhost_is_on_this_machine_unless_the_address_is_another_one_s() {
+    for (host, side) in [
+        ("unix:///x.sock", None),
+        ("tcp://127.0.0.1:2375", None),
+        ("tcp://127.3.2.1:2375", None),
+        ("tcp://localhost", None),
+        ("tcp://[::1]:2375", None),
+        ("tcp://10.1.2.3:2375", Some("10.1.2.3")),
+        ("tcp://[fd00::1]:2375", Some("fd00::1")),
+        ("tcp://box", Some("box")),
+        ("ssh://box", Some("box")),
+    ] {
+        let address = at(&config(None), Some(host), &[]).unwrap();
+        let there = |name: &str| Side::There {
+            host: name.to_owned(),
+            ssh: name.to_owned(),
+        };
+        let expected = side.map_or(Side::Here, there);
+        assert_eq!(address.side(), expected, "{host}");
+    }
+}
+
+#[test]
 fn the_environment_cancels_what_a_child_would_inherit() {
     let address = at(&config(None), Some("unix:///x.sock"), &[]).unwrap();
-    let environment: Vec<_> = address.environment();
+    let environment: Vec<_> = address.environment(None);
     let value = |name: &str| {
         environment
             .iter()

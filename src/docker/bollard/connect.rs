@@ -1,13 +1,15 @@
 //! Connects to an engine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ::bollard::API_DEFAULT_VERSION;
 use ::bollard::errors::Error;
 
 use super::failure::{Call, LONG, QUICK};
+use super::tunnel::Tunnel;
 use super::{Bollard, tls};
-use crate::docker::address::EngineAddress;
+use crate::docker::address::{EngineAddress, Route};
 use crate::docker::{DockerError, Result};
 
 /// How long an engine may take to answer the first request.
@@ -25,22 +27,40 @@ impl Bollard {
             doing: format!("connect to {host}"),
             subject: format!("Docker engine at {host}"),
         };
-        let agreed = async { open(address)?.negotiate_version().await };
-        match call.run(LIMIT, agreed).await {
-            Ok(api) => Ok(Self {
-                api,
-                address: host,
-                stall: QUICK,
-            }),
-            // The server is not an engine, or one side uses TLS and the other plain HTTP.
-            Err(DockerError::Other { cause, .. } | DockerError::Missing { what: cause }) => {
-                Err(DockerError::Unreachable {
-                    address: host,
-                    cause,
-                })
+        let unreachable = |cause| DockerError::Unreachable {
+            address: host.clone(),
+            cause,
+        };
+        let tunnel = match &address.route {
+            Route::Ssh(ssh) => {
+                let tunnel = Tunnel::open(ssh, LIMIT).await;
+                Some(tunnel.map_err(|cause| unreachable(cause.to_string()))?)
             }
-            Err(error) => Err(error),
+            Route::Socket | Route::Tcp | Route::Tls(_) => None,
+        };
+        let agreed = async { open(address, tunnel.as_ref())?.negotiate_version().await };
+        let failure = match call.run(LIMIT, agreed).await {
+            Ok(api) => {
+                return Ok(Self {
+                    api,
+                    address: host,
+                    stall: QUICK,
+                    tunnel,
+                });
+            }
+            Err(error) => error,
+        };
+        // Through a tunnel every failure looks the same, and ssh knows the reason.
+        if let Some(said) = tunnel.as_ref().and_then(Tunnel::complaint) {
+            return Err(unreachable(said));
         }
+        Err(match failure {
+            // The server is not an engine, or one side uses TLS and the other plain HTTP.
+            DockerError::Other { cause, .. } | DockerError::Missing { what: cause } => {
+                unreachable(cause)
+            }
+            error => error,
+        })
     }
 }
 
@@ -50,17 +70,29 @@ impl Bollard {
     pub fn silent_for(self, stall: Duration) -> Self {
         Self { stall, ..self }
     }
+
+    /// Returns the socket of this machine that leads to an engine behind ssh; `None` for any other engine.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<PathBuf> {
+        self.tunnel.as_ref().map(Tunnel::socket)
+    }
 }
 
 /// Returns a client. Its own timeout, which covers only the head of a response, never ends before kindreg's.
-fn open(address: &EngineAddress) -> std::result::Result<::bollard::Docker, Error> {
+fn open(
+    address: &EngineAddress,
+    tunnel: Option<&Tunnel>,
+) -> std::result::Result<::bollard::Docker, Error> {
     let (host, limit, version) = (&address.host, LONG.as_secs(), API_DEFAULT_VERSION);
-    match &address.tls {
-        Some(files) => tls::open(host, files, limit),
-        None if host.starts_with("unix://") => {
-            ::bollard::Docker::connect_with_unix(host, limit, version)
+    let unix = |host: &str| ::bollard::Docker::connect_with_unix(host, limit, version);
+    match &address.route {
+        Route::Tls(files) => tls::open(host, files, limit),
+        Route::Socket => unix(host),
+        Route::Tcp => ::bollard::Docker::connect_with_http(host, limit, version),
+        Route::Ssh(_) => {
+            let socket = tunnel.map(Tunnel::socket).unwrap_or_default();
+            unix(&format!("unix://{}", socket.display()))
         }
-        None => ::bollard::Docker::connect_with_http(host, limit, version),
     }
 }
 
@@ -76,9 +108,14 @@ mod tests {
 
     /// Returns why connecting to an address fails.
     async fn cause(host: String) -> String {
+        let route = if host.starts_with("unix://") {
+            Route::Socket
+        } else {
+            Route::Tcp
+        };
         let address = EngineAddress {
             host,
-            tls: None,
+            route,
             origin: Origin::Flag,
         };
         match Bollard::connect(&address).await {

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use self::convert::{Filters, labelled};
 use self::failure::{Call, QUICK, TICK, name_taken, optional, port_taken, says};
 use self::streams::{end, first_bytes, last_bytes, pulled};
+use self::tunnel::Tunnel;
 use crate::credentials::RegistryCredentials;
 use crate::symptoms::Meaning;
 
@@ -41,6 +42,7 @@ mod exec;
 mod failure;
 mod streams;
 mod tls;
+mod tunnel;
 
 /// A Docker engine, reached by its API.
 pub struct Bollard {
@@ -48,6 +50,8 @@ pub struct Bollard {
     address: String,
     /// How long a stream of progress may say nothing.
     stall: Duration,
+    /// The tunnel to an engine behind ssh.
+    tunnel: Option<Tunnel>,
 }
 
 impl fmt::Debug for Bollard {

@@ -12,7 +12,7 @@ use crate::observe::foreign;
 use crate::problem::Problem;
 use crate::spec::{ClusterName, IpFamily};
 use crate::step::{Ctx, State, Step, StepId};
-use crate::symptoms::catalogue::engine::{NO_ADDRESS_RANGE, POOL_OVERLAPS};
+use crate::symptoms::catalogue::engine::{NETWORK_IN_USE, NO_ADDRESS_RANGE, POOL_OVERLAPS};
 use crate::symptoms::{Meaning, shows};
 
 /// The step that creates the network of nodes and registries.
@@ -96,7 +96,20 @@ impl Step for Network {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        Ok(ctx.docker.remove_network(&self.layout().network()).await?)
+        let (name, cluster) = (self.layout().network(), &self.cluster);
+        let removed = ctx.docker.remove_network(&name).await;
+        removed.map_err(|error| match &error {
+            DockerError::Other { cause, .. } if NETWORK_IN_USE.is_in(cause) => {
+                // kindreg in a container joins the network only if the user makes it do so.
+                let hint = format!(
+                    "see which container it is: docker network inspect {name}; then run: docker network disconnect -f \
+                     {name} CONTAINER && kindreg down --name {cluster}"
+                );
+                let what = format!("a container that is not kindreg's is still on network {name}");
+                anyhow::Error::from(error).context(Problem::new(what, hint))
+            }
+            _ => error.into(),
+        })
     }
 }
 

@@ -4,22 +4,26 @@
 use anyhow::Result;
 use async_trait::async_trait;
 
+use super::folders;
 use super::one_shot::Script;
-use super::trust::noted_folders;
 use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
 use crate::observe::on_host;
+use crate::render;
 use crate::spec::Spec;
 use crate::step::{Ctx, State, Step, StepId};
 
-/// The name of the script that removes a file from every folder of certs.d, and then the folders that are empty. Its
-/// arguments are certs.d, the file name, and the folders that kindreg created, innermost first.
+/// The name of the script that removes our files from every folder of certs.d, and then the folders that are empty. Its
+/// arguments are certs.d, the name of the CA file, the first line of a hosts.toml that is ours, and the folders that
+/// kindreg created, innermost first.
 pub const SWEEP: &str = "kindreg-sweep-host";
-/// The script also removes a folder that had only our file, because it was created for that file.
-const SWEEP_SCRIPT: &str = r#"set -eu; certs=$1; name=$2; shift 2
-for file in "$certs"/*/"$name"; do
-  [ -f "$file" ] || continue
-  rm -f "$file"; rmdir "${file%/*}" 2>/dev/null || true
+/// The script also removes a folder that had only our files, because it was created for them.
+const SWEEP_SCRIPT: &str = r#"set -eu; certs=$1; name=$2; owner=$3; shift 3
+for folder in "$certs"/*; do
+  file=$folder/$name hosts=$folder/hosts.toml found=
+  if [ -f "$hosts" ] && head -n 1 "$hosts" | grep -qxF "$owner"; then rm -f "$hosts"; found=yes; fi
+  if [ -f "$file" ]; then rm -f "$file"; found=yes; fi
+  if [ "$found" ]; then rmdir "$folder" 2>/dev/null || true; fi
 done
 for folder; do rmdir "$folder" 2>/dev/null || true; done"#;
 
@@ -51,12 +55,13 @@ impl Step for HostLeftovers {
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
         let layout = Layout::of(&self.spec.cluster);
-        let folders = noted_folders(ctx, &self.spec.cluster)
+        let folders = folders::noted(ctx, &self.spec.cluster)
             .await
             .unwrap_or_default();
         let certs = on_host(&*ctx.docker, &self.spec.cluster, layout::HOST_CERTS).await?;
         let name = layout.host_ca();
-        let mut arguments = vec![SWEEP, certs.as_str(), name.as_str()];
+        let owner = render::engine_hosts_owner(&self.spec.cluster);
+        let mut arguments = vec![SWEEP, certs.as_str(), name.as_str(), owner.as_str()];
         // Innermost first: a folder sorts before its content.
         arguments.extend(folders.iter().rev().map(String::as_str));
         let script = Script {
@@ -69,7 +74,7 @@ impl Step for HostLeftovers {
             network: NetworkMode::None,
             text: SWEEP_SCRIPT,
             arguments: &arguments,
-            file: None,
+            files: Vec::new(),
         };
         script.run(ctx, &self.spec).await
     }

@@ -35,8 +35,8 @@ pub(crate) struct Script<'a> {
     pub(crate) text: &'a str,
     /// The name of the script (`$0`), followed by its arguments.
     pub(crate) arguments: &'a [&'a str],
-    /// The content of `/kindreg/file` in the container; `None` for no file.
-    pub(crate) file: Option<String>,
+    /// The name and content of each file that the script finds in `/kindreg`.
+    pub(crate) files: Vec<(String, String)>,
 }
 
 impl Script<'_> {
@@ -80,11 +80,12 @@ impl Script<'_> {
             return Err(error.into());
         }
         let result = async {
-            if let Some(content) = self.file {
-                let archive = Archive::new()
-                    .file("kindreg/file", 0o644, content)
-                    .into_bytes()?;
-                ctx.docker.upload(name, "/", archive).await?;
+            if !self.files.is_empty() {
+                let files = self.files.into_iter();
+                let archive = files.fold(Archive::new(), |archive, (file, content)| {
+                    archive.file(format!("kindreg/{file}"), 0o644, content)
+                });
+                ctx.docker.upload(name, "/", archive.into_bytes()?).await?;
             }
             ctx.docker.start(name).await?;
             match ctx.unless_stopped(ctx.docker.wait(name)).await?? {

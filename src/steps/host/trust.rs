@@ -4,84 +4,151 @@
 //! Reads use the archive API of the record container. Writes use a one-shot container, because the archive API can
 //! neither delete a file nor replace it atomically. Docker reads certs.d at each operation, so nothing is restarted.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use bytes::Bytes;
 
+use super::folders;
 use super::one_shot::Script;
+use crate::archive::Archive;
 use crate::docker::{Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
-use crate::observe::{self, ca, clusters, on_host, our_container, stored};
-use crate::spec::{ClusterName, Registry, Spec};
+use crate::observe::{self, ca, on_host, our_container};
+use crate::render;
+use crate::spec::{Registry, Spec};
 use crate::step::{Ctx, State, Step, StepId};
-use crate::steps::cluster::{save, save_original};
 
-/// The name of the script that installs a file. Its arguments are the folder and the file name.
+/// The name of the script that installs files. Its arguments are the folder, the first line of a hosts.toml that is ours,
+/// and the names of the files.
 pub const INSTALL: &str = "kindreg-install";
-/// The name of the script that removes a file and then the folders that are empty. Its arguments are the file and the
-/// folders, innermost first.
+/// The name of the script that removes our files from a folder, and then the folders that are empty. Its arguments are the
+/// folder, the first line of a hosts.toml that is ours, the name of the CA file, and the folders, innermost first.
 pub const REMOVE: &str = "kindreg-remove";
 
-/// The script writes a temporary file and renames it, so that readers see either the old or the new file.
-const INSTALL_SCRIPT: &str = r#"set -eu; umask 022; mkdir -p "$1"; cp /kindreg/file "$1/.$2.new"; chmod 644 "$1/.$2.new"; mv -f "$1/.$2.new" "$1/$2""#;
-const REMOVE_SCRIPT: &str =
-    r#"set -eu; rm -f "$1"; shift; for folder; do rmdir "$folder" 2>/dev/null || true; done"#;
+/// The script writes temporary files and renames them, so that readers see either the old or the new file. A hosts.toml of
+/// somebody else stays.
+const INSTALL_SCRIPT: &str = r#"set -eu; umask 022; folder=$1; owner=$2; shift 2; mkdir -p "$folder"
+for name; do
+  file=$folder/$name new=$folder/.$name.new
+  if [ "$name" = hosts.toml ] && { [ -e "$file" ] || [ -L "$file" ]; } && ! head -n 1 "$file" | grep -qxF "$owner"; then
+    continue
+  fi
+  cp "/kindreg/$name" "$new"; chmod 644 "$new"; mv -f "$new" "$file"
+done"#;
+/// hosts.toml goes first: it names the CA file, and docker fails if that is missing.
+const REMOVE_SCRIPT: &str = r#"set -eu; folder=$1; owner=$2; ca=$3; shift 3; hosts=$folder/hosts.toml
+if [ -f "$hosts" ] && head -n 1 "$hosts" | grep -qxF "$owner"; then rm -f "$hosts"; fi
+rm -f "$folder/$ca"; for made; do rmdir "$made" 2>/dev/null || true; done"#;
 
-/// The step that installs one registry's CA in the engine host's certs.d.
-#[derive(Debug)]
+/// The name under which docker on the engine's host is to trust a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostName {
+    /// The registry's own domain. The CA is enough.
+    Domain,
+    /// `localhost:port`. The containerd image store verifies it only if a hosts.toml says so.
+    Loopback,
+}
+
+/// The step that installs one registry's CA in the engine host's certs.d, for one of its names.
+#[derive(Debug, Clone)]
 pub struct HostTrust {
     /// The Spec that is wanted.
     pub spec: Spec,
     /// The registry.
     pub registry: Registry,
+    /// The name.
+    pub name: HostName,
 }
 
-/// The file in the record with the host folders that kindreg created, for all registries.
-const NOTE: &str = "host-folders.json";
-
 impl HostTrust {
+    /// Returns the steps for all names of a registry.
+    pub fn all(spec: &Spec, registry: &Registry) -> impl Iterator<Item = Self> {
+        let loopback = registry.local_domain().map(|_| HostName::Loopback);
+        let names = [HostName::Domain].into_iter().chain(loopback);
+        names.map(|name| Self {
+            spec: spec.clone(),
+            registry: registry.clone(),
+            name,
+        })
+    }
+
+    /// Returns the registry's domain in image references of this name.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        match self.name {
+            HostName::Domain => self.registry.domain(),
+            HostName::Loopback => self.registry.local_domain().unwrap_or_default(),
+        }
+    }
+
     fn layout(&self) -> Layout {
         Layout::of(&self.spec.cluster)
     }
 
-    /// Returns the registry's folder in certs.d, as containers see it.
+    /// Returns the folder in certs.d, as containers see it.
     async fn folder(&self, ctx: &Ctx) -> Result<String> {
-        let path = format!("{}/{}", layout::HOST_CERTS, self.registry.domain());
+        let path = format!("{}/{}", layout::HOST_CERTS, self.domain());
         on_host(&*ctx.docker, &self.spec.cluster, &path).await
     }
 
-    /// Returns those of a folder and its parents that do not exist yet.
-    async fn absent(&self, ctx: &Ctx, folder: &str) -> Result<BTreeSet<String>> {
-        let mut absent = BTreeSet::new();
-        let mut folder = folder.to_owned();
-        while folder != layout::HOST_ETC && !self.exists(ctx, &folder).await? {
-            let parent = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
-            let parent = parent.to_owned();
-            absent.insert(std::mem::replace(&mut folder, parent));
+    /// Returns the name and content of each file, the CA first because hosts.toml names it.
+    fn files(&self, ca_pem: String) -> Result<Vec<(String, String)>> {
+        let ca = self.layout().host_ca();
+        let mut files = vec![(ca.clone(), ca_pem)];
+        match self.name {
+            HostName::Domain => {}
+            HostName::Loopback => files.push((
+                layout::HOSTS_TOML.to_owned(),
+                render::engine_hosts_toml(&self.spec.cluster, &self.domain(), Some(&ca))?,
+            )),
         }
-        Ok(absent)
+        Ok(files)
     }
 
+    /// Returns a file that is there; `None` if it is absent, or somebody else's.
+    async fn ours(&self, ctx: &Ctx, folder: &str, name: &str) -> Result<Option<Bytes>> {
+        let path = format!("{folder}/{name}");
+        let found = observe::file(&*ctx.docker, &self.layout().record(), &path).await?;
+        let owner = render::engine_hosts_owner(&self.spec.cluster);
+        Ok(found.filter(|found| {
+            name != layout::HOSTS_TOML
+                || found.split(|byte| *byte == b'\n').next() == Some(owner.as_bytes())
+        }))
+    }
+
+    /// Returns the names of the files that may be ours.
+    fn names(&self) -> Vec<String> {
+        let mut names = vec![self.layout().host_ca()];
+        match self.name {
+            HostName::Domain => {}
+            HostName::Loopback => names.push(layout::HOSTS_TOML.to_owned()),
+        }
+        names
+    }
+
+    /// Returns whether something of the path is on the host.
     async fn exists(&self, ctx: &Ctx, path: &str) -> Result<bool> {
-        let found = ctx.docker.stat(&self.layout().record(), path).await?;
-        Ok(found.is_some())
+        folders::exists(ctx, &self.spec.cluster, path).await
     }
 
-    /// Returns the parent folders that other clusters' records note. The last cluster to be removed removes them.
-    async fn shared(&self, ctx: &Ctx, folder: &str) -> Result<BTreeSet<String>> {
-        let mut shared = BTreeSet::new();
-        let certs = on_host(&*ctx.docker, &self.spec.cluster, layout::HOST_CERTS).await?;
-        for cluster in clusters(&*ctx.docker).await? {
-            // A record that this version can't read must not stop other clusters.
-            if let Ok(Some(record)) = stored(&*ctx.docker, &cluster).await
-                && let Some(text) = record.originals.get(NOTE)
-            {
-                shared.extend(folders(text.as_bytes(), &certs)?);
-            }
-        }
-        shared.retain(|made| folder.starts_with(made.as_str()));
-        Ok(shared)
+    /// Writes the hosts.toml without the CA, into a folder where nothing is ours yet. Docker must refuse the registry with
+    /// it.
+    pub(crate) async fn install_without_ca(&self, ctx: &Ctx) -> Result<()> {
+        let (cluster, folder) = (&self.spec.cluster, self.folder(ctx).await?);
+        folders::note(ctx, cluster, &folder).await?;
+        let text = render::engine_hosts_toml(cluster, &self.domain(), None)?;
+        // The archive must not name folders that exist: docker would set their mode.
+        let absent = folders::absent(ctx, cluster, &folder).await?;
+        let parent = |folder: &String| folder.rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        let existing = absent.first().and_then(parent).unwrap_or(folder.clone());
+        let below = folder.strip_prefix(&existing).unwrap_or_default();
+        let path = format!("{below}/{}", layout::HOSTS_TOML);
+        // A new file needs no rename, and so no container that starts.
+        let archive = Archive::new()
+            .file(path.trim_start_matches('/'), 0o644, text)
+            .into_bytes()?;
+        let record = self.layout().record();
+        Ok(ctx.docker.upload(&record, &existing, archive).await?)
     }
 
     /// Runs a script in a one-shot container that mounts the host's `/etc`.
@@ -90,7 +157,7 @@ impl HostTrust {
         ctx: &Ctx,
         script: &str,
         arguments: &[&str],
-        file: Option<String>,
+        files: Vec<(String, String)>,
     ) -> Result<()> {
         let name = format!("{}-{}", self.layout().host_writer(), self.registry.name);
         let script = Script {
@@ -103,7 +170,7 @@ impl HostTrust {
             network: NetworkMode::None,
             text: script,
             arguments,
-            file,
+            files,
         };
         script.run(ctx, &self.spec).await
     }
@@ -112,125 +179,84 @@ impl HostTrust {
 #[async_trait]
 impl Step for HostTrust {
     fn id(&self) -> StepId {
-        StepId::of("host.trust", self.registry.domain())
+        StepId::of("host.trust", self.domain())
     }
 
     fn title(&self) -> String {
-        format!(
-            "host trust (/etc/{}/{})",
-            layout::HOST_CERTS,
-            self.registry.domain()
-        )
+        format!("host trust (/etc/{}/{})", layout::HOST_CERTS, self.domain())
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let record = self.layout().record();
-        let file = self.layout().host_ca();
         let folder = self.folder(ctx).await?;
-        let path = format!("{folder}/{file}");
-        let found = observe::file(&*ctx.docker, &record, &path).await?;
-        let Some(found) = found else {
-            let made = noted_folders(ctx, &self.spec.cluster)
-                .await?
-                .contains(&folder);
-            return Ok(if made && self.exists(ctx, &folder).await? {
-                State::Drifted(format!("{file} is missing"))
-            } else {
-                State::Missing
-            });
+        let mut present = Vec::new();
+        for name in self.names() {
+            let found = self.ours(ctx, &folder, &name).await?;
+            present.extend(found.map(|content| (name, content)));
+        }
+        let file = self.layout().host_ca();
+        if present.is_empty() {
+            let made = folders::noted(ctx, &self.spec.cluster).await?;
+            return Ok(
+                if made.contains(&folder) && self.exists(ctx, &folder).await? {
+                    State::Drifted(format!("{file} is missing"))
+                } else {
+                    State::Missing
+                },
+            );
+        }
+        let Some(ca_pem) = ca(&*ctx.docker, &self.spec.cluster, &self.registry).await? else {
+            return Ok(State::Drifted(format!("{file} has another CA")));
         };
-        Ok(
-            match ca(&*ctx.docker, &self.spec.cluster, &self.registry).await? {
-                Some(ca_pem) if ca_pem.as_bytes() == found => State::Ready,
-                _ => State::Drifted(format!("{file} has another CA")),
-            },
-        )
+        for (name, wanted) in self.files(ca_pem)? {
+            match present.iter().find(|(found, _)| *found == name) {
+                Some((_, found)) if found == wanted.as_bytes() => {}
+                Some(_) if name == file => {
+                    return Ok(State::Drifted(format!("{name} has another CA")));
+                }
+                Some(_) => return Ok(State::Drifted(format!("{name} differs"))),
+                // One of somebody else stays.
+                None if self.exists(ctx, &format!("{folder}/{name}")).await? => {}
+                None => return Ok(State::Drifted(format!("{name} is missing"))),
+            }
+        }
+        Ok(State::Ready)
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let ca_pem = ca(&*ctx.docker, &self.spec.cluster, &self.registry)
             .await?
             .context("the registry has no certificate yet")?;
-        // Noted before they are created, so that `down` removes them even if this run is killed.
-        let mut folders = noted_folders(ctx, &self.spec.cluster).await?;
-        let (folder, file) = (self.folder(ctx).await?, self.layout().host_ca());
-        folders.extend(self.absent(ctx, &folder).await?);
-        folders.extend(self.shared(ctx, &folder).await?);
-        let text = serde_json::to_string(&folders)?;
-        let cluster = &self.spec.cluster;
-        save(ctx, cluster, |record| {
-            record.originals.insert(NOTE.to_owned(), text);
-        })
-        .await?;
-        self.run(
-            ctx,
-            INSTALL_SCRIPT,
-            &[INSTALL, &folder, &file],
-            Some(ca_pem),
-        )
-        .await
+        let folder = self.folder(ctx).await?;
+        folders::note(ctx, &self.spec.cluster, &folder).await?;
+        let files = self.files(ca_pem)?;
+        let owner = render::engine_hosts_owner(&self.spec.cluster);
+        let mut arguments = vec![INSTALL, folder.as_str(), owner.as_str()];
+        let names = self.names();
+        arguments.extend(names.iter().map(String::as_str));
+        self.run(ctx, INSTALL_SCRIPT, &arguments, files).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<()> {
-        if our_container(&*ctx.docker, &self.layout(), &self.layout().record())
+        let (layout, cluster) = (self.layout(), &self.spec.cluster);
+        if our_container(&*ctx.docker, &layout, &layout.record())
             .await?
             .is_none()
         {
             return Ok(());
         }
         let folder = self.folder(ctx).await?;
-        let file = format!("{folder}/{}", self.layout().host_ca());
-        let mut made = noted_folders(ctx, &self.spec.cluster).await?;
-        // Innermost first: a folder sorts before its content.
-        let folders: Vec<String> = made.iter().rev().cloned().collect();
-        if self.exists(ctx, &file).await? || made.contains(&folder) {
-            let mut arguments = vec![REMOVE, file.as_str()];
-            arguments.extend(folders.iter().map(String::as_str));
-            self.run(ctx, REMOVE_SCRIPT, &arguments, None).await?;
+        let made = folders::noted(ctx, cluster).await?;
+        let mut left = made.contains(&folder);
+        for name in self.names() {
+            left |= self.ours(ctx, &folder, &name).await?.is_some();
         }
-        for folder in folders {
-            if !self.exists(ctx, &folder).await? {
-                made.remove(&folder);
-            }
+        if left {
+            let (owner, ca) = (render::engine_hosts_owner(cluster), layout.host_ca());
+            let mut arguments = vec![REMOVE, folder.as_str(), owner.as_str(), ca.as_str()];
+            // Innermost first: a folder sorts before its content.
+            arguments.extend(made.iter().rev().map(String::as_str));
+            self.run(ctx, REMOVE_SCRIPT, &arguments, Vec::new()).await?;
         }
-        let text = serde_json::to_string(&made)?;
-        save_original(ctx, &self.spec.cluster, NOTE, text).await
-    }
-}
-
-/// Returns the host folders that a cluster's record notes.
-pub(super) async fn noted_folders(ctx: &Ctx, cluster: &ClusterName) -> Result<BTreeSet<String>> {
-    let record = Layout::of(cluster).record();
-    let originals = observe::folder(&*ctx.docker, &record, layout::ORIGINALS).await?;
-    let Some(text) = originals.unwrap_or_default().remove(NOTE) else {
-        return Ok(BTreeSet::new());
-    };
-    let certs = on_host(&*ctx.docker, cluster, layout::HOST_CERTS).await?;
-    folders(&text, &certs)
-}
-
-/// Reads a note. Others may have written it: it is only believed about certs.d, the folders in it, and those above it in
-/// `/etc`. `certs` is where certs.d leads now; the note may be older than a link there.
-fn folders(note: &[u8], certs: &str) -> Result<BTreeSet<String>> {
-    let noted: BTreeSet<String> =
-        serde_json::from_slice(note).context("can't read the record's list of host folders")?;
-    let written = format!("{}/{}", layout::HOST_ETC, layout::HOST_CERTS);
-    let believed = |folder: &String| is_of(folder, certs) || is_of(folder, &written);
-    Ok(noted.into_iter().filter(believed).collect())
-}
-
-/// Returns whether a folder is certs.d, directly in it, or above it in `/etc`.
-fn is_of(folder: &str, certs: &str) -> bool {
-    match folder.strip_prefix(certs) {
-        Some("") => true,
-        Some(rest) => rest.strip_prefix('/').is_some_and(|name| {
-            !name.is_empty() && !name.contains('/') && name != "." && name != ".."
-        }),
-        None => {
-            let below_etc = folder.strip_prefix(layout::HOST_ETC);
-            let above = certs.strip_prefix(folder);
-            below_etc.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
-                && above.is_some_and(|rest| rest.starts_with('/'))
-        }
+        folders::forget_removed(ctx, cluster, made).await
     }
 }

@@ -12,16 +12,17 @@ use crate::credentials::RegistryCredentials;
 use crate::docker::{DockerError, Mount, MountSource, NetworkMode};
 use crate::layout::{self, Layout};
 use crate::nonce::nonce;
-use crate::observe::{running_nodes, stored_users};
+use crate::observe::{obstacle, running_nodes, stored_users};
 use crate::oci::proof::{Architecture, ProofImage as ProofArchive, proof_image};
 use crate::problem::Problem;
 use crate::registry::{Delivery, ImageStore, Managed};
-use crate::spec::{Authentication, Spec};
+use crate::spec::{Authentication, HostTrust, Spec};
 use crate::step::{Ctx, ProofImageIn, State, Step, StepId};
 use crate::steps::host::Script;
 use crate::steps::registry::is_at_its_port;
 use crate::symptoms::catalogue::node::CONNECTION_REFUSED;
 use crate::symptoms::credentials::diagnose;
+use crate::symptoms::{Meaning, shows};
 
 /// The repository of the proof image in the registry.
 const REPOSITORY: &str = "kindreg/proof";
@@ -40,13 +41,42 @@ pub struct ProofImage {
 impl ProofImage {
     /// Returns the name of a pushed image without its domain. The tag is the cluster's name, so that the next run finds
     /// an image that a killed run left in the engine.
-    fn tagged(&self) -> String {
+    pub(super) fn tagged(&self) -> String {
         format!("{REPOSITORY}:{}", self.spec.cluster)
     }
 
     /// Returns the reference that the engine pushes to. It is on localhost, which needs no DNS or hosts entry.
-    fn pushed_as(&self) -> String {
+    pub(super) fn pushed_as(&self) -> String {
         format!("{}/{}", self.registry.local_domain(), self.tagged())
+    }
+
+    /// Returns the processor that the image must be for.
+    pub(super) async fn architecture(&self, ctx: &Ctx) -> Result<Architecture> {
+        let info = ctx.docker.info().await?;
+        info.architecture.parse().with_context(|| {
+            Problem::new(
+                "the proof does not support this processor",
+                format!("run: kindreg up --name {} --no-verify", self.spec.cluster),
+            )
+        })
+    }
+
+    /// Returns the hint for an engine that does not trust the registry.
+    async fn distrust(&self, ctx: &Ctx) -> Result<String> {
+        let (cluster, domain) = (&self.spec.cluster, self.registry.local_domain());
+        let info = ctx.docker.info().await?;
+        let found = obstacle(&*ctx.docker, &info, cluster, self.registry.registry()).await?;
+        Ok(match (found, self.spec.host_trust) {
+            (_, HostTrust::Leave) => format!(
+                "the engine verifies {domain} and does not have the CA; run: kindreg up --name {cluster} \
+                 --no-host-trust=false"
+            ),
+            (Some(path), HostTrust::Install) => format!(
+                "docker obeys {path} on the engine's host, which is not kindreg's; remove it there, then run: kindreg \
+                 up --name {cluster}"
+            ),
+            (None, HostTrust::Install) => format!("run: kindreg up --name {cluster}"),
+        })
     }
 
     async fn note(&self, ctx: &Ctx, image: ProofImageIn) {
@@ -90,7 +120,7 @@ impl ProofImage {
             network: NetworkMode::None,
             text,
             arguments: &[script, &store.folder()],
-            file: None,
+            files: Vec::new(),
         };
         script.run(ctx, &self.spec).await
     }
@@ -174,18 +204,7 @@ impl Step for ProofImage {
     }
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
-        let architecture: Architecture = ctx
-            .docker
-            .info()
-            .await?
-            .architecture
-            .parse()
-            .with_context(|| {
-                Problem::new(
-                    "the proof does not support this processor",
-                    format!("run: kindreg up --name {} --no-verify", self.spec.cluster),
-                )
-            })?;
+        let architecture = self.architecture(ctx).await?;
         let reference = self.pushed_as();
         let image = proof_image(architecture, &reference, nonce()?.as_bytes())?;
         match self.registry.delivery() {
@@ -199,10 +218,11 @@ impl Step for ProofImage {
         ctx.docker.load(image.archive).await?;
         let user = self.user(ctx).await?;
         let pushed = ctx.docker.push(&reference, user.as_ref()).await;
-        pushed.map_err(|error| {
+        if let Err(error) = pushed {
             let cluster = &self.spec.cluster;
             let cause = error.to_string();
             let hint = match diagnose(&cause) {
+                _ if shows(&cause, Meaning::Untrusted) => self.distrust(ctx).await?,
                 Some(trouble) => format!("{}; {}", trouble.cause(), trouble.next(cluster.as_str())),
                 None if CONNECTION_REFUSED.is_in(&cause) => {
                     format!("run: kindreg up --name {cluster}")
@@ -214,8 +234,8 @@ impl Step for ProofImage {
                 ),
             };
             let what = format!("can't push image {reference}");
-            anyhow::Error::from(error).context(Problem::not_ready(what, hint))
-        })?;
+            return Err(anyhow::Error::from(error).context(Problem::not_ready(what, hint)));
+        }
         self.note(ctx, ProofImageIn::Named(self.tagged())).await;
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::step::{Ctx, State};
 
 mod doubts;
 mod external;
+mod host;
 mod image;
 mod pods;
 mod pull;
@@ -18,6 +19,7 @@ mod refusal;
 mod verdict;
 
 pub use external::ExternalProof;
+pub use host::HostProof;
 pub use image::ProofImage;
 pub use pull::Proof;
 pub use refusal::Refusal;

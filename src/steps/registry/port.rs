@@ -45,7 +45,7 @@ pub(crate) async fn is_at_its_port(ctx: &Ctx, spec: &Spec, registry: &Managed) -
         network: NetworkMode::Host,
         text: ASK_PORT_SCRIPT,
         arguments: &[ASK_PORT, &url, &pin],
-        file: None,
+        files: Vec::new(),
     };
     script.run(ctx, spec).await.with_context(|| {
         Problem::not_ready(

@@ -107,7 +107,7 @@ impl Service {
                 },
                 text: ASK_SCRIPT,
                 arguments: &[ASK, &url, &limit],
-                file: Some(ca.clone()),
+                files: vec![("file".to_owned(), ca.clone())],
             };
             match script.run(ctx, &self.spec).await {
                 Err(error) if error.is::<ScriptFailed>() && rest > SLICE => {}

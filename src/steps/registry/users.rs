@@ -42,7 +42,7 @@ async fn replace(ctx: &Ctx, spec: &Spec, registry: &Managed, users: &Stored) -> 
         network: NetworkMode::None,
         text: RENAME_SCRIPT,
         arguments: &[RENAME, layout::SECRET, name],
-        file: None,
+        files: Vec::new(),
     };
     script.run(ctx, spec).await?;
     let json = users.to_json().expose_secret().to_owned();

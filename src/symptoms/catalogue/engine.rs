@@ -93,3 +93,74 @@ pub static NO_ADDRESS_RANGE: Symptom = Symptom {
           default-address-pools",
     source: "https://github.com/moby/moby/blob/master/daemon/libnetwork/ipamapi/contract.go",
 };
+
+/// Another CA than the one in `ca.pem` signed the engine's certificate.
+pub static ENGINE_UNTRUSTED: Symptom = Symptom {
+    code: Code(9),
+    words: Words::any(&["invalid peer certificate: UnknownIssuer"]),
+    meaning: Meaning::EngineTls,
+    waiting: Waiting::Useless,
+    cause: "another CA than the one in ca.pem signed the engine's certificate",
+    fix: "use the ca.pem of that engine: DOCKER_CERT_PATH, or docker context inspect",
+    source: "https://docs.docker.com/engine/security/protect-access/",
+};
+
+/// The engine's certificate does not have the name in its address.
+pub static ENGINE_OTHER_NAME: Symptom = Symptom {
+    code: Code(10),
+    words: Words::any(&["certificate not valid for name"]),
+    meaning: Meaning::EngineTls,
+    waiting: Waiting::Useless,
+    cause: "the engine's certificate does not have the name or address by which you reach it",
+    fix: "use a name of the certificate in DOCKER_HOST or the docker context",
+    source: "https://docs.docker.com/engine/security/protect-access/",
+};
+
+/// The client's certificate has expired.
+pub static CLIENT_EXPIRED: Symptom = Symptom {
+    code: Code(11),
+    words: Words::any(&["fatal alert: CertificateExpired"]),
+    meaning: Meaning::EngineTls,
+    waiting: Waiting::Useless,
+    cause: "your client certificate (cert.pem) has expired",
+    fix: "get a new cert.pem and key.pem from whoever runs the engine",
+    source: "https://docs.docker.com/engine/security/protect-access/",
+};
+
+/// The engine does not accept the client's certificate, or there is none.
+pub static CLIENT_REFUSED: Symptom = Symptom {
+    code: Code(12),
+    words: Words::any(&[
+        "fatal alert: CertificateRequired",
+        "fatal alert: UnknownCA",
+        "fatal alert: BadCertificate",
+        "fatal alert: CertificateUnknown",
+    ]),
+    meaning: Meaning::EngineTls,
+    waiting: Waiting::Useless,
+    cause: "the engine does not accept your client certificate, or you have none",
+    fix: "put cert.pem and key.pem of that engine beside ca.pem: DOCKER_CERT_PATH",
+    source: "https://docs.docker.com/engine/security/protect-access/",
+};
+
+/// The engine speaks TLS, and the client does not.
+pub static ENGINE_WANTS_TLS: Symptom = Symptom {
+    code: Code(13),
+    words: Words::any(&["Client sent an HTTP request to an HTTPS server"]),
+    meaning: Meaning::EngineTls,
+    waiting: Waiting::Useless,
+    cause: "the engine speaks TLS, and you do not",
+    fix: "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a docker context with its certificates",
+    source: "https://docs.docker.com/engine/security/protect-access/",
+};
+
+/// A container that is not ours is on the network.
+pub static NETWORK_IN_USE: Symptom = Symptom {
+    code: Code(14),
+    words: Words::any(&["has active endpoints"]),
+    meaning: Meaning::NetworkInUse,
+    waiting: Waiting::Useless,
+    cause: "a container is still connected to the network",
+    fix: "see which one: docker network inspect NETWORK; then run: docker network disconnect NETWORK CONTAINER",
+    source: "https://github.com/moby/moby/blob/master/daemon/libnetwork/network.go",
+};

@@ -16,7 +16,7 @@ use super::Symptom;
 /// A full disk comes first, as it explains all else. Token servers come before certificates, as both appear in one text
 /// and the token server is what to look at; certificates come before credentials, as no credentials are sent before TLS
 /// is verified. Common words ("already exists", "not found") come last.
-pub static ALL: [&Symptom; 34] = [
+pub static ALL: [&Symptom; 40] = [
     &machine::FULL_DISK,
     &registry::TOKEN_SERVER_UNTRUSTED,
     &registry::TOKEN_SERVER_DOWN,
@@ -43,6 +43,12 @@ pub static ALL: [&Symptom; 34] = [
     &registry::ABSENT,
     &node::NOT_STARTED,
     &engine::PORT_TAKEN,
+    &engine::ENGINE_UNTRUSTED,
+    &engine::ENGINE_OTHER_NAME,
+    &engine::CLIENT_EXPIRED,
+    &engine::CLIENT_REFUSED,
+    &engine::ENGINE_WANTS_TLS,
+    &engine::NETWORK_IN_USE,
     &engine::CONNECTED,
     &engine::BEING_REMOVED,
     &engine::POOL_OVERLAPS,

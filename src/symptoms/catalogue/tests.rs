@@ -65,6 +65,40 @@ const EXAMPLES: &[(&Symptom, u16, &[&str])] = &[
         &["all predefined address pools have been fully subnetted"],
     ),
     (
+        &engine::ENGINE_UNTRUSTED,
+        9,
+        &["invalid peer certificate: UnknownIssuer"],
+    ),
+    (
+        &engine::ENGINE_OTHER_NAME,
+        10,
+        &[
+            r#"invalid peer certificate: certificate not valid for name "127.0.0.1"; certificate is only valid for IpAddress(10.77.0.2) or DnsName("engine.test")"#,
+        ],
+    ),
+    (
+        &engine::CLIENT_EXPIRED,
+        11,
+        &["received fatal alert: CertificateExpired"],
+    ),
+    (
+        &engine::CLIENT_REFUSED,
+        12,
+        &["received fatal alert: CertificateRequired"],
+    ),
+    (
+        &engine::ENGINE_WANTS_TLS,
+        13,
+        &["Client sent an HTTP request to an HTTPS server."],
+    ),
+    (
+        &engine::NETWORK_IN_USE,
+        14,
+        &[
+            r#"error while removing network: network kindreg-d has active endpoints (name:"tool" id:"7ce5f158a66b")"#,
+        ],
+    ),
+    (
         &node::UNTRUSTED,
         1001,
         &[

@@ -5,7 +5,8 @@ PACKAGES=(docker.io iptables                    # Docker 20.10, the docker progr
   gcc libc6-dev libseccomp-dev pkg-config       # runc (cgo) and pause
   mmdebstrap jq python3                         # the images
   procps                                        # pgrep
-  curl openssl skopeo pass gnupg)               # end-to-end tests
+  curl openssl skopeo pass gnupg                # end-to-end tests
+  openssh-server qemu-user-static)              # engines behind ssh, programs for arm64
 
 packages_missing() {
   local installed package

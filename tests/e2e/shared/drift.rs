@@ -200,9 +200,9 @@ fn of_everything_else_each_drift_is_named_and_repaired_alone() {
 /// Asked for by the flag of `up`, and of `status` to see what that would come to.
 #[track_caller]
 fn another_port_is_wanted(scene: &mut Scene) {
-    let old = scene.domain();
+    let (old, old_local) = (scene.domain(), scene.local_domain());
     let old_port = std::mem::replace(&mut scene.port, OTHER_PORT);
-    let domain = scene.domain();
+    let (domain, local) = (scene.domain(), scene.local_domain());
     let why = format!("port {old_port} → {OTHER_PORT}");
     let host = |domain: &str| format!("host.trust/{domain}");
     let mut drift = Drift::new("another port wanted", RECORD, why)
@@ -210,7 +210,9 @@ fn another_port_is_wanted(scene: &mut Scene) {
         .repaired_with([
             SERVICE.to_owned(),
             host(&domain),
+            host(&local),
             format!("retired.{}", host(&old)),
+            format!("retired.{}", host(&old_local)),
             format!("retired.{TRUST}"),
             format!("retired.{PASSWORD}"),
             SETTLED.to_owned(),

@@ -6,17 +6,17 @@ use ::bollard::auth::DockerCredentials;
 use ::bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EndpointSettings, HostConfig,
     ImageInspect, Ipam, IpamConfig, MountType, Network as ApiNetwork, NetworkCreateRequest,
-    NetworkingConfig, PortBinding, PortSummaryTypeEnum, RestartPolicy, RestartPolicyNameEnum,
-    SystemInfo, SystemVersion,
+    NetworkingConfig, PortBinding, PortSummaryTypeEnum, RegistryServiceConfig, RestartPolicy,
+    RestartPolicyNameEnum, SystemInfo, SystemVersion,
 };
 
 use secrecy::ExposeSecret;
 
 use crate::credentials::RegistryCredentials;
 use crate::docker::{
-    Afterwards, Capabilities, Container, ContainerSpec, ContainerState, EngineInfo, Input, Label,
-    Mount, MountSource, Network, NetworkMode, NetworkSpec, PathKind, Product, PublishedPort,
-    Restart, Volume,
+    Afterwards, Capabilities, Container, ContainerSpec, ContainerState, EngineInfo, ImageStore,
+    Input, Label, Mount, MountSource, Network, NetworkMode, NetworkSpec, PathKind, Product,
+    PublishedPort, Restart, Volume,
 };
 
 #[cfg(test)]
@@ -48,7 +48,35 @@ pub(super) fn engine(version: SystemVersion, info: SystemInfo) -> EngineInfo {
             (false, false) => Product::Docker,
         },
         root: info.docker_root_dir.unwrap_or_default(),
+        image_store: if info
+            .driver_status
+            .iter()
+            .flatten()
+            .flatten()
+            .any(|it| it == CONTAINERD)
+        {
+            ImageStore::Containerd
+        } else {
+            ImageStore::Classic
+        },
+        insecure_registries: insecure(info.registry_config.unwrap_or_default()),
     }
+}
+
+/// The driver type of the containerd image store, in the engine's driver status:
+/// <https://github.com/moby/moby/blob/master/daemon/containerd/service.go>.
+const CONTAINERD: &str = "io.containerd.snapshotter.v1";
+
+/// Returns the networks, and then the names, that an engine does not verify.
+fn insecure(config: RegistryServiceConfig) -> Vec<String> {
+    let networks = config.insecure_registry_cidrs.unwrap_or_default();
+    let indexes = config.index_configs.unwrap_or_default();
+    let insecure = indexes
+        .into_iter()
+        .filter(|(_, index)| index.secure == Some(false));
+    let mut names: Vec<String> = insecure.map(|(name, _)| name).collect();
+    names.sort();
+    networks.into_iter().chain(names).collect()
 }
 
 /// Converts credentials for the registry in an image reference.

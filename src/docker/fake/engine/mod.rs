@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::super::{
-    ContainerSpec, ContainerState, DockerError, EngineInfo, MountSource, Network, NetworkSpec,
-    Product, PublishedPort, Result, Volume,
+    ContainerSpec, ContainerState, DockerError, EngineInfo, ImageStore, MountSource, Network,
+    NetworkSpec, Product, PublishedPort, Result, Volume,
 };
 use super::files::{Node, Tree, clean};
 use crate::credentials::{RegistryCredentials, admits};
+use crate::layout;
+use crate::symptoms::catalogue::node::UNKNOWN_AUTHORITY;
 
 mod containers;
 mod mounts;
@@ -92,6 +94,8 @@ impl Engine {
                 architecture: "amd64".into(),
                 product: Product::Docker,
                 root: "/var/lib/docker".into(),
+                image_store: ImageStore::Containerd,
+                insecure_registries: vec!["::1/128".into(), "127.0.0.0/8".into()],
             },
             ipv6: HostIpv6::Present,
             journal: Vec::new(),
@@ -207,7 +211,10 @@ impl Engine {
             None => Some(format!(
                 "dial tcp: connect to {registry}: connection refused"
             )),
-            Some(container) => self.refuses(container, credentials).map(str::to_owned),
+            Some(container) => {
+                let distrust = self.distrusts(registry, container);
+                distrust.or_else(|| self.refuses(container, credentials).map(str::to_owned))
+            }
         };
         if let Some(cause) = refusal {
             return Err(DockerError::Other {
@@ -225,6 +232,28 @@ impl Engine {
         let publishes =
             |other: &&FakeContainer| other.ports.iter().any(|published| published.host == port);
         self.containers.values().find(publishes)
+    }
+
+    /// Returns why the engine refuses a registry on localhost; `None` if it trusts it, or does not verify. Like Docker
+    /// 29.9, it verifies only if its image store is containerd's and a hosts.toml names the server.
+    fn distrusts(&self, domain: &str, container: &FakeContainer) -> Option<String> {
+        if self.info.image_store == ImageStore::Classic {
+            return None;
+        }
+        let folder = format!("/etc/docker/certs.d/{domain}");
+        let file = |view: &View, path: &str| match self.node(view, path) {
+            Some(Node::File { content, .. }) => Some(content.clone()),
+            _ => None,
+        };
+        let hosts = file(&View::Host, &format!("{folder}/hosts.toml"))?;
+        let hosts: toml::Table = String::from_utf8_lossy(&hosts).parse().ok()?;
+        let ca = hosts.get("ca").and_then(toml::Value::as_str);
+        let trusted = ca.and_then(|ca| file(&View::Host, &format!("{folder}/{ca}")));
+        let view = View::Container(container.spec.name.clone());
+        let signer = file(&view, &format!("{}/{}", layout::SECRET, layout::SECRET_CA));
+        (trusted.is_none() || trusted != signer).then(|| {
+            format!("Head \"https://{domain}/v2/\": tls: failed to verify certificate: {UNKNOWN_AUTHORITY}")
+        })
     }
 
     /// Returns why a registry container refuses these credentials; `None` if it accepts them.
