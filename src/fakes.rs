@@ -24,8 +24,6 @@ use crate::cli::run_captured;
 use crate::docker::ExecOutput;
 use crate::docker::address::Side;
 use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
-#[cfg(feature = "cli")]
-use crate::hints::Run;
 use crate::kind::fake::FakeKind;
 use crate::kube::Kube;
 use crate::kube::fake::FakeKube;
@@ -39,7 +37,7 @@ use crate::steps::nodes::{
 };
 use crate::steps::registry::{ASK, ASK_PORT, RENAME};
 #[cfg(feature = "cli")]
-use crate::ui::{self, Captured, OutputMode, Printer};
+use crate::ui::{self, Captured, OutputMode, Printer, Run};
 
 /// containerd's configuration file in a node.
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";

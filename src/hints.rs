@@ -15,24 +15,6 @@ use crate::symptoms::catalogue::machine::FULL_DISK;
 use crate::symptoms::credentials::Trouble;
 use crate::symptoms::{self, Meaning, Symptom, shows};
 
-/// What hints and notes leave open, as only the command line knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// The name of the cluster, for which texts have `CLUSTER`.
-    pub cluster: String,
-    /// The command line, for which texts have [`AGAIN`].
-    pub command: String,
-}
-
-impl Run {
-    /// Returns a text whose commands can be typed as printed.
-    #[must_use]
-    pub fn fill(&self, text: &str) -> String {
-        text.replace("CLUSTER", &self.cluster)
-            .replace(AGAIN, &format!("run: {}", self.command))
-    }
-}
-
 /// Returns whether a full disk is among the causes: the disk of the engine, a registry, a node or the user.
 fn is_full(error: &Error) -> bool {
     error
@@ -40,7 +22,7 @@ fn is_full(error: &Error) -> bool {
         .any(|cause| shows(&cause.to_string(), Meaning::FullDisk))
 }
 
-/// Returns what to do about an error; `None` if that is unknown. [`Run::fill`] completes its commands.
+/// Returns what to do about an error; `None` if that is unknown. The command line completes its commands.
 #[must_use]
 pub fn hint(error: &Error) -> Option<String> {
     if let Some(several) = error.downcast_ref::<Several>() {

@@ -21,7 +21,7 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// The words of a hint that stand for the command line of this run. [`crate::hints::Run`] fills it in.
+/// The words of a hint that stand for the command line of this run. The command line fills it in.
 pub const AGAIN: &str = "run the command again";
 
 /// An expected failure with a hint.

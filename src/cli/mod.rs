@@ -6,12 +6,12 @@ use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use self::invocation::Invocation;
-use crate::hints::{self, Run};
+use crate::hints;
 use crate::ops::{Detail, Need};
 use crate::problem::{Exit, Problem};
 use crate::spec::ClusterName;
 use crate::step::is_stop;
-use crate::ui::{self, OutputMode, Printer};
+use crate::ui::{self, OutputMode, Printer, Run};
 
 #[cfg(feature = "fakes")]
 mod captured;

@@ -9,6 +9,7 @@ mod failure;
 mod printer;
 mod progress;
 mod prompt;
+mod run;
 mod style;
 
 #[cfg(feature = "fakes")]
@@ -16,3 +17,4 @@ pub use captured::Captured;
 pub use failure::{failure, interrupted};
 pub use printer::{OutputMode, Printer};
 pub use progress::Progress;
+pub use run::Run;

@@ -9,8 +9,7 @@ use anstyle::Style;
 #[cfg(feature = "fakes")]
 use super::Captured;
 use super::clean::clean;
-use super::style;
-use crate::hints::Run;
+use super::{Run, style};
 
 /// The form in which progress and messages are printed on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
