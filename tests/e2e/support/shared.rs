@@ -9,13 +9,24 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::scene::{Kubeconfig, Scene};
+use super::scene::{Kubeconfig, Scene, scratch};
 use super::world::kubectl;
 
 /// The cluster's name.
 pub(crate) const SHARED: &str = "e2e-shared";
 
 const PORT: u16 = 5900;
+
+/// The default settings. A file has to say them: what nobody says stays as the last `up` set it.
+const DEFAULTS: &str = r#"
+[cluster]
+workers = 2
+host_trust = true
+[registry.registry]
+host = "registry.test"
+port = 5900
+auth = true
+"#;
 
 /// It, while no test has it.
 static KEPT: Mutex<Option<Scene>> = Mutex::new(None);
@@ -62,7 +73,11 @@ impl Shared {
     /// `up` with the default settings, whatever was asked for before, ends Ready.
     #[track_caller]
     pub(crate) fn is_reset(&self) {
-        self.up(&["--workers", "2"]).run().exits(0);
+        let folder = scratch();
+        let file = folder.path().join("kindreg.toml");
+        fs::write(&file, DEFAULTS).unwrap();
+        let file = file.to_str().unwrap();
+        self.up(&["--config", file]).run().exits(0);
         self.has_nodes(3);
         self.call(&["status", "--name", SHARED])
             .run()
