@@ -218,8 +218,8 @@ fn write_hosts(world: &World, more: &str) {
 const HIJACKS: [Hijack; 2] = [
     Hijack {
         does: |world| write_hosts(world, "10.9.9.9 mine.test Registry.test # by hand\n"),
-        why: "/etc/hosts has 10.9.9.9 for registry.test, which kindreg did not write",
-        differs: &["names: /etc/hosts has 10.9.9.9 for registry.test, which kindreg did not write"],
+        why: "/etc/hosts has a line of somebody else's: 10.9.9.9 for registry.test",
+        differs: &["names: /etc/hosts has a line of somebody else's: 10.9.9.9 for registry.test"],
         hint: "if nobody needs the line, run: docker exec c-worker sh -c 'sed 2d /etc/hosts >/tmp/hosts && cat \
                /tmp/hosts >/etc/hosts'",
         undoes: |world| write_hosts(world, ""),

@@ -36,7 +36,7 @@ struct ForeignLine {
 impl ForeignLine {
     fn text(&self) -> String {
         let Self { address, name, .. } = self;
-        format!("/etc/hosts has {address} for {name}, which kindreg did not write")
+        format!("/etc/hosts has a line of somebody else's: {address} for {name}")
     }
 }
 
