@@ -5,7 +5,7 @@ use kindreg::fakes::{Answer, Machine};
 use kindreg::internal::docker::{Docker, Label};
 
 use crate::config::authority;
-use crate::stage::words;
+use crate::stage::run;
 
 const KIND: &str = "nodes:\n- role: control-plane\n  extraMounts:\n  - {hostPath: /, containerPath: /host}\n  \
                     extraPortMappings:\n  - {hostPort: 80, containerPort: 80}\n";
@@ -26,10 +26,6 @@ fn machine(files: &[(&str, &str)]) -> Machine {
 
 fn rewrite(machine: &Machine, text: &str) {
     std::fs::write(machine.home().join("kindreg.toml"), text).unwrap();
-}
-
-async fn run(machine: &Machine, line: &str) -> Answer {
-    machine.run(&words(line)).await
 }
 
 /// How often a run asked.

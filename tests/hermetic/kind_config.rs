@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kindreg::fakes::{Answer, Machine};
+use kindreg::fakes::Machine;
 use kindreg::internal::docker::Docker;
 use kindreg::internal::kube::fake::Cni;
 use kindreg::internal::render;
@@ -10,7 +10,7 @@ use kindreg::spec::{ImageRef, KindConfig, Spec, Target};
 use serde_yaml::Value;
 
 use crate::config::with_files;
-use crate::stage::words;
+use crate::stage::run;
 
 const THEIRS: &str = r#"
 kind: Cluster
@@ -354,10 +354,6 @@ fn machine(theirs: &str) -> Machine {
     std::fs::write(machine.home().join("kindreg.toml"), USES).unwrap();
     std::fs::write(machine.home().join("kind.yaml"), theirs).unwrap();
     machine
-}
-
-async fn run(machine: &Machine, line: &str) -> Answer {
-    machine.run(&words(line)).await
 }
 
 const NO_CNI: &str = "networking: {disableDefaultCNI: true}";

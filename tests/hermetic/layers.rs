@@ -10,7 +10,7 @@ use kindreg::spec::request::Request;
 use kindreg::spec::{Data, HostTrust, KindConfig, Spec};
 
 use crate::cli::kindreg;
-use crate::stage::words;
+use crate::stage::run;
 use crate::world::{distribution, open, owned, spec_with_mirrors};
 
 const NODE: &str = "kindest/node:v9";
@@ -21,10 +21,6 @@ fn machine() -> Machine {
         machine.docker().add_image(image);
     }
     machine
-}
-
-async fn run(machine: &Machine, line: &str) -> Answer {
-    machine.run(&words(line)).await
 }
 
 #[track_caller]

@@ -4,7 +4,7 @@ use kindreg::fakes::{Answer, Machine};
 use kindreg::internal::docker::{Docker, EngineInfo, ImageStore};
 use serde_json::Value;
 
-use crate::stage::words;
+use crate::stage::{self, words};
 
 /// The folder of the registry's name on the engine's host.
 const FOLDER: &str = "/etc/docker/certs.d/localhost:5001";
@@ -12,7 +12,7 @@ const FOLDER: &str = "/etc/docker/certs.d/localhost:5001";
 const THEIRS: &str = "server = \"https://localhost:5001\"\n";
 
 async fn run(machine: &Machine, line: &str) -> Answer {
-    let answer = machine.run(&words(line)).await;
+    let answer = stage::run(machine, line).await;
     assert_eq!(answer.code, 0, "{line}: {answer:?}");
     answer
 }

@@ -3,7 +3,7 @@
 use kindreg::fakes::Machine;
 use kindreg::internal::docker::{Docker, Label};
 
-use crate::stage::words;
+use crate::stage::run;
 
 const OLD: &str =
     "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a";
@@ -15,10 +15,6 @@ fn with_kind(version: &str) -> Machine {
     let machine = Machine::new().unwrap();
     machine.kind().set_version(version.parse().unwrap());
     machine
-}
-
-async fn run(machine: &Machine, line: &str) -> kindreg::fakes::Answer {
-    machine.run(&words(line)).await
 }
 
 async fn images(machine: &Machine) -> Vec<String> {

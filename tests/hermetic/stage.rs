@@ -1,12 +1,10 @@
 //! Command lines on the in-memory machine, and all that they print as one text to compare.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use kindreg::fakes::{Answer, Machine};
-use kindreg::internal::docker::{
-    Afterwards, Capabilities, ContainerSpec, Docker, Input, NetworkMode, Restart,
-};
+use kindreg::internal::docker::fake::plain;
+use kindreg::internal::docker::{ContainerSpec, Docker};
 use regex::Regex;
 
 use crate::snapshot;
@@ -69,7 +67,7 @@ impl Stage {
 
     /// Runs a command line without a terminal.
     pub(crate) async fn run(&mut self, line: &str) -> &mut Self {
-        let answer = self.machine.run(&words(line)).await;
+        let answer = run(&self.machine, line).await;
         self.keep(line, &answer);
         self
     }
@@ -90,19 +88,8 @@ impl Stage {
         let pairs = labels.iter();
         let labels = pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let spec = ContainerSpec {
-            name: name.to_owned(),
-            image: "registry:3".to_owned(),
-            entrypoint: Vec::new(),
-            command: Vec::new(),
-            environment: BTreeMap::new(),
             labels: labels.collect(),
-            mounts: Vec::new(),
-            network: NetworkMode::None,
-            ports: Vec::new(),
-            restart: Restart::No,
-            capabilities: Capabilities::Default,
-            input: Input::Closed,
-            afterwards: Afterwards::Keep,
+            ..plain(name, "registry:3")
         };
         self.machine.docker().create(&spec).await.unwrap();
     }
@@ -137,6 +124,11 @@ pub(crate) fn shown(line: &str, answer: &Answer) -> String {
     }
     writeln!(text, "--- exit code {code}\n").unwrap();
     text
+}
+
+/// Runs a command line without a terminal.
+pub(crate) async fn run(machine: &Machine, line: &str) -> Answer {
+    machine.run(&words(line)).await
 }
 
 /// The words of a command line without quotes.

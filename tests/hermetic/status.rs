@@ -1,11 +1,8 @@
 //! What `status` tells: of what is there, and of what is asked for now.
 
-use std::collections::BTreeMap;
-
 use kindreg::errors::Exit;
-use kindreg::internal::docker::{
-    Afterwards, Capabilities, ContainerSpec, Docker, Input, NetworkMode, Restart,
-};
+use kindreg::internal::docker::fake::plain;
+use kindreg::internal::docker::{ContainerSpec, Docker};
 use kindreg::internal::hints;
 use kindreg::internal::ports::Ports;
 use kindreg::ops;
@@ -289,19 +286,5 @@ async fn whoever_else_answers_for_a_registry_is_named_and_left_alone() {
 }
 
 fn stranger() -> ContainerSpec {
-    ContainerSpec {
-        name: "stranger".to_owned(),
-        image: "registry:3".to_owned(),
-        entrypoint: Vec::new(),
-        command: Vec::new(),
-        environment: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        mounts: Vec::new(),
-        network: NetworkMode::None,
-        ports: Vec::new(),
-        restart: Restart::No,
-        capabilities: Capabilities::Default,
-        input: Input::Closed,
-        afterwards: Afterwards::Keep,
-    }
+    plain("stranger", "registry:3")
 }

@@ -3,10 +3,8 @@
 use std::sync::Mutex;
 
 use kindreg::events::{Event, StepEvent};
-use kindreg::internal::docker::{
-    Afterwards, Capabilities, ContainerSpec, Docker, ExecOutput, Input, NetworkMode, NetworkSpec,
-    Restart, Volume,
-};
+use kindreg::internal::docker::fake::plain;
+use kindreg::internal::docker::{ContainerSpec, Docker, ExecOutput, NetworkSpec, Volume};
 use kindreg::internal::engine::Outcome;
 use kindreg::internal::hints;
 use kindreg::internal::problem::Exit;
@@ -15,21 +13,7 @@ use kindreg::internal::steps::registry::ASK;
 use crate::world::{NODE_IMAGE, World, distribution};
 
 pub(crate) fn container(name: &str) -> ContainerSpec {
-    ContainerSpec {
-        name: name.to_owned(),
-        image: NODE_IMAGE.to_owned(),
-        entrypoint: Vec::new(),
-        command: Vec::new(),
-        environment: [].into(),
-        labels: [].into(),
-        mounts: Vec::new(),
-        network: NetworkMode::None,
-        ports: Vec::new(),
-        restart: Restart::No,
-        capabilities: Capabilities::Default,
-        input: Input::Closed,
-        afterwards: Afterwards::Keep,
-    }
+    plain(name, NODE_IMAGE)
 }
 
 fn position(journal: &[String], start: &str) -> usize {

@@ -22,6 +22,7 @@ mod commands;
 mod engine;
 mod faults;
 mod files;
+mod plain;
 mod port;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod view;
 pub use faults::Fault;
 pub(crate) use faults::{Call, Lost};
 pub use files::Node;
+pub use plain::plain;
 pub use view::{FakeFiles, Listener};
 
 /// The in-memory engine. Clones are the same engine.

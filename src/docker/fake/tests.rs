@@ -1,27 +1,12 @@
 //! Tests of the fake: it behaves as an engine does wherever steps depend on it.
 
 use super::super::{
-    Afterwards, Capabilities, ContainerState, Docker, Input, Mount, MountSource, PublishedPort,
-    Restart, Volume,
+    Afterwards, ContainerState, Docker, Input, Mount, MountSource, PublishedPort, Volume,
 };
 use super::*;
 
 fn spec(name: &str) -> ContainerSpec {
-    ContainerSpec {
-        name: name.into(),
-        image: "registry:3".into(),
-        entrypoint: Vec::new(),
-        command: Vec::new(),
-        environment: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        mounts: Vec::new(),
-        network: NetworkMode::None,
-        ports: Vec::new(),
-        restart: Restart::No,
-        capabilities: Capabilities::Default,
-        input: Input::Closed,
-        afterwards: Afterwards::Keep,
-    }
+    plain(name, "registry:3")
 }
 
 fn engine() -> FakeDocker {

@@ -1,34 +1,17 @@
 //! Tests of [`NodeKube`] with kubectl in a fake node, which publishes no port.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex as StdMutex;
 
 use serde_json::json;
 
 use super::*;
-use crate::docker::fake::FakeDocker;
-use crate::docker::{
-    Afterwards, Capabilities, ContainerSpec, ExecOutput, Input, NetworkMode, Restart,
-};
+use crate::docker::ExecOutput;
+use crate::docker::fake::{FakeDocker, plain};
 
 async fn node() -> (Arc<FakeDocker>, NodeKube) {
     let docker = Arc::new(FakeDocker::new());
     docker.add_image("node");
-    let spec = ContainerSpec {
-        name: "node".into(),
-        image: "node".into(),
-        entrypoint: Vec::new(),
-        command: Vec::new(),
-        environment: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        mounts: Vec::new(),
-        network: NetworkMode::None,
-        ports: Vec::new(),
-        restart: Restart::No,
-        capabilities: Capabilities::Default,
-        input: Input::Closed,
-        afterwards: Afterwards::Keep,
-    };
+    let spec = plain("node", "node");
     docker.create(&spec).await.unwrap();
     let kube = NodeKube::new(Arc::clone(&docker) as Arc<dyn Docker>, "node".into());
     (docker, kube)
