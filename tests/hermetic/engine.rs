@@ -11,7 +11,7 @@ use kindreg::internal::engine::{self, Held, Lock, LockLost, OnFailure, Outcome};
 use kindreg::internal::step::{Ctx, Plan, Skipped, Stage, State, Step};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::world::{World, engine_up};
 
 type Journal = Arc<Mutex<Vec<String>>>;
 
@@ -124,10 +124,9 @@ fn plan(stages: Vec<Vec<Vec<Box<dyn Step>>>>) -> Plan {
 
 async fn up(plan: &Plan, journal: &Journal, on_failure: OnFailure<'_>) -> Result<Outcome> {
     let ctx = World::new().ctx();
-    engine::up(
+    engine_up(
         plan,
         &ctx,
-        &ctx.reading(),
         &NoLock(Arc::clone(journal)),
         on_failure,
         &|_| {},
@@ -239,16 +238,9 @@ async fn ctrl_c_ends_a_wait_and_rolls_back() {
             stop.cancel();
         }
     };
-    engine::up(
-        &plan,
-        &ctx,
-        &ctx.reading(),
-        &lock,
-        OnFailure::RollBack(None),
-        &on,
-    )
-    .await
-    .unwrap_err();
+    engine_up(&plan, &ctx, &lock, OnFailure::RollBack(None), &on)
+        .await
+        .unwrap_err();
     assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);
 }
 
@@ -273,16 +265,9 @@ async fn a_run_that_loses_its_lock_stops_and_undoes_nothing() {
     let next = step(&journal, "b", Act::Succeed, State::Missing);
     let plan = plan(vec![vec![vec![waits, next]]]);
     let lock = LostLock(Arc::clone(&journal));
-    let error = engine::up(
-        &plan,
-        &ctx,
-        &ctx.reading(),
-        &lock,
-        OnFailure::RollBack(None),
-        &|_| {},
-    )
-    .await
-    .unwrap_err();
+    let error = engine_up(&plan, &ctx, &lock, OnFailure::RollBack(None), &|_| {})
+        .await
+        .unwrap_err();
     assert!(error.is::<LockLost>(), "{error:#}");
     assert_eq!(told(&journal), ["lock", "apply a", "unlock"]);
     assert!(!ctx.stop.is_cancelled(), "the caller's token is its own");
@@ -317,7 +302,7 @@ async fn a_failure_never_cancels_the_caller_s_token() {
     ]]);
     let lock = NoLock(Arc::clone(&journal));
     let on_failure = OnFailure::RollBack(None);
-    engine::up(&plan, &ctx, &ctx.reading(), &lock, on_failure, &|_| {})
+    engine_up(&plan, &ctx, &lock, on_failure, &|_| {})
         .await
         .unwrap_err();
     assert!(!ctx.stop.is_cancelled());
@@ -363,7 +348,7 @@ async fn undoing_waits_as_long_as_it_takes_although_the_run_was_stopped() {
     };
     let lock = NoLock(Arc::clone(&journal));
     let on_failure = OnFailure::RollBack(None);
-    engine::up(&plan, &ctx, &ctx.reading(), &lock, on_failure, &on)
+    engine_up(&plan, &ctx, &lock, on_failure, &on)
         .await
         .unwrap_err();
     assert_eq!(told(&journal), ["lock", "apply a", "undo a", "unlock"]);

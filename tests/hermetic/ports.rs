@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 
 use kindreg::internal::docker::Docker;
-use kindreg::internal::engine::{self, OnFailure, Outcome};
+use kindreg::internal::engine::{OnFailure, Outcome};
 use kindreg::internal::plan::{Verify, up as plan};
 use kindreg::internal::ports::with_free_ports;
 use kindreg::spec::mistake::{Given, Source};
 use kindreg::spec::request::{PortRequest, Request};
 use kindreg::spec::{Port, Spec, Workers};
 
-use crate::world::{NODE_IMAGE, World};
+use crate::world::{NODE_IMAGE, World, engine_up};
 
 /// The request for the cluster of the world.
 fn request(world: &World, port: PortRequest) -> Request {
@@ -35,15 +35,7 @@ async fn up(world: &World, request: &Request) -> (Vec<u16>, anyhow::Result<Spec>
         tried.lock().unwrap().push(spec.registries[0].port.number());
         let earlier = asked.map_or_else(Vec::new, |asked| asked.replaced_by(&spec));
         let plan = plan(&spec, &earlier, Verify::EveryNode);
-        engine::up(
-            &plan,
-            &ctx,
-            &ctx.reading(),
-            &lock,
-            OnFailure::RollBack(None),
-            &|_| {},
-        )
-        .await?;
+        engine_up(&plan, &ctx, &lock, OnFailure::RollBack(None), &|_| {}).await?;
         Ok(spec)
     });
     let ended = ended.await;

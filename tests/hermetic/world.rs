@@ -7,7 +7,7 @@ use kindreg::events::Event;
 use kindreg::fakes::emulate;
 use kindreg::internal::credentials::RegistryCredentials;
 use kindreg::internal::docker::fake::FakeDocker;
-use kindreg::internal::engine::{self, OnFailure, Outcome};
+use kindreg::internal::engine::{self, Events, Lock, OnFailure, Outcome};
 use kindreg::internal::kind::fake::FakeKind;
 use kindreg::internal::kube::fake::FakeKube;
 use kindreg::internal::kubeconfig::Kubeconfig;
@@ -15,7 +15,7 @@ use kindreg::internal::lock::ContainerLock;
 use kindreg::internal::observe::{left, recorded};
 use kindreg::internal::pki;
 use kindreg::internal::plan::{self, Known, Verify};
-use kindreg::internal::step::{Ctx, Notes};
+use kindreg::internal::step::{Ctx, Notes, Plan};
 use kindreg::spec::{
     Auth, Backend, Cache, CertificateSource, ControlPlanes, Data, Distribution, HostTrust,
     OwnedCluster, Port, Registry, Serves, Spec, Target, Variables, Workers,
@@ -198,15 +198,7 @@ impl World {
         let recorded = recorded(&*ctx.docker, &self.spec.cluster).await?;
         let earlier = recorded.map_or_else(Vec::new, |recorded| recorded.replaced_by(&self.spec));
         let plan = plan::up(&self.spec, &earlier, Verify::EveryNode);
-        engine::up(
-            &plan,
-            ctx,
-            &ctx.reading(),
-            &self.lock(),
-            OnFailure::RollBack(None),
-            on,
-        )
-        .await
+        engine_up(&plan, ctx, &self.lock(), OnFailure::RollBack(None), on).await
     }
 
     /// `kindreg down` by a new process.
@@ -237,4 +229,15 @@ impl World {
             .chain(host.filter(|path| path.contains("docker")))
             .collect()
     }
+}
+
+/// The engine's `up`, whose first look begins with it.
+pub(crate) async fn engine_up(
+    plan: &Plan,
+    ctx: &Ctx,
+    lock: &dyn Lock,
+    on_failure: OnFailure<'_>,
+    on: Events<'_>,
+) -> anyhow::Result<Outcome> {
+    engine::up(plan, ctx, &ctx.reading(), lock, on_failure, on).await
 }
