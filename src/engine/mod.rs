@@ -105,7 +105,7 @@ pub async fn up(
     }
     let run = &ctx.stopped_by(ctx.stop.child_token());
     let made = Made::default();
-    run_stage(&plan.images, Place::First, run, &made, on).await?;
+    let pulled = run_stage(&plan.images, Place::First, run, &made, on).await?;
     let held = lock.acquire(run).await?;
     let run = &run.under_lock(held.lost());
     let result = while_held(&*held, run, run_stages(plan, run, &made, on)).await;
@@ -119,7 +119,7 @@ pub async fn up(
         }
     }
     held.release().await;
-    result
+    Ok(pulled.and(result?))
 }
 
 /// Undoes what this run made, newest first, and restores the previous settings. The first stage is kept if something
@@ -165,8 +165,8 @@ async fn run_stages<'a>(
     Ok(outcome)
 }
 
-/// Runs every stage, even after a failure, and then undoes what it made, unless it lost its lock. For plans that test something, such as
-/// `verify`. A lane ends at its first failure; the other lanes continue.
+/// Runs every stage, even after a failure, and then undoes what it made, unless it lost its lock. For plans that test
+/// something, such as `verify`. A lane ends at its first failure; the other lanes continue.
 ///
 /// # Errors
 /// All failures together, including failed undos. Steps that were skipped because an earlier one failed are left out.
