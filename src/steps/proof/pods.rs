@@ -21,7 +21,8 @@ use crate::verdict::{Verdict, Verdicts};
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-/// How long an external registry may be unreachable before the proof gives up. Its machine may still be starting.
+/// How long an external registry may be out of a node's reach before the proof gives up. Its machine may still be
+/// starting.
 const UNREACHABLE_LIMIT: Duration = Duration::from_secs(25);
 
 /// How long after its creation a pod that is gone is made again: a node whose disk is full would end it at once.
@@ -36,9 +37,19 @@ struct Watched {
     verdict: Verdict,
     /// When the pod was created last.
     made: Instant,
+    /// When it first showed that the registry is out of reach.
+    unreached: Option<Instant>,
 }
 
 impl Watched {
+    fn new(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            made: Instant::now(),
+            unreached: None,
+        }
+    }
+
     /// Returns whether the node had no pod, because it was stopped.
     fn is_stopped(&self) -> bool {
         matches!(&self.verdict, Verdict::Refused(why) if why == STOPPED)
@@ -111,6 +122,10 @@ impl Pods<'_> {
                 }
                 (None, Some(pod)) if !watched.is_stopped() => {
                     watched.verdict = self.judge(pod);
+                    if matches!(&watched.verdict, Verdict::Open(why) if shows(why, Meaning::Unreached))
+                    {
+                        watched.unreached.get_or_insert_with(Instant::now);
+                    }
                 }
                 (None | Some(_), _) => {}
             }
@@ -127,32 +142,38 @@ impl Pods<'_> {
         }
     }
 
+    /// Returns whether the registry was out of reach of a node for too long. One that kindreg runs is waited for.
+    fn gives_up(&self, watched: &Watched) -> bool {
+        match self.registry.backend {
+            Backend::Distribution(_) => false,
+            Backend::External(_) => watched
+                .unreached
+                .is_some_and(|since| since.elapsed() > UNREACHABLE_LIMIT),
+        }
+    }
+
     pub(super) async fn run(&self, ctx: &Ctx, images: &[String]) -> Result<Verdicts> {
         let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
-        let mut watch: Watch = found
-            .map(|node| {
-                let (verdict, made) = (first(&node.state), Instant::now());
-                (node.name, Watched { verdict, made })
-            })
-            .collect();
-        let makes = watch.iter().filter(|(_, watched)| !watched.is_stopped());
-        try_join_all(makes.map(|(node, _)| self.make(ctx, node, images))).await?;
-        let start = Instant::now();
-        for watched in watch.values_mut() {
-            watched.made = start;
+        let found: Vec<(String, Verdict)> =
+            found.map(|node| (node.name, first(&node.state))).collect();
+        let running = found
+            .iter()
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Open(_)));
+        let mut makes = running.map(|(node, _)| self.make(ctx, node, images));
+        // The first waits for the API server alone: each look for one that is starting costs it processor time.
+        if let Some(make) = makes.next() {
+            make.await?;
         }
-        let gives_up = || match self.registry.backend {
-            Backend::Distribution(_) => false,
-            Backend::External(_) => start.elapsed() > UNREACHABLE_LIMIT,
-        };
-        let watch = &tokio::sync::Mutex::new(watch);
-        let late = &gives_up;
+        try_join_all(makes).await?;
+        let watched = found
+            .into_iter()
+            .map(|(node, verdict)| (node, Watched::new(verdict)));
+        let watch = &tokio::sync::Mutex::new(watched.collect::<Watch>());
         let over = ctx.poll(POLL_INTERVAL, || async move {
             let mut watch = watch.lock().await;
             self.look(ctx, &mut watch, images).await?;
-            let late = late();
             let is_over = |watched: &Watched| match &watched.verdict {
-                Verdict::Open(why) => late && shows(why, Meaning::Unreached),
+                Verdict::Open(why) => self.gives_up(watched) && shows(why, Meaning::Unreached),
                 Verdict::Proven | Verdict::Refused(_) | Verdict::Unverified { .. } => true,
             };
             Ok(watch.values().all(is_over).then_some(()))
