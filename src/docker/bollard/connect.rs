@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ::bollard::API_DEFAULT_VERSION;
 use ::bollard::errors::Error;
+use tokio::sync::Semaphore;
 
 use super::failure::{Call, LONG, QUICK};
 use super::tunnel::Tunnel;
-use super::{Bollard, tls};
+use super::{Bollard, DOWNLOADS, tls};
 use crate::docker::address::{EngineAddress, Route};
 use crate::docker::{DockerError, Result};
 
@@ -46,6 +47,7 @@ impl Bollard {
                     address: host,
                     stall: QUICK,
                     tunnel,
+                    downloads: Semaphore::new(DOWNLOADS),
                 });
             }
             Err(error) => error,

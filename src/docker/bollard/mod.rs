@@ -22,6 +22,7 @@ use ::bollard::query_parameters::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use self::convert::{Filters, labelled};
@@ -44,6 +45,10 @@ mod streams;
 mod tls;
 mod tunnel;
 
+/// How many downloads run at the same time. Each may hold [`MAX_DOWNLOAD`] bytes and the room to grow, of any number of
+/// nodes whose content is not trusted.
+const DOWNLOADS: usize = 4;
+
 /// A Docker engine, reached by its API.
 pub struct Bollard {
     api: ::bollard::Docker,
@@ -52,6 +57,8 @@ pub struct Bollard {
     stall: Duration,
     /// The tunnel to an engine behind ssh.
     tunnel: Option<Tunnel>,
+    /// The downloads that may run at the same time.
+    downloads: Semaphore,
 }
 
 impl fmt::Debug for Bollard {
@@ -314,6 +321,7 @@ impl Docker for Bollard {
         let options = DownloadFromContainerOptionsBuilder::new()
             .path(path)
             .build();
+        let _one = self.downloads.acquire().await;
         let chunks = self.api.download_from_container(name, Some(options));
         match optional(call.long(first_bytes(chunks, MAX_DOWNLOAD)).await)? {
             Some(None) => Err(call.too_large(path)),
