@@ -43,7 +43,8 @@ const CLIENTS: [Client; 3] = [
                docker-archive:$IMAGE docker://$LOCAL/e2e/skopeo:1",
         pull: "skopeo copy --authfile $CONFIG/config.json TRUST docker://$LOCAL/e2e/skopeo:1 dir:$OUT && \
                test -s $OUT/manifest.json",
-        trust: ["--src-cert-dir $CERTS", ""],
+        // Without this flag it reads /etc/docker/certs.d, where the CA is. A new folder has none.
+        trust: ["--src-cert-dir $CERTS", "--src-cert-dir $OUT"],
         unauthorized: "unauthorized",
     },
     Client {
