@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{file, folder, on_host};
+use super::{ca, file, folder, on_host};
 use crate::docker::{Docker, EngineInfo, ImageStore};
 use crate::layout::{self, Layout};
 use crate::render;
@@ -44,9 +44,35 @@ pub async fn first_pushes(
     }
 }
 
+/// What a note about a registry must be about to be valid now.
+#[derive(Debug)]
+pub struct FirstPushNow {
+    /// The subject of a valid note.
+    pub subject: String,
+    /// The settings of somebody else that the engine obeys; `None` if there are none.
+    pub obstacle: Option<String>,
+}
+
+/// Returns what a note about a registry must be about now; `None` if the registry has no certificate.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn first_push_now(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+    registry: &Registry,
+) -> Result<Option<FirstPushNow>> {
+    let Some(ca_pem) = ca(docker, cluster, registry).await? else {
+        return Ok(None);
+    };
+    let info = docker.info().await?;
+    let obstacle = obstacle(docker, &info, cluster, registry).await?;
+    let subject = subject(&info, &ca_pem, obstacle.as_deref());
+    Ok(Some(FirstPushNow { subject, obstacle }))
+}
+
 /// Returns the hash of everything that decides whether the engine verifies a registry on loopback.
-#[must_use]
-pub fn first_push_subject(info: &EngineInfo, ca_pem: &str, obstacle: Option<&str>) -> String {
+fn subject(info: &EngineInfo, ca_pem: &str, obstacle: Option<&str>) -> String {
     let mut hash = Sha256::new();
     let store = format!("{:?}", info.image_store);
     let insecure = info.insecure_registries.join(",");
@@ -92,9 +118,7 @@ pub async fn obstacle(
     }
     let hosts = format!("{}/{}", path(&domain), layout::HOSTS_TOML);
     let at = on_host(docker, cluster, &hosts).await?;
-    let owner = render::engine_hosts_owner(cluster);
     let found = file(docker, &record, &at).await?;
-    let theirs = found
-        .is_some_and(|text| text.split(|byte| *byte == b'\n').next() != Some(owner.as_bytes()));
+    let theirs = found.is_some_and(|text| !render::is_engine_hosts_of(cluster, &text));
     Ok(theirs.then(|| format!("/etc/{hosts}")))
 }

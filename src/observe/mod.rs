@@ -28,7 +28,9 @@ mod trust;
 pub use configuration::setting_flaws;
 pub use copies::{COPY_FILE, Carrier, carriers, copy_text};
 pub(crate) use files::{file, folder};
-pub use first_push::{FIRST_PUSHES, FirstPushNote, first_push_subject, first_pushes, obstacle};
+pub use first_push::{
+    FIRST_PUSHES, FirstPushNote, FirstPushNow, first_push_now, first_pushes, obstacle,
+};
 pub use flaws::{Flaw, flaws, trust_flaws};
 pub use host::on_host;
 #[cfg(feature = "fakes")]

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::docker::{Docker, EngineInfo, Product};
-use crate::observe::{ca, first_push_subject, first_pushes, obstacle};
+use crate::observe::{first_push_now, first_pushes, obstacle};
 use crate::registry::{Delivery, managed};
 use crate::report::Pull;
 use crate::spec::{HostTrust, RegistryName, Spec};
+use crate::step::Ctx;
 use crate::verdict::FirstPush;
 
 /// The version of Docker that repairs CVE-2026-92543.
@@ -37,7 +38,7 @@ impl HostProof {
 /// The caller has seen the engine accept a later push.
 pub(super) fn host_proof(
     spec: &Spec,
-    first_push: impl Fn(&RegistryName) -> Option<FirstPush>,
+    first_pushes: &BTreeMap<RegistryName, FirstPush>,
 ) -> HostProof {
     match spec.host_trust {
         HostTrust::Install => {}
@@ -55,7 +56,7 @@ pub(super) fn host_proof(
     }
     let doubt = pushed.find_map(|registry| {
         let domain = registry.local_domain();
-        match first_push(&registry.registry().name) {
+        match first_pushes.get(&registry.registry().name) {
             Some(FirstPush::Refused) => None,
             Some(FirstPush::Accepted(engine)) => Some(format!(
                 "the engine accepted a push to {domain} before it had the registry's CA: {engine} does not verify TLS \
@@ -64,7 +65,7 @@ pub(super) fn host_proof(
             Some(FirstPush::Failed(cause)) => Some(format!(
                 "the push to {domain} before the engine had the CA failed for another reason: {cause}"
             )),
-            Some(FirstPush::Obstructed(path)) => Some(obstructed(&path, &domain)),
+            Some(FirstPush::Obstructed(path)) => Some(obstructed(path, &domain)),
             None => Some(format!(
                 "it is not known whether the engine refuses {domain} without the CA; run: kindreg up --name {}",
                 spec.cluster
@@ -72,6 +73,19 @@ pub(super) fn host_proof(
         }
     });
     doubt.map_or(HostProof::Proven, HostProof::NotProven)
+}
+
+/// Returns the first pushes that this run has noted, by registry.
+pub(super) async fn noted_first_pushes(
+    ctx: &Ctx,
+    spec: &Spec,
+) -> BTreeMap<RegistryName, FirstPush> {
+    let mut noted = BTreeMap::new();
+    for registry in spec.managed() {
+        let push = ctx.verified(&registry.name).await.first_push;
+        noted.extend(push.map(|push| (registry.name.clone(), push)));
+    }
+    noted
 }
 
 /// Returns the first pushes of earlier runs that still say something about the engine as it is now.
@@ -82,20 +96,14 @@ pub(super) async fn known_first_pushes(
     docker: &dyn Docker,
     spec: &Spec,
 ) -> Result<BTreeMap<RegistryName, FirstPush>> {
-    let info = docker.info().await?;
-    let mut notes = first_pushes(docker, &spec.cluster).await?;
     let mut known = BTreeMap::new();
-    for registry in spec.managed() {
-        let ca_pem = ca(docker, &spec.cluster, registry)
-            .await?
-            .unwrap_or_default();
-        let obstacle = obstacle(docker, &info, &spec.cluster, registry).await?;
-        let subject = first_push_subject(&info, &ca_pem, obstacle.as_deref());
-        if let Some(note) = notes
-            .remove(&registry.name)
-            .filter(|note| note.subject == subject)
-        {
-            known.insert(registry.name.clone(), note.push);
+    for (name, note) in first_pushes(docker, &spec.cluster).await? {
+        let Some(registry) = spec.managed().find(|registry| registry.name == name) else {
+            continue;
+        };
+        let now = first_push_now(docker, &spec.cluster, registry).await?;
+        if now.is_some_and(|now| now.subject == note.subject) {
+            known.insert(name, note.push);
         }
     }
     Ok(known)

@@ -1,6 +1,5 @@
 //! `up`: creates or repairs a cluster with its registries, and proves that every node can pull.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use anyhow::Result;
 use super::clock::Clock;
 use super::consent::{Asking, Consent};
 use super::credentials::{OwnPassword, complete, take_along};
-use super::host_proof::{HostProof, host_proof, obstacles};
+use super::host_proof::{HostProof, host_proof, noted_first_pushes, obstacles};
 use super::login::forget_earlier;
 use super::ports::{Wanted, with_free_ports};
 use super::{Client, Finished, User};
@@ -96,35 +95,22 @@ async fn attempt(
     };
     let reading = ctx.reading_on(Arc::clone(&wanted.reads));
     let outcome = engine::up(&plan, &ctx, &reading, &lock, on_failure, &on).await?;
-    if outcome == Outcome::Changed {
-        tell_what_is_missing(client, &ctx, spec).await?;
-    }
     let failure = forget_earlier(client, &ctx, spec, &earlier).await.err();
     let docker = match outcome {
         Outcome::Unchanged => &wanted.reads,
-        Outcome::Changed => &ctx.docker,
+        Outcome::Changed => {
+            tell_what_is_missing(client, &ctx, spec).await?;
+            // What is done is done, whether the engine answers this or not.
+            let found = obstacles(client.docker(), spec).await.unwrap_or_default();
+            for warning in found {
+                client.tell(Event::Warning(warning));
+            }
+            &ctx.docker
+        }
     };
     let nodes = nodes(&**docker, &spec.cluster).await?.len();
-    if outcome == Outcome::Changed {
-        // What is done is done, whether the engine answers this or not.
-        let found = obstacles(client.docker(), spec).await.unwrap_or_default();
-        for warning in found {
-            client.tell(Event::Warning(warning));
-        }
-    }
     let host = match options.verify {
-        Verify::EveryNode => {
-            let mut known = BTreeMap::new();
-            for registry in spec.managed() {
-                let verified = ctx.verified(&registry.name).await;
-                known.extend(
-                    verified
-                        .first_push
-                        .map(|push| (registry.name.clone(), push)),
-                );
-            }
-            host_proof(spec, |name| known.get(name).cloned())
-        }
+        Verify::EveryNode => host_proof(spec, &noted_first_pushes(&ctx, spec).await),
         Verify::Nothing => HostProof::NotProven("nothing was proven (--no-verify)".to_owned()),
     };
     let report = Made {

@@ -46,7 +46,7 @@ pub async fn verify(
         );
     }
     let known = known_first_pushes(&*ctx.docker, &spec).await?;
-    let host = host_proof(&spec, |name| known.get(name).cloned());
+    let host = host_proof(&spec, &known);
     // Its push is the proof image's, which is what nodes pull.
     let pushed = rows.iter().all(|row| row.pull != Pull::NotProven);
     let (host, host_why) = match failure {

@@ -142,6 +142,13 @@ pub fn engine_hosts_owner(cluster: &ClusterName) -> String {
     format!("{WRITTEN_BY_KINDREG} for cluster {cluster}.")
 }
 
+/// Returns whether a hosts.toml on the engine's host is a cluster's. Anything else is somebody else's.
+#[must_use]
+pub fn is_engine_hosts_of(cluster: &ClusterName, text: &[u8]) -> bool {
+    let first = text.split(|byte| *byte == b'\n').next();
+    first == Some(engine_hosts_owner(cluster).as_bytes())
+}
+
 /// Returns the hosts.toml that makes docker on the engine's host verify a registry at `domain` (`localhost:5001`). `ca` is
 /// the name of the CA file beside it; without one, docker must refuse the registry.
 ///

@@ -17,7 +17,8 @@ mod node_hosts;
 
 pub use containerd::{Unfit, containerd_config};
 pub use hosts::{
-    WRITTEN_BY_KINDREG, engine_hosts_owner, engine_hosts_toml, hosts_toml_without_ca, node_files,
+    WRITTEN_BY_KINDREG, engine_hosts_owner, engine_hosts_toml, hosts_toml_without_ca,
+    is_engine_hosts_of, node_files,
 };
 pub use kind::kind_config;
 pub use node_hosts::{node_hosts, node_hosts_keeper, our_hosts};

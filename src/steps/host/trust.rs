@@ -109,10 +109,8 @@ impl HostTrust {
     async fn ours(&self, ctx: &Ctx, folder: &str, name: &str) -> Result<Option<Bytes>> {
         let path = format!("{folder}/{name}");
         let found = observe::file(&*ctx.docker, &self.layout().record(), &path).await?;
-        let owner = render::engine_hosts_owner(&self.spec.cluster);
         Ok(found.filter(|found| {
-            name != layout::HOSTS_TOML
-                || found.split(|byte| *byte == b'\n').next() == Some(owner.as_bytes())
+            name != layout::HOSTS_TOML || render::is_engine_hosts_of(&self.spec.cluster, found)
         }))
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::{ProofImage, Proving};
 use crate::docker::{DockerError, EngineInfo, ImageStore};
 use crate::nonce::nonce;
-use crate::observe::{FIRST_PUSHES, FirstPushNote, ca, first_push_subject, first_pushes, obstacle};
+use crate::observe::{FIRST_PUSHES, FirstPushNote, FirstPushNow, first_push_now, first_pushes};
 use crate::oci::proof::proof_image;
 use crate::registry::Managed;
 use crate::spec::Authentication;
@@ -31,17 +31,10 @@ pub struct HostProof {
 }
 
 impl HostProof {
-    /// Returns the subject of a note that is valid now, and the obstacle; `None` if the registry has no certificate.
-    async fn subject(&self, ctx: &Ctx) -> Result<Option<(String, Option<String>)>> {
-        let (docker, cluster) = (&*ctx.docker, &self.trust.spec.cluster);
+    /// Returns what a note must be about to be valid now; `None` if the registry has no certificate.
+    async fn now(&self, ctx: &Ctx) -> Result<Option<FirstPushNow>> {
         let registry = self.registry.registry();
-        let Some(ca_pem) = ca(docker, cluster, registry).await? else {
-            return Ok(None);
-        };
-        let info = docker.info().await?;
-        let obstacle = obstacle(docker, &info, cluster, registry).await?;
-        let subject = first_push_subject(&info, &ca_pem, obstacle.as_deref());
-        Ok(Some((subject, obstacle)))
+        first_push_now(&*ctx.docker, &self.trust.spec.cluster, registry).await
     }
 
     fn image(&self) -> ProofImage {
@@ -116,7 +109,7 @@ impl Step for HostProof {
         if state != State::Ready {
             return Ok(state);
         }
-        let Some((subject, _)) = self.subject(ctx).await? else {
+        let Some(FirstPushNow { subject, .. }) = self.now(ctx).await? else {
             return Ok(state);
         };
         let notes = first_pushes(&*ctx.docker, &self.trust.spec.cluster).await?;
@@ -135,8 +128,9 @@ impl Step for HostProof {
 
     async fn apply(&self, ctx: &Ctx) -> Result<()> {
         let cluster = &self.trust.spec.cluster;
-        let found = self.subject(ctx).await?;
-        let (subject, obstacle) = found.context("the registry has no certificate yet")?;
+        let now = self.now(ctx).await?;
+        let FirstPushNow { subject, obstacle } =
+            now.context("the registry has no certificate yet")?;
         let push = if let Some(path) = obstacle {
             FirstPush::Obstructed(path)
         } else {
