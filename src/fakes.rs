@@ -55,6 +55,7 @@ pub struct Machine {
     kubes: Arc<Kubes>,
     home: tempfile::TempDir,
     side: Side,
+    container_id: Option<String>,
 }
 
 impl Machine {
@@ -73,6 +74,7 @@ impl Machine {
             kubes: Arc::default(),
             home: tempfile::tempdir()?,
             side: Side::Here,
+            container_id: None,
         })
     }
 
@@ -83,6 +85,17 @@ impl Machine {
         let (host, ssh) = (host.to_owned(), ssh.to_owned());
         Self {
             side: Side::There { host, ssh },
+            ..self
+        }
+    }
+
+    /// Returns the machine with kindreg in a container of that id.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_kindreg_in(self, container_id: &str) -> Self {
+        let container_id = Some(container_id.to_owned());
+        Self {
+            container_id,
             ..self
         }
     }
@@ -153,6 +166,7 @@ impl Machine {
             self.home.path(),
         )
         .at(self.side.clone())
+        .within(self.container_id.clone())
     }
 }
 

@@ -84,6 +84,7 @@ mod login;
 mod nonce;
 mod observe;
 mod oci;
+mod own_container;
 mod pki;
 mod plan;
 mod problem;

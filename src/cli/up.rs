@@ -140,8 +140,8 @@ fn show(invocation: &Invocation, made: &Made, verify: Verify) -> Result<()> {
             "Cluster: kubectl --context {context} get nodes; remove it: kindreg down --name {cluster}"
         ));
     }
-    if let Some(text) = elsewhere(made) {
-        printer.done(&text);
+    for text in [elsewhere(made), in_container(made)].iter().flatten() {
+        printer.done(text);
     }
     Ok(())
 }
@@ -191,6 +191,17 @@ fn elsewhere(made: &Made) -> Option<String> {
         text.push_str(tunnel);
     }
     Some(text)
+}
+
+/// Returns what is different in a container of the engine; `None` if nothing is.
+fn in_container(made: &Made) -> Option<String> {
+    let (container, join) = (made.container.as_ref()?, made.api_join.as_ref()?);
+    let cluster = &made.cluster;
+    Some(format!(
+        "kindreg runs in container {container}, which does not reach the API server at its address on the engine's host. \
+         Before you use kubectl here, run: {join}\n\
+         For kubectl on the engine's host, save the output of: kind get kubeconfig --name {cluster}"
+    ))
 }
 
 /// Returns what nodes did with which registries: an external one without an image for the proof only had to answer.

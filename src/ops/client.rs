@@ -12,7 +12,7 @@ use crate::docker::address::Side;
 use crate::docker::bollard::Bollard;
 use crate::docker::limited::{GRACE, Limited, Limits};
 use crate::docker::read_cache::ReadCache;
-use crate::docker::{self, Docker, address};
+use crate::docker::{self, Container, Docker, address};
 use crate::engine::Event;
 use crate::home;
 use crate::kind::{self, Kind, cli::KindCli, cli::Proxy};
@@ -20,6 +20,7 @@ use crate::kube::{self, Kube, node::NodeKube};
 use crate::kubeconfig::Kubeconfig;
 use crate::layout::Layout;
 use crate::login::{CredentialSources, DockerConfig};
+use crate::own_container;
 use crate::programs;
 use crate::spec::ClusterName;
 use crate::step::{Ctx, Notes};
@@ -97,6 +98,12 @@ fn home() -> PathBuf {
     home::folder(std::env::home_dir(), &passwd, user).unwrap_or_else(|| PathBuf::from("/"))
 }
 
+/// Returns the id of the container that this process runs in.
+fn container_id() -> Option<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    own_container::id(&mounts).map(str::to_owned)
+}
+
 /// The engine, kind, the Kubernetes API and the user's files, for operations to work with. Cloning is cheap.
 #[derive(Clone)]
 pub struct Client {
@@ -109,6 +116,8 @@ pub struct Client {
     kubeconfig: Kubeconfig,
     docker_config: DockerConfig,
     side: Side,
+    /// The id of the container that this process runs in, which may be of another engine.
+    container_id: Option<String>,
     variable: Variable,
     timeout: Duration,
     trace: Trace,
@@ -171,6 +180,7 @@ impl Client {
             kubeconfig,
             docker_config: DockerConfig::of(&docker_config, path).with_limit(*timeout),
             side: address.side(),
+            container_id: container_id(),
             variable: Arc::clone(variable),
             timeout: *timeout,
             trace: trace.clone(),
@@ -207,6 +217,7 @@ impl Client {
             kubeconfig: Kubeconfig::locate(None, home, home),
             docker_config: DockerConfig::of(&home.join(".docker"), None),
             side: Side::Here,
+            container_id: None,
             variable: Arc::new(|_| None),
             timeout: Duration::from_secs(2),
             trace: Trace::default(),
@@ -299,6 +310,24 @@ impl Client {
     #[must_use]
     pub(crate) fn at(self, side: Side) -> Self {
         Self { side, ..self }
+    }
+
+    /// Returns the container that this process runs in; `None` if it is on the engine's host, also by the host's network,
+    /// or in a container of another engine, or if the engine does not answer.
+    pub(crate) async fn own_container(&self) -> Option<Container> {
+        let id = self.container_id.as_ref()?;
+        let found = self.docker.container(id).await.ok().flatten()?;
+        (found.network_mode != "host").then_some(found)
+    }
+
+    /// Returns the client as if this process ran in that container.
+    #[cfg(any(test, feature = "fakes"))]
+    #[must_use]
+    pub(crate) fn within(self, container_id: Option<String>) -> Self {
+        Self {
+            container_id,
+            ..self
+        }
     }
 
     pub(crate) fn docker_config(&self) -> &DockerConfig {

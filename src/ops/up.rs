@@ -13,6 +13,7 @@ use super::login::forget_earlier;
 use super::ports::{Wanted, with_free_ports};
 use super::{Client, Finished, User};
 use crate::docker::address::Side;
+use crate::docker::{Container, PublishedPort};
 use crate::engine::{self, Event, OnFailure, Outcome};
 use crate::layout::Layout;
 use crate::lock::ContainerLock;
@@ -113,9 +114,15 @@ async fn attempt(
         Verify::EveryNode => host_proof(spec, &noted_first_pushes(&ctx, spec).await),
         Verify::Nothing => HostProof::NotProven("nothing was proven (--no-verify)".to_owned()),
     };
+    let container = client.own_container().await;
     let report = Made {
         engine_host: client.engine_host(),
         api_tunnel: api_tunnel(client, spec).await,
+        container: container.as_ref().map(|container| container.name.clone()),
+        api_join: match container {
+            Some(container) => api_join(client, spec, &container).await,
+            None => None,
+        },
         ..report(spec, nodes, options.verify, outcome, host)
     };
     Ok(Finished { report, failure })
@@ -245,6 +252,8 @@ fn report(spec: &Spec, nodes: usize, verify: Verify, outcome: Outcome, host: Hos
         time: Time::default(),
         engine_host: None,
         api_tunnel: None,
+        container: None,
+        api_join: None,
     }
 }
 
@@ -254,19 +263,35 @@ async fn api_tunnel(client: &Client, spec: &Spec) -> Option<String> {
     let Side::There { ssh, .. } = client.side() else {
         return None;
     };
+    let PublishedPort { address, host, .. } = api_server_on_loopback(client, spec).await?;
+    Some(format!("ssh -fNT -L {host}:{address}:{host} {ssh}"))
+}
+
+/// Returns the commands that let kubectl in this process's container reach the API server. `None` if it needs none, or if
+/// the engine does not say: kind's `apiServerAddress` is not on loopback.
+async fn api_join(client: &Client, spec: &Spec, container: &Container) -> Option<String> {
+    api_server_on_loopback(client, spec).await?;
+    let (network, cluster) = (Layout::of(&spec.cluster).network(), &spec.cluster);
+    let export = format!("kind export kubeconfig --name {cluster} --internal");
+    Some(if container.networks.contains_key(&network) {
+        export
+    } else {
+        let name = &container.name;
+        format!("docker network connect {network} {name} && {export}")
+    })
+}
+
+/// Returns where the API server is published, if that is loopback of the engine's host.
+async fn api_server_on_loopback(client: &Client, spec: &Spec) -> Option<PublishedPort> {
     let layout = Layout::of(&spec.cluster);
     for name in [layout.load_balancer(), layout.control_plane()] {
         let found = client.docker().container(&name).await.ok().flatten();
-        let ports = found.map(|container| container.ports).unwrap_or_default();
-        let Some(published) = ports.iter().find(|port| port.container == API_SERVER) else {
-            continue;
-        };
-        let loopback = published
-            .address
-            .parse()
-            .is_ok_and(|ip: IpAddr| ip.is_loopback());
-        let port = published.host;
-        return loopback.then(|| format!("ssh -fNT -L {port}:{}:{port} {ssh}", published.address));
+        let mut ports = found.into_iter().flat_map(|container| container.ports);
+        if let Some(published) = ports.find(|port| port.container == API_SERVER) {
+            let address = published.address.parse();
+            let is_loopback = address.is_ok_and(|ip: IpAddr| ip.is_loopback());
+            return is_loopback.then_some(published);
+        }
     }
     None
 }

@@ -233,6 +233,11 @@ pub struct Made {
     /// The command after which kubectl on this machine reaches the API server on the engine's host; none if it needs none.
     #[serde(rename = "apiTunnel")]
     pub api_tunnel: Option<String>,
+    /// The name of the container that kindreg runs in; none on the engine's host or another machine.
+    pub container: Option<String>,
+    /// The commands after which kubectl in that container reaches the API server; none if it needs none.
+    #[serde(rename = "apiJoin")]
+    pub api_join: Option<String>,
 }
 
 /// Where the time of a run went.

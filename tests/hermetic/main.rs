@@ -30,6 +30,7 @@ mod host_links;
 mod hostile;
 mod hostile_nodes;
 mod housekeeping;
+mod in_container;
 mod joined;
 mod json;
 mod kind_config;
