@@ -11,6 +11,7 @@ use crate::kube::KubeError;
 use crate::login::LoginError;
 use crate::problem::{self, AGAIN, Exit, Problem, Several};
 use crate::symptoms::catalogue::engine::{NAME_TAKEN, PORT_TAKEN};
+use crate::symptoms::catalogue::kubernetes::NO_PORT_HERE;
 use crate::symptoms::catalogue::machine::FULL_DISK;
 use crate::symptoms::credentials::Trouble;
 use crate::symptoms::{self, Meaning, Symptom, shows};
@@ -137,6 +138,9 @@ fn kind(error: &KindError) -> String {
             "fix the owner and mode of the folder, or set XDG_RUNTIME_DIR to another one".to_owned()
         }
         KindError::Version { .. } => "run: kind version".to_owned(),
+        KindError::Failed { output, .. } if NO_PORT_HERE.is_in(output) => {
+            NO_PORT_HERE.fix.to_owned()
+        }
         KindError::Failed { .. } | KindError::Io { .. } => {
             "see kind's known issues: https://kind.sigs.k8s.io/docs/user/known-issues/".to_owned()
         }
@@ -167,6 +171,18 @@ mod tests {
         };
         let hint = hint(&error.into()).unwrap();
         assert_eq!(hint, "run: ssh -p 2222 me@box docker version");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_needs_a_port_beside_it() {
+        let of = |output: &str| {
+            let (command, output) = ("create cluster".to_owned(), output.to_owned());
+            hint(&KindError::Failed { command, output }.into()).unwrap()
+        };
+        let elsewhere = "failed to get random host port for port mapping: listen tcp 10.213.0.2:0: bind: cannot assign \
+                         requested address";
+        assert!(of(elsewhere).contains("apiServerPort beside apiServerAddress"));
+        assert!(of("something else").contains("known issues"));
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub enum Meaning {
     NoNamespace,
     /// The API server does not know its administrator's role yet.
     NotYetAllowed,
+    /// kind looks for a free port at an address that this machine does not have.
+    NoPortHere,
     /// The file is a mount, or on a read-only one, and can't be replaced.
     MountedFile,
     /// The credential helper has nothing for that server.

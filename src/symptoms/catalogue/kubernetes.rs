@@ -24,3 +24,16 @@ pub static NOT_YET_ALLOWED: Symptom = Symptom {
     fix: "give the API server time with --timeout",
     source: "https://github.com/kubernetes/apiserver/blob/master/pkg/endpoints/handlers/responsewriters/errors.go",
 };
+
+/// kind looks for a free port by listening on the client's machine, at an address that another machine has.
+pub static NO_PORT_HERE: Symptom = Symptom {
+    code: Code(3003),
+    words: Words::any(&["failed to get random host port"])
+        .and(&["cannot assign requested address"]),
+    meaning: Meaning::NoPortHere,
+    waiting: Waiting::Useless,
+    cause: "this machine does not have the address at which kind looks for a free port",
+    fix: "set the port too in your kind configuration: apiServerPort beside apiServerAddress, hostPort beside \
+          listenAddress",
+    source: "https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/providers/common/getport.go",
+};

@@ -16,7 +16,7 @@ use super::Symptom;
 /// A full disk comes first, as it explains all else. Token servers come before certificates, as both appear in one text
 /// and the token server is what to look at; certificates come before credentials, as no credentials are sent before TLS
 /// is verified. Common words ("already exists", "not found") come last.
-pub static ALL: [&Symptom; 40] = [
+pub static ALL: [&Symptom; 41] = [
     &machine::FULL_DISK,
     &registry::TOKEN_SERVER_UNTRUSTED,
     &registry::TOKEN_SERVER_DOWN,
@@ -40,6 +40,7 @@ pub static ALL: [&Symptom; 40] = [
     &machine::MOUNTED_FILE,
     &kubernetes::NOT_YET_ALLOWED,
     &kubernetes::NO_NAMESPACE,
+    &kubernetes::NO_PORT_HERE,
     &registry::ABSENT,
     &node::NOT_STARTED,
     &engine::PORT_TAKEN,

@@ -255,6 +255,13 @@ const EXAMPLES: &[(&Symptom, u16, &[&str])] = &[
         ],
     ),
     (
+        &kubernetes::NO_PORT_HERE,
+        3003,
+        &[
+            "ERROR: failed to create cluster: failed to get random host port for port mapping: listen tcp 10.213.0.2:0: bind: cannot assign requested address",
+        ],
+    ),
+    (
         &machine::FULL_DISK,
         4001,
         &[
