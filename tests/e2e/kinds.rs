@@ -3,22 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Call, Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, nodes, scratch, setting, sh,
+    Call, Kubeconfig, Scene, attempt, docker, docker_lines, kubectl, load, nodes, scratch, setting,
+    sh,
 };
-
-/// What `make soak` has to have built and loaded for these tests, as `bed load WHAT` does.
-#[track_caller]
-fn load(what: &str) {
-    let command = format!("{} {what}", setting("KINDREG_E2E_LOAD"));
-    let status = Command::new("sh").args(["-c", &command]).status().unwrap();
-    assert!(status.success(), "{command}");
-}
 
 /// A folder with settings of the user's.
 fn settings(files: &[(&str, &str)]) -> (TempDir, String) {

@@ -17,6 +17,7 @@ mod contract;
 mod support;
 
 mod auth;
+mod boxed;
 mod canary;
 mod certificates;
 mod clients;

@@ -207,16 +207,16 @@ bed_stop() {
 
 # load: each archive goes into the engine once. What was loaded is noted with the IDs that its tags had
 # then, so that an archive made anew, or a tag that was moved or removed, is loaded again.
-# `load load-balancers` is for the tests with several control planes.
+# `load load-balancers` and `load kindreg` are for the tests that need them.
 bed_load() {
   local version
   [[ $(engine_pid) ]] || die "no engine runs: tests/bed/bed engine 29"
   version=$(server_version)
   version=${version%%.*}
-  if [[ ${1:-} == load-balancers ]]; then
-    load_balancers
-    return
-  fi
+  case ${1:-} in
+    load-balancers) load_balancers; return ;;
+    kindreg) load_kindreg; return ;;
+  esac
   load registry-image "$BED/data/$version.registry-image" "$REGISTRY_IMAGE"
   load node-images "$BED/data/$version.node-images" "$NODE_IMAGE" "$NODE_IMAGE_24"
   [[ ! -e $BED/current/oldest-node-image ]] ||
@@ -249,6 +249,24 @@ load_balancers() {
   step "import envoy" docker import "$folder/envoy.tar" "$ENVOY_IMAGE"
   step "import haproxy" docker import --change "$haproxy" "$folder/haproxy.tar" "$HAPROXY_IMAGE"
   echo "$folder $(image_ids "$ENVOY_IMAGE" "$HAPROXY_IMAGE")" >"$note"
+}
+
+# load_kindreg: kindreg of this tree with kind and docker, as the Dockerfile puts them together. Always made anew, as only
+# cargo knows whether the program is out of date.
+load_kindreg() {
+  local root=$BED/tmp/kindreg
+  clear_tmp
+  trap clear_tmp EXIT
+  step "build kindreg" build_static_kindreg
+  mkdir -p "$root"/{tmp,usr/local/bin,lib64,lib/x86_64-linux-gnu}
+  chmod 1777 "$root/tmp"
+  cp "${CARGO_TARGET_DIR:-$TREE/target}/$MUSL/debug/kindreg" "$BED/current/kind/kind" /usr/bin/docker "$root/usr/local/bin/"
+  # Debian's docker is not static.
+  cp /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+  cp /lib/x86_64-linux-gnu/libc.so.6 "$root/lib/x86_64-linux-gnu/"
+  tar -C "$root" -cf "$root.tar" .
+  step "import kindreg" docker import --change 'ENTRYPOINT ["kindreg"]' --change 'ENV HOME=/root PATH=/usr/local/bin' \
+    "$root.tar" "$KINDREG_TEST_IMAGE"
 }
 
 image_ids() { docker image inspect --format '{{.Id}}' "$@" 2>/dev/null | xargs || true; }

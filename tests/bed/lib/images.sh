@@ -11,6 +11,10 @@ REGISTRY_IMAGE=registry:3
 # shellcheck disable=SC2034
 ENVOY_IMAGE=docker.io/envoyproxy/envoy:v1.36.2 HAPROXY_IMAGE=docker.io/kindest/haproxy:v20230606-42a2262b
 
+# kindreg of this tree, for the tests that run it in a container.
+# shellcheck disable=SC2034
+KINDREG_TEST_IMAGE=kindreg:test MUSL=x86_64-unknown-linux-musl TREE=$(realpath "$HERE/../..")
+
 # What kind's own base image installs, without storage drivers that the bed does not use.
 ROOTFS_PACKAGES=(systemd systemd-sysv dbus conntrack iptables nftables ebtables iproute2 ethtool socat util-linux mount
   kmod libseccomp2 pigz e2fsprogs bash ca-certificates curl jq procps)
@@ -64,6 +68,12 @@ make_oldest-node-image() {
   node_tree node "$OLDEST_K8S" kubernetes134 containerd17
   layer node
   python3 "$HERE/images.py" nodes --image "$OLDEST_IMAGE" "$(at rootfs)/layer.tar" "$2/node.tar" -- "$1/images.tar"
+}
+
+# build_static_kindreg: needs a C compiler for musl, as aws-lc is C, and Rust's library for it.
+build_static_kindreg() {
+  rustup target add "$MUSL"
+  cargo build --locked --manifest-path "$TREE/Cargo.toml" --target "$MUSL" --bin kindreg
 }
 
 # debian_mirror: the mirror that this machine's apt uses; nothing if apt has none for bookworm.

@@ -6,6 +6,7 @@ PACKAGES=(docker.io iptables                    # Docker 20.10, the docker progr
   mmdebstrap jq python3                         # the images
   procps                                        # pgrep
   curl openssl skopeo pass gnupg                # end-to-end tests
+  musl-tools                                    # a static kindreg
   openssh-server qemu-user-static)              # engines behind ssh, programs for arm64
 
 packages_missing() {

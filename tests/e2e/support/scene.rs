@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -53,6 +54,14 @@ pub(crate) struct Scene {
 pub(crate) fn setting(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by tests/e2e/run"))
+}
+
+/// Loads into the engine what only some tests need, as `bed load WHAT` does. Before a test looks at the machine.
+#[track_caller]
+pub(crate) fn load(what: &str) {
+    let command = format!("{} {what}", setting("KINDREG_E2E_LOAD"));
+    let status = Command::new("sh").args(["-c", &command]).status().unwrap();
+    assert!(status.success(), "{command}");
 }
 
 /// What a setting asks for (`2.3`) is what is there (`2.3.7`).
