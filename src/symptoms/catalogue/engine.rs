@@ -97,7 +97,11 @@ pub static NO_ADDRESS_RANGE: Symptom = Symptom {
 /// Another CA than the one in `ca.pem` signed the engine's certificate.
 pub static ENGINE_UNTRUSTED: Symptom = Symptom {
     code: Code(9),
-    words: Words::any(&["invalid peer certificate: UnknownIssuer"]),
+    // The second where the CA was made anew with the same name.
+    words: Words::any(&[
+        "invalid peer certificate: UnknownIssuer",
+        "invalid peer certificate: BadSignature",
+    ]),
     meaning: Meaning::EngineTls,
     waiting: Waiting::Useless,
     cause: "another CA than the one in ca.pem signed the engine's certificate",

@@ -67,7 +67,10 @@ const EXAMPLES: &[(&Symptom, u16, &[&str])] = &[
     (
         &engine::ENGINE_UNTRUSTED,
         9,
-        &["invalid peer certificate: UnknownIssuer"],
+        &[
+            "invalid peer certificate: UnknownIssuer",
+            "invalid peer certificate: BadSignature",
+        ],
     ),
     (
         &engine::ENGINE_OTHER_NAME,

@@ -1,6 +1,7 @@
 //! What the tests stand on: the program run as a user would, the machine before and after, the world's own programs.
 
 pub(crate) mod company;
+pub(crate) mod far_engine;
 mod machine;
 mod pod;
 mod program;
