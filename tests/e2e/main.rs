@@ -25,6 +25,7 @@ mod disk;
 mod engine;
 mod external;
 mod far;
+mod far_stores;
 mod far_tls;
 mod faults;
 mod foreign;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::program::Call;
 use super::scene::{scratch, setting};
 use super::world::{Said, attempt};
 
@@ -52,6 +53,13 @@ impl FarEngine {
         };
         engine.run(settings);
         engine
+    }
+
+    /// Restarts it with other settings.
+    #[track_caller]
+    pub(crate) fn restart(&mut self, settings: &Value) {
+        self.end();
+        self.run(settings);
     }
 
     #[track_caller]
@@ -135,6 +143,13 @@ impl FarEngine {
     #[track_caller]
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
         self.attempt(arguments).good()
+    }
+
+    /// A call of kindreg whose engine is this one, by its socket: a client on the same machine as the engine, but for the
+    /// loopback.
+    pub(crate) fn nearby(&self, call: Call) -> Call {
+        let socket = self.folder.path().join("docker.sock");
+        call.env("DOCKER_HOST", format!("unix://{}", socket.display()))
     }
 
     /// Nothing of a cluster is left in it, and nothing was left in its `/etc/docker`.
