@@ -47,6 +47,7 @@ e2e: bed  ## end-to-end tests on the test bed, one after the other
 
 soak: bed  ## everything that takes longer than `make test` may
 	tests/e2e/run soak
+	tests/processors
 
 kind-releases:  ## compare the default node images with those in kind's modules
 	tests/kind-releases
@@ -65,7 +66,7 @@ lint:  ## what a machine can check of the house rules
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 	tests/lint
-	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/kind-releases tests/lint tests/tools benches/run .ci/run
+	"$$(tests/tools shellcheck)" -x -P SCRIPTDIR tests/bed/bed tests/bed/choose tests/bed/lib/*.sh tests/e2e/run tests/kind-releases tests/lint tests/processors tests/tools benches/run .ci/run
 
 deny:  ## advisories, licences, bans and sources of all dependencies
 	deny=$$(tests/tools cargo-deny); checks="bans licenses sources"; \

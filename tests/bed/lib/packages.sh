@@ -9,10 +9,14 @@ PACKAGES=(docker.io iptables                    # Docker 20.10, the docker progr
   musl-tools                                    # a static kindreg
   openssh-server qemu-user-static)              # engines behind ssh, programs for arm64
 
+# What the soak alone uses: a compiler for the library's tests on arm64.
+SOAK_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+
 packages_missing() {
-  local installed package
-  installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "${PACKAGES[@]}" 2>/dev/null || true)"
-  for package in "${PACKAGES[@]}"; do
+  local installed package wanted=("${PACKAGES[@]}")
+  [[ ! $OLDEST ]] || wanted+=("${SOAK_PACKAGES[@]}")
+  installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "${wanted[@]}" 2>/dev/null || true)"
+  for package in "${wanted[@]}"; do
     [[ $installed == *" installed=$package "* ]] || echo "$package"
   done
 }
