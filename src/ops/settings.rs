@@ -34,7 +34,7 @@ pub struct Sources<'a> {
 /// Which settings an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The cluster's name alone; with a given name no file is read.
+    /// The cluster's name alone; with a given name no file is read, and never those that `kindreg.toml` names.
     Name,
     /// All of it.
     Everything,
@@ -56,7 +56,7 @@ pub fn settings(sources: &Sources<'_>, need: Need) -> Result<Request> {
         Need::Name | Need::Everything => find(sources)?,
     };
     if let Some(path) = path {
-        match parse(sources, &path)? {
+        match parse(sources, &path, need)? {
             Ok(read) => {
                 request = read;
                 request.file = match sources.config {
@@ -185,7 +185,11 @@ fn unreadable(path: &Path) -> Problem {
     Problem::usage(format!("can't read {name}"), hint)
 }
 
-fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Request, Vec<Mistake>>> {
+fn parse(
+    sources: &Sources<'_>,
+    path: &Path,
+    need: Need,
+) -> Result<std::result::Result<Request, Vec<Mistake>>> {
     let text = read(path).map_err(|why| anyhow!(why).context(unreadable(path)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut load = |relative: &str| beside(folder, relative);
@@ -196,7 +200,10 @@ fn parse(sources: &Sources<'_>, path: &Path) -> Result<std::result::Result<Reque
         .unwrap_or(path)
         .display()
         .to_string();
-    Ok(file::parse(&text, &shown, &mut load))
+    Ok(match need {
+        Need::Everything => file::parse(&text, &shown, &mut load),
+        Need::Name => file::parse_alone(&text, &shown),
+    })
 }
 
 /// Reads a file in a folder or below it, links included: the text goes to the nodes and into the record, and a cloned

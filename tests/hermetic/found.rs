@@ -216,3 +216,19 @@ fn without_a_home_nothing_is_configured_by_the_current_folder() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_file_that_the_settings_name_and_that_is_missing_does_not_stop_down() {
+    let machine = kindreg::fakes::Machine::new().unwrap();
+    let file = "[cluster]\nname = \"c\"\nkind_config = \"kind.yaml\"\n[registry.a]\nmirror_of = \"quay.io\"\n\
+                upstream_ca = \"ca.pem\"\n";
+    std::fs::write(machine.home().join("kindreg.toml"), file).unwrap();
+    let down = machine.run(&["down"]).await;
+    assert_eq!(down.code, 0, "{down:?}");
+    assert!(down.stdout.contains("Nothing to do"), "{down:?}");
+    let up = machine.run(&["up"]).await;
+    assert_eq!(up.code, 2, "{up:?}");
+    for name in ["kind.yaml: ", "ca.pem: "] {
+        assert!(up.stderr.contains(name), "{up:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use time::OffsetDateTime;
 
-use super::{Load, RelativePath, Section};
+use super::{Load, RelativePath, Section, Unread};
 use crate::spec::mistake::{Given, Mistake, Source};
 use crate::spec::reader::Reader;
 use crate::spec::request::PortRequest;
@@ -120,7 +120,11 @@ pub(super) fn authorities(
 ) -> Option<Given<Authorities>> {
     let path = reader.text::<RelativePath>(section, key)?;
     let name = &path.value.0;
-    let read = load(name).and_then(|text| Authorities::read(&text, OffsetDateTime::now_utc()));
+    let read = match load(name) {
+        Ok(text) => Authorities::read(&text, OffsetDateTime::now_utc()),
+        Err(Unread::Failed(why)) => Err(why),
+        Err(Unread::Skipped) => return None,
+    };
     match read {
         Ok(authorities) => Some(Given::new(authorities, path.from)),
         Err(why) => {

@@ -45,8 +45,16 @@ pub const REGISTRY: &[&str] = &[
 /// How a mistake in the syntax begins.
 const SYNTAX_ERROR: &str = "invalid TOML";
 
-/// Returns the text of a file by its path relative to `kindreg.toml`, or why it can't be read.
-type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
+/// Returns the text of a file by its path relative to `kindreg.toml`.
+type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, Unread>;
+
+/// Why there is no text of a file.
+enum Unread {
+    /// It can't be read, for this reason.
+    Failed(String),
+    /// The caller does not need it.
+    Skipped,
+}
 
 /// Parses the text of a `kindreg.toml`.
 ///
@@ -54,7 +62,25 @@ type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 ///
 /// # Errors
 /// All mistakes in the file, in its order.
-pub fn parse(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
+pub fn parse(
+    text: &str,
+    path: &str,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Request, Vec<Mistake>> {
+    let mut load = |file: &str| load(file).map_err(Unread::Failed);
+    request(text, path, &mut load)
+}
+
+/// Parses the text of a `kindreg.toml` without the files that it names, for what only needs the cluster's name: a file
+/// that is missing must not stop `down`.
+///
+/// # Errors
+/// All mistakes in the file, in its order.
+pub fn parse_alone(text: &str, path: &str) -> Result<Request, Vec<Mistake>> {
+    request(text, path, &mut |_| Err(Unread::Skipped))
+}
+
+fn request(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistake>> {
     let mut reader = Reader::new(text, Arc::from(path));
     let mut request = Request::default();
     // The parser recovers, so that a syntax error does not hide the mistakes after it.
@@ -159,8 +185,12 @@ fn kind_config(
     load: Load<'_>,
 ) -> Option<Given<KindConfig>> {
     let name = &path.value.0;
-    let read = load(name).map_err(|why| vec![why]);
-    match read.and_then(|text| KindConfig::read(&text)) {
+    let read = match load(name) {
+        Ok(text) => KindConfig::read(&text),
+        Err(Unread::Failed(why)) => Err(vec![why]),
+        Err(Unread::Skipped) => return None,
+    };
+    match read {
         Ok(config) => Some(Given::new(config, path.from.clone())),
         Err(complaints) => {
             for complaint in complaints {
