@@ -21,7 +21,8 @@ use crate::docker::{Docker, DockerError};
 use crate::kind::{Creation, Kind};
 use crate::kube::Kube;
 use crate::kubeconfig::Kubeconfig;
-use crate::spec::RegistryName;
+use crate::pki::Identity;
+use crate::spec::{OwnCertificate, RegistryName};
 use crate::trace::Trace;
 use crate::verdict::{FirstPush, Verdicts, Verified};
 
@@ -208,6 +209,9 @@ pub struct Ctx {
     pub external_credentials: BTreeMap<RegistryName, RegistryCredentials>,
     /// The user's credentials for the upstreams of caches, by the cache's name, as far as the variables are set.
     pub upstream_credentials: BTreeMap<RegistryName, RegistryCredentials>,
+    /// The user's certificates with their keys: those of the files that the settings name, and those that registries had
+    /// before this run, for a roll-back.
+    pub own_certificates: BTreeMap<OwnCertificate, Arc<Identity>>,
     /// The trace for `-v`; off by default.
     pub trace: Trace,
     notes: Notes,
@@ -256,6 +260,7 @@ impl Ctx {
             own_credentials: None,
             external_credentials: BTreeMap::new(),
             upstream_credentials: BTreeMap::new(),
+            own_certificates: BTreeMap::new(),
             trace: Trace::default(),
             notes,
         }

@@ -46,6 +46,10 @@ pub async fn subject(
                 return Ok(None);
             };
             hash.update(container.id);
+            // Another certificate of the same CA: no file in nodes changes.
+            if let Some(own) = registry.own_certificate() {
+                hash.update(own.certificate.to_string());
+            }
         }
     }
     if registry.authentication() == Authentication::Stored {

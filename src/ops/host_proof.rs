@@ -56,6 +56,12 @@ pub(super) fn host_proof(
     }
     let doubt = pushed.find_map(|registry| {
         let domain = registry.local_domain();
+        if registry.registry().verified_local_domain().is_none() {
+            return Some(format!(
+                "the certificate of registry {} does not cover localhost",
+                registry.registry().name
+            ));
+        }
         match first_pushes.get(&registry.registry().name) {
             Some(FirstPush::Refused) => None,
             Some(FirstPush::Accepted(engine)) => Some(format!(

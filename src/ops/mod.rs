@@ -9,6 +9,7 @@ use crate::observe::{RecordedSpec, recorded, refuse_foreign_cluster};
 use crate::problem::Problem;
 use crate::spec::ClusterName;
 
+mod certificates;
 mod client;
 mod clock;
 mod consent;

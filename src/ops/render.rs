@@ -15,6 +15,9 @@ use crate::spec::{HostTrust, Registry, Spec, Target, Trust};
 
 /// Stands for a CA, which `up` creates.
 const CA: &str = "-----BEGIN CERTIFICATE-----\nmade by `kindreg up`\n-----END CERTIFICATE-----\n";
+/// Stands for the user's own CA.
+const OWN_CA: &str =
+    "-----BEGIN CERTIFICATE-----\nthe CA that `tls` names\n-----END CERTIFICATE-----\n";
 /// Stands for the digest of the proof's image, which is new each time.
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -97,6 +100,7 @@ fn containers(registry: &Managed) -> Result<Vec<Text>> {
 fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
     let mut all = Vec::new();
     let ca = match registry.trust() {
+        Trust::Stored if registry.own_certificate().is_some() => Some(OWN_CA),
         Trust::Stored => Some(CA),
         Trust::Given(ca) => Some(ca.pem()),
         Trust::Public => None,
@@ -126,7 +130,7 @@ fn trust(spec: &Spec, registry: &Registry) -> Result<Vec<Text>> {
 
 /// Returns the files of `localhost:port` for the engine's host.
 fn loopback(spec: &Spec, registry: &Registry, ca_pem: &str) -> Result<Vec<Text>> {
-    let Some(domain) = registry.local_domain() else {
+    let Some(domain) = registry.verified_local_domain() else {
         return Ok(Vec::new());
     };
     let ca = Layout::of(&spec.cluster).host_ca();

@@ -7,7 +7,7 @@ use super::credentials::take_along;
 use super::host_proof::host_warnings;
 use super::ports::Ports;
 use super::settings::over;
-use super::{Client, existing};
+use super::{Client, certificates, existing};
 use crate::docker::ContainerState;
 use crate::engine;
 use crate::layout::Layout;
@@ -79,10 +79,12 @@ async fn report(ctx: &Ctx, recorded: &RecordedSpec, wanted: &Spec) -> Result<Rep
     for registry in &current.registries {
         registries.push(registry_report(reading, current, registry).await?);
     }
-    let (nodes, warnings) = tokio::try_join!(
+    let (nodes, mut warnings, ends) = tokio::try_join!(
         node_reports(reading, spec),
-        host_warnings(&*reading.docker, current)
+        host_warnings(&*reading.docker, current),
+        certificates::warnings(&*reading.docker, current)
     )?;
+    warnings.extend(ends);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         cluster: spec.cluster.to_string(),

@@ -11,7 +11,7 @@ use super::credentials::{OwnPassword, complete, take_along};
 use super::host_proof::{HostProof, host_proof, noted_first_pushes, obstacles};
 use super::login::forget_earlier;
 use super::ports::{Wanted, with_free_ports};
-use super::{Client, Finished, User};
+use super::{Client, Finished, User, certificates};
 use crate::docker::address::Side;
 use crate::docker::{Container, PublishedPort};
 use crate::engine::{self, Event, OnFailure, Outcome};
@@ -82,6 +82,9 @@ async fn attempt(
     let earlier = examine(client, wanted).await?;
     asking.ask(wanted)?;
     let spec = &wanted.spec;
+    for warning in certificates::gather(&mut ctx, wanted).await? {
+        client.tell(Event::Warning(warning));
+    }
     complete(&mut ctx, client, spec, asking.user).await?;
     let plan = plan::up(spec, &earlier, options.verify);
     let before = before(spec, wanted.recorded.as_ref());
@@ -212,6 +215,7 @@ pub async fn preview(client: &Client, request: &Request, verify: Verify) -> Resu
     let ctx = client.ctx(&request.cluster.value);
     with_free_ports(client, &ctx, request, async |mut ctx, wanted| {
         let earlier = examine(client, &wanted).await?;
+        certificates::gather(&mut ctx, &wanted).await?;
         take_along(&mut ctx, client, &wanted.spec)?;
         let plan = plan::up(&wanted.spec, &earlier, verify);
         let states = engine::preview(&plan, &ctx).await?;

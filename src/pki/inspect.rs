@@ -63,6 +63,13 @@ pub fn inspect(pem: &str) -> Result<Inspection, PkiError> {
     read(&der)
 }
 
+/// Reads the valid certificates of a PEM text.
+#[must_use]
+pub fn inspect_all(pem: &str) -> Vec<Inspection> {
+    let found = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten();
+    found.filter_map(|der| read(&der).ok()).collect()
+}
+
 /// Reads a certificate from its DER.
 pub(super) fn read(der: &CertificateDer<'_>) -> Result<Inspection, PkiError> {
     let (_, certificate) = X509Certificate::from_der(der)

@@ -10,7 +10,7 @@ use rcgen::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{BACKDATED, LIFETIME, Names, PkiError};
+use super::{BACKDATED, LIFETIME, Names, PkiError, inspect};
 
 /// The most characters of a common name: ub-common-name of RFC 5280, appendix A.1.
 const COMMON_NAME_MAX: usize = 64;
@@ -49,6 +49,15 @@ pub fn issue(
         leaf_pem: leaf.pem(),
         key: key.serialize_pem().into(),
     })
+}
+
+/// Returns whether [`issue`] made this identity with this name. The user's own certificates have another subject.
+#[must_use]
+pub fn is_generated(authority_name: &str, identity: &Identity) -> bool {
+    let subject = |pem: &str| inspect(pem).map(|found| found.subject).unwrap_or_default();
+    let name: String = authority_name.chars().take(COMMON_NAME_MAX).collect();
+    subject(&identity.leaf_pem) == format!("CN={name}")
+        && inspect(&identity.ca_pem).is_ok_and(|ca| ca.constraints.is_some())
 }
 
 /// Creates the CA: its certificate, and an issuer that can sign with its key.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, PublicKeyData};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -145,19 +146,48 @@ pub fn authorities(pem: &str) -> Result<Vec<Inspection>, Flaw> {
 /// # Errors
 /// The text has no valid certificate.
 pub fn certificates_alone(pem: &str) -> Result<String, Flaw> {
-    let found = certificates(Part::Ca, pem)?;
-    let mut text = String::new();
-    for der in found {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        // RFC 7468, section 2: lines of 64 characters.
-        let lines = STANDARD.encode(&der);
-        for line in lines.as_bytes().chunks(64) {
-            text.push_str(&String::from_utf8_lossy(line));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
+    certificates(Part::Ca, pem).map(|found| pem_of(&found))
+}
+
+/// Returns SHA-256 over the certificates of a PEM text in DER, one after the other. For one certificate it is what
+/// `openssl x509 -fingerprint -sha256` prints.
+///
+/// # Errors
+/// The text has no valid certificate.
+pub fn fingerprint(pem: &str) -> Result<[u8; 32], Flaw> {
+    let mut hash = Sha256::new();
+    for der in certificates(Part::Ca, pem)? {
+        hash.update(der);
     }
-    Ok(text)
+    Ok(hash.finalize().into())
+}
+
+/// Returns certificates as PEM.
+pub(super) fn pem_of(certificates: &[CertificateDer<'_>]) -> String {
+    let texts = certificates.iter();
+    texts
+        .map(|der| pem_text("CERTIFICATE", &STANDARD.encode(der)))
+        .collect()
+}
+
+/// Returns base64 as PEM with a label, in lines of 64 characters (RFC 7468, section 2).
+pub(super) fn pem_text(label: &str, base64: &str) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    for part in ["-----END ", label, "-----\n"] {
+        text.push_str(part);
+    }
+    text
+}
+
+/// Returns the certificates of a PEM text, which may be none.
+pub(super) fn pem_certificates(
+    pem: &str,
+) -> Result<Vec<CertificateDer<'static>>, rustls_pki_types::pem::Error> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
 }
 
 fn unreadable(part: Part, cause: &impl ToString) -> Flaw {
@@ -170,8 +200,7 @@ fn none(part: Part) -> Flaw {
 }
 
 fn certificates(part: Part, pem: &str) -> Result<Vec<CertificateDer<'static>>, Flaw> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    let found = found.map_err(|cause| unreadable(part, &cause))?;
+    let found = pem_certificates(pem).map_err(|cause| unreadable(part, &cause))?;
     if found.is_empty() {
         return Err(none(part));
     }
@@ -245,22 +274,29 @@ fn signer<'a>(
     Err(Flaw::DoesNotChain { cause })
 }
 
-/// Checks that the certificate has all names, compared as a client does, wildcards included.
+/// Checks that the certificate has all names.
 fn carries(leaf: &CertificateDer<'_>, names: &Names) -> Result<(), Flaw> {
-    let certificate =
-        EndEntityCert::try_from(leaf).map_err(|cause| unreadable(Part::Leaf, &cause))?;
+    let missing = lacking(leaf, names).map_err(|cause| unreadable(Part::Leaf, &cause))?;
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Flaw::NamesMissing { missing })
+    }
+}
+
+/// Returns the names that the certificate lacks, compared as a client does, wildcards included.
+pub(super) fn lacking(
+    leaf: &CertificateDer<'_>,
+    names: &Names,
+) -> Result<Vec<String>, webpki::Error> {
+    let certificate = EndEntityCert::try_from(leaf)?;
     let lacks = |name: &String| {
         !ServerName::try_from(name.as_str())
             .is_ok_and(|name| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     };
     let addresses = names.ips.iter().map(ToString::to_string);
     let wanted = names.dns.iter().cloned().chain(addresses);
-    let missing: Vec<String> = wanted.filter(lacks).collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Flaw::NamesMissing { missing })
-    }
+    Ok(wanted.filter(lacks).collect())
 }
 
 fn belongs(key_pem: &SecretString, leaf: &X509Certificate<'_>) -> Result<(), Flaw> {

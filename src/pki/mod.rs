@@ -4,7 +4,8 @@
 //! uses rcgen, webpki or x509-parser.
 //!
 //! Each registry gets its own certificate authority (CA), which is limited to that registry's names. It signs one
-//! certificate (the leaf) and never another one, as its key is then destroyed.
+//! certificate (the leaf) and never another one, as its key is then destroyed. Or the user has a certificate, which
+//! [`validate`] checks.
 
 use std::net::IpAddr;
 
@@ -13,14 +14,16 @@ use time::Duration;
 mod inspect;
 mod issue;
 mod judge;
+mod own;
 
 #[cfg(any(test, feature = "fakes"))]
 pub use inspect::Role;
-pub use inspect::{Inspection, inspect};
-pub use issue::{Identity, issue};
+pub use inspect::{Inspection, inspect, inspect_all};
+pub use issue::{Identity, is_generated, issue};
 #[cfg(any(test, feature = "fakes"))]
 pub use judge::Part;
-pub use judge::{Flaw, authorities, certificates_alone, judge};
+pub use judge::{Flaw, authorities, certificates_alone, fingerprint, judge};
+pub use own::{OwnFile, OwnFlaw, Paths, Validated, covers, revalidate, validate};
 
 /// How long before its expiry a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);

@@ -53,6 +53,7 @@ pub fn down_beside_foreign(spec: &Spec, earlier: &[Spec], known: Known) -> Plan 
         stage([copies_and_host_trust(spec)]),
         stage([loopback_and_proof_images(
             spec,
+            &[],
             Verify::Nothing,
             Proving::Always,
         )]),

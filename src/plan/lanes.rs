@@ -3,7 +3,7 @@
 use super::{Verify, step};
 use crate::registry::{Delivery, Managed, driver, managed};
 use crate::render;
-use crate::spec::{Authentication, Spec};
+use crate::spec::{Authentication, Registry, Spec};
 use crate::step::Lane;
 use crate::steps::Retired;
 use crate::steps::cluster::{Cluster, Hosting, NodesReady, RecordCopies};
@@ -100,9 +100,31 @@ pub(super) fn host_trusts(spec: &Spec) -> impl Iterator<Item = HostTrust> {
         .flat_map(|registry| HostTrust::all(spec, registry))
 }
 
+/// Returns the host trust in `localhost:port` of earlier Specs for registries whose certificate no longer covers
+/// `localhost`. docker would refuse pushes with it.
+pub(super) fn lost_loopback(spec: &Spec, earlier: &[Spec]) -> Vec<HostTrust> {
+    let unverified = spec
+        .managed()
+        .filter(|it| it.verified_local_domain().is_none());
+    let unverified: Vec<String> = unverified.filter_map(Registry::local_domain).collect();
+    let mut all: Vec<HostTrust> = Vec::new();
+    for old in earlier.iter().rev().flat_map(host_trusts) {
+        let domain = old.domain();
+        if unverified.contains(&domain) && all.iter().all(|one| one.domain() != domain) {
+            all.push(old);
+        }
+    }
+    all
+}
+
 /// Returns the lane that sets up host trust in `localhost:port`, which pushes need, and then makes the proof images.
 /// Where registries are proven, this is proven too, if the registry takes pushes.
-pub(super) fn loopback_and_proof_images(spec: &Spec, verify: Verify, when: Proving) -> Lane {
+pub(super) fn loopback_and_proof_images(
+    spec: &Spec,
+    earlier: &[Spec],
+    verify: Verify,
+    when: Proving,
+) -> Lane {
     let trusts = host_trusts(spec).filter(|trust| trust.name == HostName::Loopback);
     let loopback = |trust: HostTrust| match (verify, driver(spec, &trust.registry)) {
         (Verify::EveryNode, Some(registry)) => match registry.delivery() {
@@ -114,7 +136,11 @@ pub(super) fn loopback_and_proof_images(spec: &Spec, verify: Verify, when: Provi
         },
         _ => step(trust),
     };
-    let mut lane: Lane = trusts.map(loopback).collect();
+    let mut lane: Lane = lost_loopback(spec, earlier)
+        .into_iter()
+        .map(|lost| step(Retired(step(lost))))
+        .collect();
+    lane.extend(trusts.map(loopback));
     lane.extend(proof_images(spec, verify, when).into_iter().flatten());
     lane
 }

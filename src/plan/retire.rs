@@ -10,8 +10,14 @@ use crate::steps::nodes::{RetiredCredentials, RetiredFolders, password_domains};
 
 /// Returns the steps that remove what `earlier` Specs left on the host and in nodes, and then forget those Specs.
 pub(super) fn retirement(spec: &Spec, earlier: &[Spec]) -> Lane {
+    let lost: Vec<String> = lanes::lost_loopback(spec, earlier)
+        .iter()
+        .map(HostTrust::domain)
+        .collect();
     let mut lane: Lane = host_trust(spec, earlier)
         .into_iter()
+        // Those are removed before pushes.
+        .filter(|trust| !lost.contains(&trust.domain()))
         .map(|trust| step(Retired(step(trust))))
         .collect();
     // Today's addresses, if there are any, have already replaced the earlier lines.

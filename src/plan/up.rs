@@ -40,7 +40,7 @@ pub fn up(spec: &Spec, earlier: &[Spec], verify: Verify) -> Plan {
                 copies_and_host_trust(spec),
             ]),
             // Pushes by the engine need its trust. kind is still at work.
-            stage([loopback_and_proof_images(spec, verify, Proving::IfStale)]),
+            stage([loopback_and_proof_images(spec, earlier, verify, Proving::IfStale)]),
             // A node runs its proof as soon as it has joined, while kind is still at work.
             stage([cluster(spec)].into_iter().chain(proofs(spec, verify, Proving::IfStale))),
             stage([ready(spec), announcement(spec)]),

@@ -2,14 +2,14 @@
 //!
 //! The layers, from the highest to the lowest: flag, `KINDREG_*` variable, `kindreg.toml`, record, default. Two kinds of
 //! settings follow from the file alone where it lists registries, as nothing but a file can have set them, and whoever
-//! removes them from it means that: which registries there are, and of each its back end, names, `keep_data`, what it
-//! mirrors, and every setting of an external one.
+//! removes them from it means that: which registries there are, and of each its back end, names, `keep_data`, `tls`, what
+//! it mirrors, and every setting of an external one.
 
 use super::mistake::{Given, Mistake, Source};
 use super::overrides::RegistryOverrides;
 use super::request::{
-    BackendRequest, DistributionRequest, MirrorRequest, PortRequest, RegistryRequest, Request,
-    SettingsFile,
+    BackendRequest, CertificateRequest, DistributionRequest, MirrorRequest, PortRequest,
+    RegistryRequest, Request, SettingsFile,
 };
 use super::{
     Auth, Backend, Distribution, HostTrust, ImageRef, MirrorOf, Registry, Serves, Spec, Target,
@@ -94,6 +94,11 @@ impl Request {
             all.add("auth", &settings.auth, |it| {
                 (*it == Auth::Password).to_string()
             });
+            if settings.certificate.is_kept()
+                && settings.certificate.value != CertificateRequest::Generated
+            {
+                all.0.push("tls".to_owned());
+            }
         }
         all.0
     }
@@ -189,7 +194,7 @@ impl DistributionRequest {
         let Distribution {
             image,
             data,
-            certificate: _,
+            certificate,
             serves,
         } = old;
         let (auth, mirror) = match serves {
@@ -204,6 +209,7 @@ impl DistributionRequest {
         Self {
             image: kept(image),
             data: kept(data),
+            certificate: kept(&CertificateRequest::from(*certificate)),
             auth,
             mirror: mirror.map(|(of, ca, login)| MirrorRequest {
                 of: kept(&of),

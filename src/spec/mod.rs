@@ -26,7 +26,7 @@ pub mod request;
 mod target;
 
 pub use backend::{Backend, Cache, Distribution, External, ExternalLogin, Serves};
-pub use certificate::CertificateSource;
+pub use certificate::{CertificateSource, Fingerprint, Loopback, OwnCertificate, UserCertificate};
 pub use external::{Address, Authorities, ProofImageRef, VariableName, Variables};
 pub use image::ImageRef;
 pub use kind_config::{CniPlugin, IpFamily, KindConfig};

@@ -93,6 +93,8 @@ impl RegistryOverrides {
                     image,
                     data,
                     auth,
+                    // Only a file can have set them, and it would list the registry.
+                    certificate: _,
                     mirror: _,
                 } = settings;
                 (given(image), given(data), given(auth))

@@ -32,6 +32,10 @@ impl<'a> Section<'a> {
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
+
+    pub(super) const fn title(&self) -> &'a str {
+        self.title
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -81,6 +85,12 @@ impl<'a> Reader<'a> {
             let what = format!("unexpected key `{}` in {}", key.get_ref(), section.title);
             self.mistake(Mistake::new(&at, what).advise(advice));
         }
+    }
+
+    /// Returns the source of a key's value; `Default` if the key is absent.
+    pub(super) fn source_of(&self, section: &Section<'_>, key: &str) -> Source {
+        let value = section.table.get(key);
+        value.map_or(Source::Default, |value| self.source(value.span()))
     }
 
     /// Returns the table at a key; any other type is a mistake.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::domain::{api_host, domain};
 use super::{
-    Auth, Authorities, Backend, Cache, CertificateSource, External, ExternalLogin, Host, Port,
-    RegistryName, Serves, Variables,
+    Auth, Authorities, Backend, Cache, CertificateSource, External, ExternalLogin, Host, Loopback,
+    OwnCertificate, Port, RegistryName, Serves, Variables,
 };
 
 /// The folder in containerd's certs.d for registries without a folder of their own:
@@ -85,6 +85,16 @@ impl Registry {
         }
     }
 
+    /// Returns the same domain if docker on the engine's host can verify the registry's certificate there.
+    #[must_use]
+    pub fn verified_local_domain(&self) -> Option<String> {
+        let loopback = self.own_certificate().map(|own| own.loopback);
+        match loopback {
+            None | Some(Loopback::Covered) => self.local_domain(),
+            Some(Loopback::Lacking) => None,
+        }
+    }
+
     /// Returns the URL that nodes send their requests to.
     #[must_use]
     pub fn url(&self) -> String {
@@ -96,10 +106,22 @@ impl Registry {
     pub const fn trust(&self) -> Trust<'_> {
         match &self.backend {
             Backend::Distribution(distribution) => match distribution.certificate {
-                CertificateSource::Generated => Trust::Stored,
+                CertificateSource::Generated | CertificateSource::Own(_) => Trust::Stored,
             },
             Backend::External(External { ca: Some(ca), .. }) => Trust::Given(ca),
             Backend::External(External { ca: None, .. }) => Trust::Public,
+        }
+    }
+
+    /// Returns the user's certificate that it presents; `None` if kindreg generates one, or if somebody else runs it.
+    #[must_use]
+    pub const fn own_certificate(&self) -> Option<OwnCertificate> {
+        match &self.backend {
+            Backend::Distribution(distribution) => match distribution.certificate {
+                CertificateSource::Generated => None,
+                CertificateSource::Own(own) => Some(own),
+            },
+            Backend::External(_) => None,
         }
     }
 

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
+pub use super::certificate::CertificateRequest;
 pub use super::number::PortRequest;
 
 use super::mistake::{Given, Mistake, Source};
 use super::{
-    Auth, Authorities, Backend, Cache, CertificateSource, ClusterName, ControlPlanes, Data,
-    Distribution, External, Host, HostTrust, ImageRef, KindConfig, MirrorOf, OwnedCluster, Port,
-    Registry, RegistryName, Serves, Spec, Target, Variables, Workers,
+    Auth, Authorities, Backend, Cache, ClusterName, ControlPlanes, Data, Distribution, External,
+    Host, HostTrust, ImageRef, KindConfig, MirrorOf, OwnedCluster, Port, Registry, RegistryName,
+    Serves, Spec, Target, Variables, Workers,
 };
+use crate::pki;
 
 /// How the settings file of a request was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct DistributionRequest {
     pub image: Given<ImageRef>,
     /// What happens to its images on `down`.
     pub data: Given<Data>,
+    /// Where its certificate comes from.
+    pub certificate: Given<CertificateRequest>,
     /// Who may use it. A mirror ignores this: all clients may use it.
     pub auth: Given<Auth>,
     /// The other registries whose images it serves.
@@ -109,6 +113,7 @@ impl Default for DistributionRequest {
         Self {
             image: Given::new(ImageRef::registry(), Source::Default),
             data: Given::default(),
+            certificate: Given::default(),
             auth: Given::default(),
             mirror: None,
         }
@@ -120,7 +125,7 @@ impl DistributionRequest {
         Distribution {
             image: self.image.value.clone(),
             data: self.data.value,
-            certificate: CertificateSource::Generated,
+            certificate: self.certificate.value.resolve(),
             serves: match &self.mirror {
                 None => Serves::Pushed {
                     auth: self.auth.value,
@@ -206,6 +211,13 @@ impl Request {
     /// Returns every conflict between the values. Each value alone is valid by its type.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut all = self.conflicts();
+        self.certificates_lack_names(&mut all);
+        all
+    }
+
+    /// Returns the conflicts that no flag can solve: a flag may set the host name for which a certificate is made.
+    pub(super) fn conflicts(&self) -> Vec<Mistake> {
         let mut all = Vec::new();
         self.hosts_clash(&mut all);
         self.ports_clash(&mut all);
@@ -302,6 +314,24 @@ impl Request {
                 );
                 all.push(Mistake::new(&of.from, what));
             }
+        }
+    }
+
+    fn certificates_lack_names(&self, all: &mut Vec<Mistake>) {
+        for registry in &self.registries {
+            let Some(asked) = registry.distribution() else {
+                continue;
+            };
+            let CertificateRequest::Files(certificate) = &asked.certificate.value else {
+                continue;
+            };
+            let names = pki::Names::new([registry.host.value.as_str()], []);
+            let Err(flaw) = pki::covers(certificate.identity(), &names) else {
+                continue;
+            };
+            let what = format!("registry {}: {flaw}", registry.name.value);
+            let advice = "nodes connect to this name; set `host` to a name that it covers, or use another certificate";
+            all.push(Mistake::new(&asked.certificate.from, what).advise(advice));
         }
     }
 

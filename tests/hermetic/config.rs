@@ -10,6 +10,7 @@ use kindreg::spec::{
     Authentication, Backend, Cache, Data, HostTrust, MirrorOf, Mirrored, Port, Registry, Serves,
     Spec, file,
 };
+use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 use crate::world::owned;
@@ -89,9 +90,14 @@ fn what_init_has_commented_out_is_right_too() {
         _ => line,
     });
     let text = lines.collect::<Vec<_>>().join("\n");
+    let root = Names::new(["registry.test", "localhost"], []);
+    let own = issue("company", &root, OffsetDateTime::now_utc()).unwrap();
+    let authorities = format!("{COMPANY}{}", own.ca_pem);
     let files = BTreeMap::from([
         ("kind.yaml", "kind: Cluster\n"),
-        ("company-ca.pem", COMPANY),
+        ("company-ca.pem", &*authorities),
+        ("registry.crt", &own.leaf_pem),
+        ("registry.key", own.key.expose_secret()),
     ]);
     let request = with_files(&text, &files).unwrap();
     assert!(request.kind_config.is_some());
@@ -282,7 +288,7 @@ fn unknown_keys_come_with_the_word_that_was_meant() {
         (
             "[registry.a]\nzzzzzz = 1",
             "valid keys: host, port, backend, image, names, keep_data, mirror_of, upstream_ca, \
-             upstream_username_env, upstream_password_env, auth, address, ca, username_env, password_env, proof",
+             upstream_username_env, upstream_password_env, auth, tls, address, ca, username_env, password_env, proof",
         ),
         (
             "[registry]\nhost = \"a.test\"",

@@ -82,6 +82,9 @@ fn the_file_takes_no_hostile_value_in_any_field() {
         for field in ["host", "port", "address", "ca", "username_env", "proof"] {
             refused(&format!("{external}{field} = {text}\n"));
         }
+        for field in ["cert", "key", "ca"] {
+            refused(&format!("[registry.r.tls]\n{field} = {text}\n"));
+        }
         refused(&format!(
             "{external}host = \"a.test\"\nusername_env = \"A\"\npassword_env = {text}\n"
         ));
@@ -127,6 +130,12 @@ fn files_that_it_names_lie_beside_the_file_and_nowhere_else() {
                 parse(&file).unwrap_err()[0].contains("invalid path"),
                 "{path:?}"
             );
+        }
+        for key in ["cert", "key", "ca"] {
+            let file = format!("[registry.r.tls]\n{key} = {}\n", quoted(path));
+            refused(&file);
+            let said = parse(&file).unwrap_err().join("\n");
+            assert!(said.contains("invalid path"), "{key} {path:?}: {said}");
         }
     }
 }

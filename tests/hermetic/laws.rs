@@ -17,6 +17,11 @@ async fn every_step_of_mirrors_keeps_the_laws() {
     hold(&World::with_mirrors()).await;
 }
 
+#[tokio::test]
+async fn every_step_with_the_users_certificate_keeps_the_laws() {
+    hold(&World::with_own_certificate()).await;
+}
+
 async fn hold(world: &World) {
     let ctx = world.ctx();
     let plan = plan(&world.spec, &[], Verify::EveryNode);

@@ -41,6 +41,7 @@ mod memory;
 mod mirrors;
 mod node_image;
 mod output;
+mod own_certificate;
 mod ownership;
 mod pki;
 mod ports;

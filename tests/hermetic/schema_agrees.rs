@@ -5,21 +5,45 @@
 //! tried on the other.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use kindreg::internal::pki::{Identity, Names, issue};
 use kindreg::spec::file;
+use secrecy::ExposeSecret;
 use serde_json::Value as Json;
+use time::OffsetDateTime;
 use toml::{Table, Value};
 
 use crate::config::COMPANY;
 use crate::schema::{SCHEMA, document, takes};
 
+/// The files of a certificate, made once.
+fn own_files() -> &'static Identity {
+    static FILES: LazyLock<Identity> = LazyLock::new(|| {
+        let names = Names::new(["registry.test", "localhost"], []);
+        issue("company", &names, OffsetDateTime::now_utc()).unwrap()
+    });
+    &FILES
+}
+
 /// What the parser says of a document: its mistakes, as text.
 fn mistakes(table: &Table) -> Vec<String> {
     let text = toml::to_string(table).unwrap();
     // What a named file holds is not the schema's business, so each is right.
-    let mut load = |_: &str| {
+    let own = own_files();
+    let tls = table
+        .get("registry")
+        .and_then(|all| all.get("r")?.get("tls"));
+    let tls = |key: &str, path: &str| {
+        tls.is_some_and(|tls| tls.get(key).and_then(Value::as_str) == Some(path))
+    };
+    let mut load = |path: &str| {
         Ok(match table.get("cluster") {
             Some(_) => "kind: Cluster\n".to_owned(),
+            _ if tls("ca", path) => own.ca_pem.clone(),
+            _ if tls("cert", path) || tls("key", path) => {
+                format!("{}{}{}", own.leaf_pem, own.ca_pem, own.key.expose_secret())
+            }
             _ => COMPANY.to_owned(),
         })
     };
@@ -162,6 +186,12 @@ fn pool() -> Vec<Value> {
 /// What a section starts from: nothing, and what each kind of it needs. The first [`VALUES`] have all values tried.
 const VALUES: usize = 3;
 const CLUSTERS: [&str; 1] = [""];
+const CERTIFICATES: [&str; 4] = [
+    "",
+    "cert = 'tls.crt'\nkey = 'tls.key'",
+    "cert = 'tls.crt'\nkey = 'tls.key'\nca = 'ca.crt'",
+    "ca = 'ca.crt'",
+];
 const REGISTRIES: [&str; 8] = [
     "",
     "mirror_of = 'quay.io'\nupstream_username_env = 'A'\nupstream_password_env = 'B'",
@@ -178,10 +208,11 @@ fn sections() -> [(
     &'static [&'static str],
     &'static [&'static str],
     &'static [&'static str],
-); 2] {
+); 3] {
     [
         (&["cluster"], file::CLUSTER, &CLUSTERS),
         (&["registry", "r"], file::REGISTRY, &REGISTRIES),
+        (&["registry", "r", "tls"], file::TLS, &CERTIFICATES),
     ]
 }
 
@@ -256,6 +287,11 @@ fn schema_and_parser_take_the_same_keys() {
             &SCHEMA["$defs"]["registry"]["properties"],
             file::REGISTRY,
         ),
+        (
+            &["registry", "r", "tls"][..],
+            &SCHEMA["$defs"]["registry"]["properties"]["tls"]["properties"],
+            file::TLS,
+        ),
     ];
     for (path, schema, keys) in known {
         let mut offers = BTreeSet::from(["unknown".to_owned()]);
@@ -318,7 +354,8 @@ fn schema_and_parser_allow_the_same_keys_beside_each_other() {
          host = 'e.test'\nport = 5002\nbackend = 'distribution'\nnames = ['y.test']\nkeep_data = true\nauth = true\n\
          mirror_of = 'quay.io'\nupstream_ca = 'company.pem'\nupstream_username_env = 'A'\n\
          upstream_password_env = 'B'\naddress = '10.0.0.5'\nca = 'company.pem'\nusername_env = 'A'\n\
-         password_env = 'B'\nproof = 'a:1'\nimage = 'a:1'\n",
+         password_env = 'B'\nproof = 'a:1'\nimage = 'a:1'\ntls = {cert = 'tls.crt', key = 'tls.key', ca = 'ca.crt'}\n\
+         cert = 'tls.crt'\nkey = 'tls.key'\n",
     );
     let mut differences = Vec::new();
     for (path, keys, kinds) in sections() {

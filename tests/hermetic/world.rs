@@ -1,5 +1,6 @@
 //! A small world for hermetic tests: the three fakes, set up so that a whole `up` works.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use kindreg::internal::kube::fake::FakeKube;
 use kindreg::internal::kubeconfig::Kubeconfig;
 use kindreg::internal::lock::ContainerLock;
 use kindreg::internal::observe::{left, recorded};
-use kindreg::internal::pki;
+use kindreg::internal::pki::{self, Identity};
 use kindreg::internal::plan::{self, Known, Verify};
 use kindreg::internal::step::{Ctx, Notes, Plan};
 use kindreg::spec::{
     Auth, Backend, Cache, CertificateSource, ControlPlanes, Data, Distribution, HostTrust,
-    OwnedCluster, Port, Registry, Serves, Spec, Target, Variables, Workers,
+    OwnCertificate, OwnedCluster, Port, Registry, Serves, Spec, Target, Variables, Workers, file,
 };
+use secrecy::ExposeSecret;
 
 /// What makes containerd bring lines of `/etc/hosts` back.
 pub(crate) const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/kindreg-hosts.conf";
@@ -41,6 +43,8 @@ pub(crate) struct World {
     pub(crate) external: Option<RegistryCredentials>,
     /// What variables hold for the registry that the cache is a cache of.
     pub(crate) upstream: Option<RegistryCredentials>,
+    /// The user's own certificates.
+    pub(crate) own: BTreeMap<OwnCertificate, Arc<Identity>>,
 }
 
 /// A Spec of one control plane and two workers.
@@ -145,6 +149,7 @@ impl World {
             home: tempfile::tempdir().unwrap(),
             external: None,
             upstream: None,
+            own: BTreeMap::new(),
         }
     }
 
@@ -158,12 +163,34 @@ impl World {
         }
     }
 
+    /// The same, whose registry has the user's own certificate.
+    pub(crate) fn with_own_certificate() -> Self {
+        let names = pki::Names::new(["registry.test", "localhost"], []);
+        let now = time::OffsetDateTime::now_utc();
+        let identity = pki::issue("company", &names, now).unwrap();
+        let text = "[registry.registry]\ntls = {cert = \"crt\", key = \"key\", ca = \"ca\"}\n";
+        let read = file::parse(text, "kindreg.toml", &mut |name| {
+            Ok(match name {
+                "crt" => identity.leaf_pem.clone(),
+                "key" => identity.key.expose_secret().to_owned(),
+                _ => identity.ca_pem.clone(),
+            })
+        });
+        let read = read.unwrap().resolve(&mut |_| Ok(Port::default())).unwrap();
+        let mut world = Self::new();
+        world.spec.registries = read.registries;
+        let own = world.spec.registries[0].own_certificate().unwrap();
+        world.own = BTreeMap::from([(own, Arc::new(identity))]);
+        world
+    }
+
     /// A context as a new process would have it. Waits are cut short, as a fake answers at once.
     pub(crate) fn ctx(&self) -> Ctx {
         let kubeconfig = Kubeconfig::locate(None, self.home.path(), self.home.path());
         let (docker, kind, kube) = (self.docker.clone(), self.kind.clone(), self.kube.clone());
         let mut ctx = Ctx::new(docker, kind, kube, kubeconfig, Notes::to(|_| {}));
         ctx.patience = Duration::from_secs(2);
+        ctx.own_certificates = self.own.clone();
         for (registry, _) in self.spec.externals() {
             let found = self.external.clone();
             let found = found.map(|found| (registry.name.clone(), found));

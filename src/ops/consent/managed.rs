@@ -1,7 +1,7 @@
 //! What settings ask of a registry that kindreg runs: its image, trust for its names, and the upstream of a cache.
 
-use super::{Change, Question, is_private};
-use crate::spec::request::RegistryRequest;
+use super::{Change, Question, has_same_authority, is_private};
+use crate::spec::request::{CertificateRequest, RegistryRequest};
 use crate::spec::{Backend, Cache, Distribution, Host, ImageRef, Registry, Serves, Upstream};
 
 /// Returns the questions about one registry; none if somebody else runs it.
@@ -40,28 +40,51 @@ pub(super) fn questions(
             names.username, names.password
         )));
     }
+    let authority = authority(asked);
     let planted = change.is_newly_trusted(registry) && !is_private(&registry.host);
     if planted {
         all.push(Question {
             what: format!(
-                "the engine's host will trust a new CA for {domain}, which may be a public registry"
+                "the engine's host will trust {authority} for {domain}, which may be a public registry"
             ),
             otherwise: "leave the host as it is with --no-host-trust, or choose a host name in .test",
         });
     }
-    let is_known = |host: &Host| old.is_some_and(|old| old.hosts().any(|known| known == host));
+    let is_known = |host: &Host| {
+        old.is_some_and(|old| {
+            has_same_authority(old, registry) && old.hosts().any(|known| known == host)
+        })
+    };
+    let brings_authority = asked
+        .distribution()
+        .is_some_and(|settings| change.is_found(&settings.certificate));
     for host in std::iter::once(&asked.host).chain(&asked.names) {
         // The question about the engine's host is about the same CA.
         let is_asked = planted && host.value == registry.host;
-        if change.is_found(host) && !is_asked && !is_private(&host.value) && !is_known(&host.value)
-        {
+        let is_found = brings_authority || change.is_found(host);
+        if is_found && !is_asked && !is_private(&host.value) && !is_known(&host.value) {
             all.push(Question::new(format!(
-                "every node will trust a new CA for {}, which may be a public registry",
+                "every node will trust {authority} for {}, which may be a public registry",
                 registry.domain_of(&host.value)
             )));
         }
     }
     all
+}
+
+/// Returns the CA that clients get, in words: the user's with its fingerprint.
+fn authority(asked: &RegistryRequest) -> String {
+    let source = asked
+        .distribution()
+        .map(|settings| &settings.certificate.value);
+    match source {
+        Some(CertificateRequest::Files(files)) => {
+            format!("the CA in kindreg.toml ({})", files.authorities())
+        }
+        Some(CertificateRequest::Generated | CertificateRequest::Recorded(_)) | None => {
+            "a new CA".to_owned()
+        }
+    }
 }
 
 /// Returns whether the registry of that name ran from this image before.

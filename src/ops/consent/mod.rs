@@ -139,7 +139,9 @@ impl<'a> Change<'a> {
         let domain = registry.domain();
         let trusts = |spec: &Spec| spec.host_trusted().any(|one| one.domain() == domain);
         let old = self.old(registry);
-        let is_same = old.is_some_and(|old| Choice::of(old) == Choice::of(registry));
+        let is_same = old.is_some_and(|old| {
+            Choice::of(old) == Choice::of(registry) && has_same_authority(old, registry)
+        });
         trusts(self.spec) && !(is_same && self.before.is_some_and(trusts))
     }
 
@@ -154,6 +156,13 @@ impl<'a> Change<'a> {
             SettingsFile::Found | SettingsFile::OfAnother { .. } => true,
         }
     }
+}
+
+/// Returns whether clients of both registries trust the same CA of the user. CAs that kindreg generates count as the
+/// same.
+fn has_same_authority(one: &Registry, other: &Registry) -> bool {
+    let [one, other] = [one, other].map(|it| it.own_certificate().map(|own| own.ca));
+    one == other
 }
 
 /// Returns the consequences of `spec`, which `request` became, that `before` did not have.

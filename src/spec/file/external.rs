@@ -14,6 +14,7 @@ use crate::spec::{Auth, Authorities, External, ExternalLogin, Invalid, Port, Var
 const MANAGED_ONLY: &[&str] = &[
     "image",
     "keep_data",
+    "tls",
     "mirror_of",
     "upstream_ca",
     "upstream_username_env",

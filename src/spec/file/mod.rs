@@ -12,6 +12,9 @@ use super::request::{
 use super::{Auth, Data, HostTrust, Invalid, KindConfig, MirrorOf, RegistryName};
 
 mod external;
+mod tls;
+
+pub use tls::TLS;
 
 /// Keys of `[cluster]`.
 pub const CLUSTER: &[&str] = &[
@@ -35,6 +38,7 @@ pub const REGISTRY: &[&str] = &[
     "upstream_username_env",
     "upstream_password_env",
     "auth",
+    "tls",
     "address",
     "ca",
     "username_env",
@@ -71,8 +75,8 @@ pub fn parse(
     request(text, path, &mut load)
 }
 
-/// Parses the text of a `kindreg.toml` without the files that it names, for what only needs the cluster's name: a file
-/// that is missing must not stop `down`.
+/// Parses the text of a `kindreg.toml` without the files that it names, for what only needs the cluster's name: a
+/// certificate that expired must not stop `down`.
 ///
 /// # Errors
 /// All mistakes in the file, in its order.
@@ -112,7 +116,7 @@ fn request(text: &str, path: &str, load: Load<'_>) -> Result<Request, Vec<Mistak
         }
     }
     let mut mistakes = reader.mistakes;
-    mistakes.extend(request.mistakes());
+    mistakes.extend(request.conflicts());
     // A line with a syntax error has no other mistakes: its values are the parser's guesses.
     mistakes.retain(|mistake| {
         let of_syntax = mistake.what.starts_with(SYNTAX_ERROR);
@@ -282,6 +286,10 @@ fn distribution(
         let data = if keeps { Data::Keep } else { Data::Discard };
         asked.data = Given::new(data, from);
     }
+    set(
+        &mut asked.certificate,
+        tls::certificate(reader, section, load),
+    );
     asked.mirror = mirror(reader, section, load);
     asked
 }

@@ -61,9 +61,9 @@ pub struct HostTrust {
 }
 
 impl HostTrust {
-    /// Returns the steps for all names of a registry.
+    /// Returns the steps for all names of a registry that its certificate covers.
     pub fn all(spec: &Spec, registry: &Registry) -> impl Iterator<Item = Self> {
-        let loopback = registry.local_domain().map(|_| HostName::Loopback);
+        let loopback = registry.verified_local_domain().map(|_| HostName::Loopback);
         let names = [HostName::Domain].into_iter().chain(loopback);
         names.map(|name| Self {
             spec: spec.clone(),
