@@ -12,6 +12,7 @@ mod drift;
 mod full;
 mod housekeeping;
 mod links;
+mod own_certificate;
 mod restarts;
 mod rotation;
 mod trust;
