@@ -27,6 +27,7 @@ use crate::docker::fake::{FakeDocker, FakeFiles, Listener};
 use crate::kind::fake::FakeKind;
 use crate::kube::Kube;
 use crate::kube::fake::FakeKube;
+use crate::observe::CHANGED_SINCE_START;
 use crate::ops::{Client, TRY};
 use crate::registry::REMOVE_PROOF;
 use crate::render::WRITTEN_BY_KINDREG;
@@ -41,6 +42,9 @@ use crate::ui::{self, Captured, OutputMode, Printer, Run};
 
 /// containerd's configuration file in a node.
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+/// Where a test names the files of a node that changed after its containerd had started, a line each.
+#[doc(hidden)]
+pub const CHANGED_FILES: &str = "/run/changed-since-start";
 /// kubelet's credentials file in a node.
 const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.json";
 
@@ -260,6 +264,10 @@ pub fn emulate(docker: &FakeDocker) {
     });
     docker.on_script("kindreg-delete-manifest", |_, _, _| success());
     docker.on_script(TRY, |_, _, _| success());
+    docker.on_script(CHANGED_SINCE_START, |files, _, _| ExecOutput {
+        stdout: files.read(CHANGED_FILES).unwrap_or_default(),
+        ..success()
+    });
     for (name, file, effect) in [
         (HAND_OVER, KUBELET_CONFIG, "restart kubelet"),
         (RECONFIGURE, CONTAINERD_CONFIG, "restart containerd"),

@@ -6,7 +6,7 @@ use std::fmt;
 use anyhow::Result;
 use bytes::Bytes;
 
-use super::{Tree, containerd_tree, expected_files_of, setting_flaws};
+use super::{Tree, containerd_tree, expected_files_of, setting_flaws, unread_changes};
 use crate::archive::Kind;
 use crate::docker::Docker;
 use crate::layout::{self, registry_folders};
@@ -30,6 +30,8 @@ pub enum Flaw {
     },
     /// A setting of containerd, in words.
     Setting(String),
+    /// A file of containerd's configuration that changed after containerd had started. The path is absolute.
+    NotRead(String),
 }
 
 impl fmt::Display for Flaw {
@@ -39,6 +41,9 @@ impl fmt::Display for Flaw {
             Self::NotOurs(path) => write!(f, "{path} was not written by kindreg"),
             Self::ReadBefore { path, ours } => write!(f, "{path} is read before {ours}"),
             Self::Setting(why) => f.write_str(why),
+            Self::NotRead(path) => {
+                write!(f, "{path} was changed after containerd had started")
+            }
         }
     }
 }
@@ -65,6 +70,9 @@ impl Flaw {
                  containerd",
                 layout::NODE_CONTAINERD
             )),
+            Self::NotRead(_) => Some(format!(
+                "run: docker exec {node} systemctl restart containerd"
+            )),
         }
     }
 }
@@ -79,8 +87,12 @@ pub async fn flaws(
     registry: &Registry,
     node: &str,
 ) -> Result<Vec<Flaw>> {
-    let tree = containerd_tree(docker, node).await?;
-    let Some(wanted) = expected_files_of(docker, spec, registry).await? else {
+    let (tree, wanted, unread) = tokio::try_join!(
+        containerd_tree(docker, node),
+        expected_files_of(docker, spec, registry),
+        unread_changes(docker, node),
+    )?;
+    let Some(wanted) = wanted else {
         return Ok(vec![Flaw::Setting(format!(
             "registry {} has no certificate",
             registry.name
@@ -89,6 +101,7 @@ pub async fn flaws(
     let registries = std::slice::from_ref(registry);
     let mut all = trust_flaws(&tree, registries, &wanted);
     all.extend(setting_flaws(docker, node, &tree, registries).await?);
+    all.extend(unread);
     Ok(all)
 }
 

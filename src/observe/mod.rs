@@ -23,6 +23,7 @@ mod proof;
 mod readiness;
 mod record;
 mod secrets;
+mod started;
 mod trust;
 
 pub use configuration::setting_flaws;
@@ -47,6 +48,9 @@ pub use proof::{REFUSED, note_path, proven_nodes, refused, subject};
 pub use readiness::{Readiness, readiness};
 pub use record::{Place, RECORD_FILE, RecordedSpec, StoredRecord, UnknownRecord, recorded, stored};
 pub use secrets::{ca, identity, secret_files, stored_users};
+#[cfg(any(test, feature = "fakes"))]
+pub use started::CHANGED_SINCE_START;
+pub(crate) use started::unread_changes;
 pub use trust::{expected_files, expected_files_of};
 
 /// Returns the regular files in a tar archive of `folder`, by their path relative to it.

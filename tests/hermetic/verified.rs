@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use kindreg::events::Event;
-use kindreg::fakes::Machine;
+use kindreg::fakes::{CHANGED_FILES, Machine};
 use kindreg::internal::docker::{Docker, ExecOutput};
 use kindreg::internal::engine::Lock;
 use kindreg::internal::hints;
@@ -210,6 +210,33 @@ async fn a_configuration_that_reads_other_folders_first_or_skips_verification_is
     let elsewhere = format!("imports = [\"/root/*.toml\"]\n{good}");
     node.write(CONTAINERD_CONFIG, 0o644, elsewhere).unwrap();
     is_refused_until_removed(&world, CONTAINERD_CONFIG, "imports /root/*.toml").await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_containerd_has_not_read_is_named_with_the_restart() {
+    let world = ready(World::new()).await;
+    let node = world.docker.files("c-worker");
+    let changed = format!("{CONTAINERD_CONFIG}\n");
+    node.write(CHANGED_FILES, 0o644, changed).unwrap();
+    for negative in [Negative::LeftOut, Negative::Proven] {
+        let (rows, exit) = verified(&world, "c-worker", negative).await;
+        assert_eq!((rows[0].pull, exit), (Pull::Unverified, Exit::NotReady));
+        let why = rows[0].why.as_deref();
+        assert_eq!(
+            why,
+            Some("/etc/containerd/config.toml was changed after containerd had started")
+        );
+    }
+    let (client, cluster) = (world.client(), &world.spec.cluster);
+    let finished = ops::verify(&client, cluster, Negative::LeftOut).await;
+    let failure = finished.unwrap().failure.unwrap();
+    assert_eq!(
+        hints::hint(&failure).as_deref(),
+        Some("run: docker exec c-worker systemctl restart containerd")
+    );
+    assert!(node.remove(CHANGED_FILES));
+    let (_, exit) = verified(&world, "c-worker", Negative::LeftOut).await;
+    assert_eq!(exit, Exit::Done);
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ fn what_breaks_is_told_by_the_node_and_repaired_by_up() {
         &format!("registry.test:5900/ca.crt on {control_plane}"),
     );
 
+    // Of all that, nothing is left that the proof of a single `up` would not show.
+    scene.verify().run().exits(0).prints("proven");
+
     certificates_for_others_are_refused(&scene);
     settings_that_are_not_kindreg_s_prove_nothing(&scene);
 
@@ -87,7 +90,6 @@ fn is_repaired(scene: &Scene, drift: &str) {
         .says(drift)
         .prints("Ready: 3 nodes");
     println!("   repaired: {drift} ({:.1} s)", up.took.as_secs_f64());
-    scene.verify().run().exits(0).prints("proven");
 }
 
 /// Nodes that pull because they verify nothing are named, whatever containerd reads to get there.
@@ -123,6 +125,13 @@ fn settings_that_are_not_kindreg_s_prove_nothing(scene: &Scene) {
     up.says(&hint);
     exec(&one, &["rm", "-r", before]);
     scene.up(&["--workers", "2"]).run().exits(0);
+
+    // containerd reads its configuration when it starts, so the file says nothing about what it runs with.
+    sh(&one, "touch /etc/containerd/config.toml");
+    let words = "/etc/containerd/config.toml was changed after containerd had started";
+    is_unverified(scene, &one, words);
+    sh(&one, "systemctl restart containerd");
+    scene.verify().run().exits(0).prints("proven");
 
     // `_default` is for registries without a folder.
     let default = "/etc/containerd/certs.d/_default";
