@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 /// State of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Current state.
     pub state: ContainerState,
+    /// When its process was last started, by the clock of the engine's host; `None` if never, and in a list.
+    pub started: Option<OffsetDateTime>,
     /// The network that it was created with, even if it has left it: a name, or `none`, `host`, `default`.
     pub network_mode: String,
     /// The networks that it is connected to, with its aliases there.

@@ -88,7 +88,10 @@ async fn containers(ground: Ground<'_>) {
         made.labels.get(LABEL).map(String::as_str),
         Some(ground.prefix)
     );
-    assert_eq!(made.state, ContainerState::Created);
+    assert_eq!(
+        (&made.state, made.started),
+        (&ContainerState::Created, None)
+    );
     assert_eq!(docker.container(&id).await.unwrap(), Some(made));
     assert!(
         gone(&docker.exec(name, &ECHO, b"").await),
@@ -97,10 +100,9 @@ async fn containers(ground: Ground<'_>) {
 
     docker.start(name).await.unwrap();
     docker.start(name).await.unwrap();
-    assert_eq!(
-        docker.container(name).await.unwrap().unwrap().state,
-        ContainerState::Running
-    );
+    let running = docker.container(name).await.unwrap().unwrap();
+    assert_eq!(running.state, ContainerState::Running);
+    assert!(running.started.is_some(), "{running:?}");
     for input in [Vec::new(), b"hello\n".to_vec(), vec![b'x'; 1 << 20]] {
         let output = docker.exec(name, &ECHO, &input).await.unwrap();
         assert_eq!((output.code, output.stderr.as_slice()), (7, &b""[..]));

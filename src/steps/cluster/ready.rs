@@ -55,7 +55,8 @@ impl Step for NodesReady {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let Some(known) = readiness(&*ctx.kube).await? else {
+        let started = ctx.started_nodes.lock().await.clone();
+        let Some(known) = readiness(&*ctx.kube, &started).await? else {
             return Ok(State::Missing);
         };
         let enough = known

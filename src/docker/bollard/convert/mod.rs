@@ -11,6 +11,8 @@ use ::bollard::models::{
 };
 
 use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::credentials::RegistryCredentials;
 use crate::docker::{
@@ -109,6 +111,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
             .trim_start_matches('/')
             .to_owned(),
         hostname: config.hostname.unwrap_or_default(),
+        started: state.started_at.as_deref().and_then(started),
         image: config.image.unwrap_or_default(),
         image_id: answer.image.unwrap_or_default(),
         labels: map(config.labels),
@@ -138,6 +141,12 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Container {
     }
 }
 
+/// Reads when a container was started. Of one that never was the engine says the year 1.
+fn started(at: &str) -> Option<OffsetDateTime> {
+    let at = OffsetDateTime::parse(at, &Rfc3339).ok()?;
+    (at > OffsetDateTime::UNIX_EPOCH).then_some(at)
+}
+
 /// Converts a container from a list.
 pub(super) fn listed(answer: ContainerSummary) -> Container {
     let id = answer.id.unwrap_or_default();
@@ -161,6 +170,7 @@ pub(super) fn listed(answer: ContainerSummary) -> Container {
             .map_or("", |name| name.trim_start_matches('/'))
             .to_owned(),
         hostname: String::new(),
+        started: None,
         image: answer.image.unwrap_or_default(),
         image_id: answer.image_id.unwrap_or_default(),
         labels: map(answer.labels),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use super::{Engine, FakeContainer, FakeVolume, HOSTS, familiar};
 use crate::docker::fake::files::{Node, Tree, clean};
 use crate::docker::{
@@ -46,6 +48,7 @@ impl Engine {
             networks: container.networks.clone(),
             ports: container.ports.clone(),
             hostname: container.id.chars().take(12).collect(),
+            started: container.started,
         })
     }
 
@@ -110,6 +113,7 @@ impl Engine {
             spec: spec.clone(),
             labels,
             state: ContainerState::Created,
+            started: None,
             networks,
             output: String::new(),
             ports: Vec::new(),
@@ -158,6 +162,7 @@ impl Engine {
         let log = self.image_log(&container.spec.image);
         let container = self.found(name)?;
         container.state = ContainerState::Running;
+        container.started = Some(OffsetDateTime::now_utc());
         container.ports = ports;
         container.output.push_str(&log);
         // The engine rewrites this file at each start (libnetwork, `buildHostsFile`).

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
 use super::super::{
     ContainerSpec, ContainerState, DockerError, EngineInfo, ImageStore, MountSource, Network,
@@ -33,6 +34,7 @@ pub(super) struct FakeContainer {
     /// Those of its image, and its own.
     pub(super) labels: BTreeMap<String, String>,
     pub(super) state: ContainerState,
+    pub(super) started: Option<OffsetDateTime>,
     pub(super) networks: BTreeMap<String, Vec<String>>,
     pub(super) output: String,
     pub(super) ports: Vec<PublishedPort>,
