@@ -9,10 +9,19 @@ use crate::support::{Call, Kubeconfig, Scene};
 /// More events than a run has.
 const MANY: usize = 200;
 
+/// Events of `up` and of `down`, spread over the whole run: `down` has fewer.
+const POINTS: [(usize, Option<usize>); 3] = [(6, Some(6)), (18, Some(18)), (30, None)];
+
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn killed_at_every_twelfth_event_up_finishes_and_down_leaves_nothing() {
-    killed_at_every(12);
+fn killed_at_events_of_each_part_up_finishes_and_down_leaves_nothing() {
+    let scene = Scene::new("e2e-kill", 5933, Kubeconfig::Other);
+    for (up, down) in POINTS {
+        let (killed_up, killed_down) = killed_at(&scene, up, down);
+        // A run that ended of itself before it could be killed would be no point.
+        assert!(killed_up.is_some(), "`up` has fewer than {up} events");
+        assert_eq!(killed_down.is_some(), down.is_some(), "events of `down`");
+    }
 }
 
 #[test]
@@ -51,34 +60,43 @@ fn killed_after_the_hosts_trust_down_leaves_nothing() {
     scene.is_as_before();
 }
 
-/// At every so manieth event of `up` from nothing, and of `down` of a cluster that is ready and that docker is logged
-/// in to. The points of both go by turns, so that each ends what the other made.
+/// At every event of `up` from nothing, and of `down` of a cluster that is ready and that docker is logged in to. The
+/// points of both go by turns, so that each ends what the other made.
 #[track_caller]
-pub(crate) fn killed_at_every(nth: usize) {
+pub(crate) fn killed_at_every_event() {
     let scene = Scene::new("e2e-kill", 5933, Kubeconfig::Other);
-    let (mut ups, mut downs) = (Vec::new(), Vec::new());
-    for point in (nth.div_ceil(2)..MANY).step_by(nth) {
-        let up = kill_at(scene.up(&["--events", "json"]), point);
-        is_ready(&scene);
-        scene.login();
-        let down = kill_at(scene.down().args(&["--events", "json"]), point);
-        if down.is_some() {
-            is_ready(&scene);
-            scene.down().run().exits(0).prints("Removed: ");
-        }
-        scene.is_as_before();
-        println!("   killed at event {point}: {up:?}; {down:?}");
-        ups.extend(up.clone());
-        downs.extend(down.clone());
+    let (mut ups, mut downs) = (0, 0);
+    for point in 1..MANY {
+        let (up, down) = killed_at(&scene, point, Some(point));
+        ups += usize::from(up.is_some());
+        downs += usize::from(down.is_some());
         if up.is_none() && down.is_none() {
-            println!("   {} points of `up`, {} of `down`", ups.len(), downs.len());
-            // A run that ended of itself before it could be killed would be no point.
-            let least = 20_usize.div_ceil(nth);
-            assert!(ups.len() >= least && downs.len() >= least);
+            println!("   {ups} points of `up`, {downs} of `down`");
+            assert!(ups >= 20 && downs >= 20);
             return;
         }
     }
     panic!("a run has more than {MANY} events");
+}
+
+/// Kills `up` from nothing at one of its events, finishes it, and removes the cluster, killing `down` too where it is
+/// asked for. Returns the event at which each was killed.
+#[track_caller]
+fn killed_at(scene: &Scene, up: usize, down: Option<usize>) -> (Option<String>, Option<String>) {
+    let up = kill_at(scene.up(&["--events", "json"]), up);
+    is_ready(scene);
+    scene.login();
+    let killed = down.map(|point| kill_at(scene.down().args(&["--events", "json"]), point));
+    if let Some(Some(_)) = killed {
+        is_ready(scene);
+    }
+    // One that ended before it could be killed has removed all.
+    if killed != Some(None) {
+        scene.down().run().exits(0).prints("Removed: ");
+    }
+    scene.is_as_before();
+    println!("   killed: {up:?}; {killed:?}");
+    (up, killed.flatten())
 }
 
 /// `kill -9` once so many events were read; the last of them, or `None` where the run ended, well, before that.

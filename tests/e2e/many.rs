@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{Kubeconfig, Scene, docker};
 
 #[test]
-#[ignore = "needs a Docker engine and kind: make e2e"]
+#[ignore = "takes two minutes: make soak"]
 fn four_clusters_come_up_at_once_and_go_one_by_one() {
     let scenes = [
         ("e2e-many1", 5921),
@@ -51,11 +51,12 @@ fn four_clusters_come_up_at_once_and_go_one_by_one() {
 
 #[test]
 #[ignore = "needs a Docker engine and kind: make e2e"]
-fn ports_that_are_found_at_once_do_not_collide_and_down_all_ends_both_clusters() {
+fn ports_that_are_found_at_once_do_not_collide_and_down_ends_one_cluster_or_all() {
     // A program of the engine's host, of which the engine knows nothing.
     let taken = TcpListener::bind("127.0.0.1:5001").expect("port 5001 is free");
     let one = Scene::new("e2e-auto1", 5002, Kubeconfig::Absent);
     let two = Scene::new("e2e-auto2", 5003, Kubeconfig::Other);
+    let three = Scene::new("e2e-auto3", 5004, Kubeconfig::Absent);
     // Named like ours, and somebody else's.
     let theirs = "e2e-auto1-theirs";
     docker(&["volume", "create", theirs]);
@@ -63,7 +64,7 @@ fn ports_that_are_found_at_once_do_not_collide_and_down_all_ends_both_clusters()
         let flags = ["up", "--port", "auto", "--json", "--name", scene.cluster];
         scene.call(&flags)
     };
-    let running = [&one, &two].map(|scene| auto(scene).start());
+    let running = [&one, &two, &three].map(|scene| auto(scene).start());
     let mut ports = running.map(|run| {
         let up = run
             .end()
@@ -74,9 +75,11 @@ fn ports_that_are_found_at_once_do_not_collide_and_down_all_ends_both_clusters()
         made["registries"][0]["local"].as_str().unwrap().to_owned()
     });
     ports.sort();
-    assert_eq!(ports, ["localhost:5002", "localhost:5003"]);
+    let found = ["localhost:5002", "localhost:5003", "localhost:5004"];
+    assert_eq!(ports, found);
+    three.down().run().exits(0).prints("Removed: ");
     for scene in [&one, &two] {
-        // From then on the port is the cluster's.
+        // From then on the port is the cluster's, and the end of another changes nothing.
         let again = auto(scene).run().exits(0);
         let made: Value = serde_json::from_str(&again.stdout).unwrap();
         assert_eq!(made["changed"], false, "{again}");

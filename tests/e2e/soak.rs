@@ -1,12 +1,12 @@
 //! What takes longer than `make test` may: `tests/e2e/run soak`.
 
-use crate::kill::killed_at_every;
+use crate::kill::killed_at_every_event;
 use crate::support::{Kubeconfig, Scene};
 
 #[test]
 #[ignore = "takes an hour: make soak"]
 fn killed_at_every_event_up_finishes_and_down_leaves_nothing() {
-    killed_at_every(1);
+    killed_at_every_event();
 }
 
 #[test]
