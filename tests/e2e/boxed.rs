@@ -4,7 +4,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Kubeconfig, Said, Scene, attempt, docker, exec, load, scratch, setting};
+use crate::support::{
+    KINDREG, Kubeconfig, Said, Scene, attempt, docker, exec, load, scratch, setting,
+};
 
 /// The image that `bed load kindreg` makes, as the Dockerfile does.
 const IMAGE: &str = "kindreg:test";
@@ -65,7 +67,7 @@ impl Drop for Boxed<'_> {
 #[test]
 #[ignore = "builds kindreg once more: make soak"]
 fn a_container_with_the_socket_alone_does_it_all() {
-    load("kindreg");
+    let _loaded = load(KINDREG);
     let scene = Scene::new("e2e-boxed", 5994, Kubeconfig::Absent);
     let boxed = Boxed::new(&scene);
     let port = scene.port.to_string();
@@ -93,7 +95,7 @@ fn a_container_with_the_socket_alone_does_it_all() {
 #[test]
 #[ignore = "builds kindreg once more: make soak"]
 fn ctrl_c_in_a_container_leaves_nothing() {
-    load("kindreg");
+    let _loaded = load(KINDREG);
     let scene = Scene::new("e2e-boxed", 5994, Kubeconfig::Absent);
     let boxed = Boxed::new(&scene);
     let port = scene.port.to_string();

@@ -56,12 +56,34 @@ pub(crate) fn setting(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by tests/e2e/run"))
 }
 
-/// Loads into the engine what only some tests need, as `bed load WHAT` does. Before a test looks at the machine.
+/// Images that only some tests need. Dropped, they are removed: the last test prunes the engine, and gets back only
+/// those that every test needs.
+#[derive(Debug)]
+#[must_use = "dropped, the images are removed"]
+pub(crate) struct Loaded(&'static [&'static str]);
+
+/// kindreg as the Dockerfile packs it.
+pub(crate) const KINDREG: Loaded = Loaded(&["kindreg", "kindreg:test"]);
+/// What kind puts before several control planes.
+pub(crate) const LOAD_BALANCERS: Loaded = Loaded(&[
+    "load-balancers",
+    "envoyproxy/envoy:v1.36.2",
+    "kindest/haproxy:v20230606-42a2262b",
+]);
+
+/// Loads images into the engine, as `bed load WHAT` does. Before a test looks at the machine.
 #[track_caller]
-pub(crate) fn load(what: &str) {
-    let command = format!("{} {what}", setting("KINDREG_E2E_LOAD"));
+pub(crate) fn load(what: Loaded) -> Loaded {
+    let command = format!("{} {}", setting("KINDREG_E2E_LOAD"), what.0[0]);
     let status = Command::new("sh").args(["-c", &command]).status().unwrap();
     assert!(status.success(), "{command}");
+    what
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        attempt("docker", &[&["image", "rm", "-f"], &self.0[1..]].concat());
+    }
 }
 
 /// What a setting asks for (`2.3`) is what is there (`2.3.7`).
