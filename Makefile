@@ -2,7 +2,7 @@
 #   make up        build kindreg, see to an engine, kind and images, and run `kindreg up` to its proof
 #   make down      remove what `make up` made
 #   make test      every test: hermetic ones first, then the end-to-end ones on the test bed (half an hour)
-#   make unit      the hermetic tests alone (under a minute)
+#   make unit      the hermetic tests alone (two minutes on 2 cores)
 #   make lint      rustfmt, clippy, shellcheck, and the direction of imports
 #   make deny      advisories, licences, bans and sources of the dependencies
 #   make soak      everything that takes longer than `make test` may

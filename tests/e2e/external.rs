@@ -53,8 +53,10 @@ fn alone_it_is_enough_for_a_cluster() {
     );
     up().run().exits(0).says(&format!("/etc/hosts on {node}"));
     docker(&["stop", "-t", "2", company.container]);
+    // A registry that is out of reach may come back for 25 s.
     let said = scene
         .verify()
+        .args(&["--timeout", "10"])
         .run()
         .exits(3)
         .says("connection refused")
