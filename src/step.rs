@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use async_trait::async_trait;
-use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -200,8 +199,6 @@ pub struct Ctx {
     pub lost: CancellationToken,
     /// The `kind create cluster` of this run, while it runs.
     pub creation: Arc<Mutex<Option<Box<dyn Creation>>>>,
-    /// The nodes that this run has started again, with the time by the clock of the engine's host.
-    pub started_nodes: Arc<Mutex<BTreeMap<String, OffsetDateTime>>>,
     /// The proof images of this run, by registry.
     pub proof_images: Arc<Mutex<BTreeMap<RegistryName, ProofImageIn>>>,
     /// The results of this run's proofs.
@@ -258,7 +255,6 @@ impl Ctx {
             stop: CancellationToken::new(),
             lost: CancellationToken::new(),
             creation: Arc::default(),
-            started_nodes: Arc::default(),
             proof_images: Arc::default(),
             verdicts: Arc::default(),
             own_credentials: None,

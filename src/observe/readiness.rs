@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::nodes;
+use crate::docker::Docker;
 use crate::kube::{Kube, KubeError};
+use crate::spec::ClusterName;
 
 /// What a node's kubelet says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +27,21 @@ pub enum Readiness {
 /// Returns the nodes that the API knows, by name; `None` if it does not answer.
 ///
 /// For 40 s the API shows the last report of a kubelet that no longer runs, so a report from before a node was started
-/// does not count. `started` has the nodes of which that is known, with the time by their own clock:
+/// does not count. The engine's host and its nodes have one clock:
 /// <https://kubernetes.io/docs/reference/node/node-status/#condition>.
 ///
 /// # Errors
-/// The API refuses the question.
+/// The API refuses the question, the engine does not answer, or the cluster is not ours.
 pub async fn readiness(
+    docker: &dyn Docker,
     kube: &dyn Kube,
-    started: &BTreeMap<String, OffsetDateTime>,
+    cluster: &ClusterName,
 ) -> Result<Option<BTreeMap<String, Readiness>>> {
-    let list = match kube.get("/api/v1/nodes").await {
-        Ok(list) => list.unwrap_or_default(),
-        Err(KubeError::Unreachable(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let (list, started) = tokio::join!(kube.get("/api/v1/nodes"), started(docker, cluster));
+    let (list, started) = match (list, started?) {
+        (Ok(list), started) => (list.unwrap_or_default(), started),
+        (Err(KubeError::Unreachable(_)), _) => return Ok(None),
+        (Err(error), _) => return Err(error.into()),
     };
     let nodes = list["items"].as_array().into_iter().flatten();
     let named = nodes.filter_map(|node| {
@@ -43,6 +49,21 @@ pub async fn readiness(
         Some((name.to_owned(), of(node, started.get(name))))
     });
     Ok(Some(named.collect()))
+}
+
+/// Returns when each node was last started.
+async fn started(
+    docker: &dyn Docker,
+    cluster: &ClusterName,
+) -> Result<BTreeMap<String, OffsetDateTime>> {
+    let inspected = nodes(docker, cluster)
+        .await?
+        .into_iter()
+        .map(|node| async move { docker.container(&node.name).await });
+    let found = try_join_all(inspected).await?.into_iter().flatten();
+    Ok(found
+        .filter_map(|node| Some((node.name, node.started?)))
+        .collect())
 }
 
 fn of(node: &Value, started: Option<&OffsetDateTime>) -> Readiness {

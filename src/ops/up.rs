@@ -138,8 +138,8 @@ async fn tell_what_is_missing(client: &Client, ctx: &Ctx, spec: &Spec) -> Result
         CniPlugin::Kinds => return Ok(()),
         CniPlugin::Users => {}
     }
-    let started = ctx.started_nodes.lock().await.clone();
-    let nodes = readiness(&*ctx.kube, &started).await?.unwrap_or_default();
+    let nodes = readiness(&*ctx.docker, &*ctx.kube, &spec.cluster).await?;
+    let nodes = nodes.unwrap_or_default();
     if nodes.values().any(|node| *node == Readiness::Registered) {
         client.tell(Event::Warning(format!(
             "the nodes are not Ready until you install a CNI plug-in, as networking.disableDefaultCNI is set; run: \

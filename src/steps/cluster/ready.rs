@@ -55,8 +55,8 @@ impl Step for NodesReady {
     }
 
     async fn check(&self, ctx: &Ctx) -> Result<State> {
-        let started = ctx.started_nodes.lock().await.clone();
-        let Some(known) = readiness(&*ctx.kube, &started).await? else {
+        let cluster = &self.spec.cluster;
+        let Some(known) = readiness(&*ctx.docker, &*ctx.kube, cluster).await? else {
             return Ok(State::Missing);
         };
         let enough = known
@@ -65,7 +65,7 @@ impl Step for NodesReady {
         let ready: Vec<&str> = enough.map(|(name, _)| name.as_str()).collect();
         // The API notices late that a node has stopped, so look at the containers too.
         let runs = |node: &Container| node.state == ContainerState::Running;
-        let found = nodes(&*ctx.docker, &self.spec.cluster).await?.into_iter();
+        let found = nodes(&*ctx.docker, cluster).await?.into_iter();
         let waiting: Vec<String> = found
             .filter(|node| !runs(node) || !ready.contains(&node.name.as_str()))
             .map(|node| node.name)

@@ -194,10 +194,6 @@ impl Nodes {
         for node in found.iter().filter(|node| !runs(node)) {
             let started = ctx.docker.start(&node.name).await;
             started.with_context(|| self.node_problem("start", node))?;
-            let now = ctx.docker.container(&node.name).await?;
-            if let Some(at) = now.and_then(|node| node.started) {
-                ctx.started_nodes.lock().await.insert(node.name.clone(), at);
-            }
         }
         Ok(())
     }
