@@ -57,6 +57,11 @@ struct Settings {
 /// Reads the configuration and what it imports.
 fn settings(tree: &Tree) -> Settings {
     let mut found = Settings::default();
+    let is_other = |(path, kind): (&str, Kind)| path == CONFIG && kind != Kind::File;
+    if tree.entries().any(is_other) {
+        let path = format!("{}/{CONFIG}", layout::NODE_CONTAINERD);
+        found.flaws.push(Flaw::NotAFile(path));
+    }
     let mut read: Vec<&str> = Vec::new();
     let mut waiting = vec![CONFIG];
     let (imported, _) = imports(tree, DEFAULT_IMPORTS);

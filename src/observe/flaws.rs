@@ -12,7 +12,7 @@ use crate::docker::Docker;
 use crate::layout::{self, registry_folders};
 use crate::render::WRITTEN_BY_KINDREG;
 use crate::shell;
-use crate::spec::{Registry, Spec};
+use crate::spec::{Registry, RegistryName, Spec};
 
 /// Something in a node that differs from what kindreg wrote, and that containerd may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub enum Flaw {
     Setting(String),
     /// A file of containerd's configuration that changed after containerd had started. The path is absolute.
     NotRead(String),
+    /// A link or a folder where containerd's configuration should be. The path is absolute.
+    NotAFile(String),
+    /// It is not known whether containerd has read its configuration, in words.
+    UnknownStart(String),
+    /// The registry has no certificate to compare with.
+    NoCertificate(RegistryName),
 }
 
 impl fmt::Display for Flaw {
@@ -44,6 +50,14 @@ impl fmt::Display for Flaw {
             Self::NotRead(path) => {
                 write!(f, "{path} was changed after containerd had started")
             }
+            Self::NotAFile(path) => write!(f, "{path} is not a regular file"),
+            Self::UnknownStart(why) => {
+                write!(
+                    f,
+                    "can't tell which configuration containerd runs with: {why}"
+                )
+            }
+            Self::NoCertificate(registry) => write!(f, "registry {registry} has no certificate"),
         }
     }
 }
@@ -53,7 +67,7 @@ impl Flaw {
     #[must_use]
     pub fn by_hand(&self, node: &str) -> Option<String> {
         match self {
-            Self::Differs(_) => None,
+            Self::Differs(_) | Self::NoCertificate(_) => None,
             Self::NotOurs(path) | Self::ReadBefore { path, .. } => {
                 let path = if path.starts_with('/') {
                     path.clone()
@@ -72,6 +86,12 @@ impl Flaw {
             )),
             Self::NotRead(_) => Some(format!(
                 "run: docker exec {node} systemctl restart containerd"
+            )),
+            Self::NotAFile(path) => Some(format!(
+                "replace {path} on the node with a file, and run: docker exec {node} systemctl restart containerd"
+            )),
+            Self::UnknownStart(_) => Some(format!(
+                "run: docker exec {node} systemctl status containerd"
             )),
         }
     }
@@ -93,10 +113,7 @@ pub async fn flaws(
         unread_changes(docker, node),
     )?;
     let Some(wanted) = wanted else {
-        return Ok(vec![Flaw::Setting(format!(
-            "registry {} has no certificate",
-            registry.name
-        ))]);
+        return Ok(vec![Flaw::NoCertificate(registry.name.clone())]);
     };
     let registries = std::slice::from_ref(registry);
     let mut all = trust_flaws(&tree, registries, &wanted);
@@ -178,5 +195,10 @@ mod tests {
             r"if nobody needs it, run: docker exec c-worker rm -r '/etc/containerd/certs.d/registry.test:5001/a b'\''; reboot'"
         );
         assert_eq!(Flaw::Differs(String::new()).by_hand("c-worker"), None);
+        let unknown = Flaw::UnknownStart("no systemd".to_owned());
+        assert_eq!(
+            unknown.by_hand("c-worker").unwrap(),
+            "run: docker exec c-worker systemctl status containerd"
+        );
     }
 }

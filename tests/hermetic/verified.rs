@@ -213,6 +213,28 @@ async fn a_configuration_that_reads_other_folders_first_or_skips_verification_is
 }
 
 #[tokio::test]
+async fn a_link_in_place_of_containerd_s_configuration_is_not_taken_for_an_empty_one() {
+    let world = ready(World::new()).await;
+    let node = world.docker.files("c-worker");
+    let good = node.read(CONTAINERD_CONFIG).unwrap();
+    node.write("/root/config.toml", 0o644, good.clone())
+        .unwrap();
+    assert!(node.remove(CONTAINERD_CONFIG));
+    node.link(CONTAINERD_CONFIG, "/root/config.toml").unwrap();
+    let (rows, exit) = verified(&world, "c-worker", Negative::LeftOut).await;
+    assert_eq!((rows[0].pull, exit), (Pull::Unverified, Exit::NotReady));
+    let why = rows[0].why.as_deref();
+    assert_eq!(
+        why,
+        Some("/etc/containerd/config.toml is not a regular file")
+    );
+    assert!(node.remove(CONTAINERD_CONFIG));
+    node.write(CONTAINERD_CONFIG, 0o644, good).unwrap();
+    let (_, exit) = verified(&world, "c-worker", Negative::LeftOut).await;
+    assert_eq!(exit, Exit::Done);
+}
+
+#[tokio::test]
 async fn a_configuration_that_containerd_has_not_read_is_named_with_the_restart() {
     let world = ready(World::new()).await;
     let node = world.docker.files("c-worker");
