@@ -11,7 +11,7 @@ use crate::observe::identity;
 use crate::pki::{self, Identity, Validated};
 use crate::problem::Problem;
 use crate::spec::request::{CertificateRequest, RegistryRequest};
-use crate::spec::{Host, HostTrust, OwnCertificate, Registry, Spec};
+use crate::spec::{Host, HostTrust, OwnCertificate, Registry, Spec, required_names};
 use crate::step::Ctx;
 
 /// Puts the user's own certificates into the context: those in files, and those that registries have already. Returns
@@ -37,7 +37,7 @@ pub(super) async fn gather(ctx: &mut Ctx, wanted: &Wanted) -> Result<Vec<String>
         let identity = ctx.own_certificates.get(&own);
         let identity = identity.ok_or_else(|| lost(spec, registry))?;
         let now = OffsetDateTime::now_utc();
-        let validated = pki::revalidate(identity, &connected(registry), now);
+        let validated = pki::revalidate(identity, &required_names(&registry.host), now);
         let validated =
             validated.map_err(|flaw| Error::from(flaw).context(refused(spec, registry)))?;
         warnings.extend(warnings_about(spec, registry, &validated, now));
@@ -50,7 +50,7 @@ pub(super) async fn warnings(docker: &dyn Docker, spec: &Spec) -> Result<Vec<Str
     let (mut all, now) = (Vec::new(), OffsetDateTime::now_utc());
     for registry in spec.managed() {
         if let Some((_, identity)) = held(docker, spec, registry).await?
-            && let Ok(validated) = pki::revalidate(&identity, &connected(registry), now)
+            && let Ok(validated) = pki::revalidate(&identity, &required_names(&registry.host), now)
         {
             all.extend(warnings_about(spec, registry, &validated, now));
         }
@@ -80,11 +80,6 @@ fn of_files(asked: &RegistryRequest) -> Option<(OwnCertificate, Arc<Identity>)> 
             Some((files.fingerprints(), Arc::clone(files.identity())))
         }
     }
-}
-
-/// Returns the name by which every node connects to a registry, whatever name an image has.
-fn connected(registry: &Registry) -> pki::Names {
-    pki::Names::new([registry.host.as_str()], [])
 }
 
 /// Returns what the user should know about a certificate that clients accept.

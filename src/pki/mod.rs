@@ -25,6 +25,11 @@ pub use judge::Part;
 pub use judge::{Flaw, authorities, certificates_alone, fingerprint, judge};
 pub use own::{OwnFile, OwnFlaw, Paths, Validated, covers, revalidate, validate};
 
+/// Returns a text of a certificate on one line: a stranger's must not look like further lines of a message.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// How long before its expiry a certificate is renewed.
 pub const RENEW_BEFORE: Duration = Duration::days(60);
 

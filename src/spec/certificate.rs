@@ -8,8 +8,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Invalid, invalid};
+use super::{Host, Invalid, invalid};
 use crate::pki::{self, Flaw, Identity, Names, OwnFlaw};
+
+/// Returns the names that the user's own certificate has to cover: every node connects to `host`, whatever name an image
+/// has.
+pub(crate) fn required_names(host: &Host) -> Names {
+    Names::new([host.as_str()], [])
+}
 
 /// The source of a registry's certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +183,7 @@ impl UserCertificate {
     pub fn authorities(&self) -> String {
         let found = pki::inspect_all(&self.identity.ca_pem);
         let texts = found.iter().map(|one| {
-            let subject = one.subject.replace(char::is_control, " ");
+            let subject = pki::on_one_line(&one.subject);
             format!("{subject}, SHA-256 {}", one.fingerprint)
         });
         texts.collect::<Vec<_>>().join("; ")

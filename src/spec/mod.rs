@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod backend;
 mod certificate;
+mod conflicts;
 mod difference;
 mod domain;
 mod external;
@@ -26,6 +27,7 @@ pub mod request;
 mod target;
 
 pub use backend::{Backend, Cache, Distribution, External, ExternalLogin, Serves};
+pub(crate) use certificate::required_names;
 pub use certificate::{CertificateSource, Fingerprint, Loopback, OwnCertificate, UserCertificate};
 pub use external::{Address, Authorities, ProofImageRef, VariableName, Variables};
 pub use image::ImageRef;

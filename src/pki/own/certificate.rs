@@ -6,8 +6,8 @@ use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::{OwnFile, OwnFlaw, unreadable};
-use crate::pki::Names;
 use crate::pki::inspect::read;
+use crate::pki::{Names, on_one_line};
 
 /// The smallest and the largest RSA key in bits. OpenSSL refuses smaller ones from its security level 2 on, which Debian
 /// sets (<https://docs.openssl.org/3.0/man3/SSL_CTX_set_security_level/>), and Go larger ones
@@ -29,7 +29,7 @@ impl<'a> Certificate<'a> {
 
     /// Returns how messages call it: its subject, or its serial number if that is empty.
     pub(super) fn name(&self) -> String {
-        let subject = plain(&self.fields.subject().to_string());
+        let subject = on_one_line(&self.fields.subject().to_string());
         if subject.is_empty() {
             format!("certificate {}", self.fields.raw_serial_as_string())
         } else {
@@ -39,7 +39,7 @@ impl<'a> Certificate<'a> {
 
     /// Returns the subject of its issuer.
     pub(super) fn issuer(&self) -> String {
-        plain(&self.fields.issuer().to_string())
+        on_one_line(&self.fields.issuer().to_string())
     }
 
     /// Returns whether the issuer that it names is the subject of this one.
@@ -184,9 +184,4 @@ impl<'a> Certificate<'a> {
         }
         Ok(())
     }
-}
-
-/// Returns a text of a certificate on one line: a stranger's must not look like further lines of a message.
-pub(super) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }

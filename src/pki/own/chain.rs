@@ -7,6 +7,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, Error, KeyUsage, anchor_from_
 use super::certificate::Certificate;
 use super::{OwnFlaw, inspected};
 use crate::pki::inspect::Constraints;
+use crate::pki::on_one_line;
 
 type Der = CertificateDer<'static>;
 
@@ -162,8 +163,6 @@ fn limits(constraints: &Constraints) -> String {
     } = constraints;
     let all = [("permitted", permitted), ("excluded", excluded)];
     let all = all.into_iter().filter(|(_, names)| !names.is_empty());
-    all.map(|(what, names)| format!("{what}: {}", names.join(", ")))
-        .collect::<Vec<_>>()
-        .join("; ")
-        .replace(char::is_control, " ")
+    let all = all.map(|(what, names)| format!("{what}: {}", names.join(", ")));
+    on_one_line(&all.collect::<Vec<_>>().join("; "))
 }

@@ -11,7 +11,7 @@ use crate::layout::{self, SECRET_CA, SECRET_KEY, SECRET_LEAF};
 use crate::observe::identity;
 use crate::pki::{self, Flaw, Identity};
 use crate::registry::{Managed, secret};
-use crate::spec::OwnCertificate;
+use crate::spec::{OwnCertificate, required_names};
 use crate::step::{Ctx, State, Step, StepId};
 
 /// The step that issues or installs the certificate of one registry.
@@ -59,7 +59,7 @@ impl Certificate {
             Ok(_) => return Some("another certificate and CA".to_owned()),
             Err(flaw) => return Some(flaw.to_string()),
         }
-        let names = pki::Names::new([self.registry.registry().host.as_str()], []);
+        let names = required_names(&self.registry.registry().host);
         let again = pki::revalidate(identity, &names, OffsetDateTime::now_utc());
         again.err().map(|flaw| flaw.to_string())
     }
