@@ -1,6 +1,10 @@
 //! Answers as engines gave them.
 
+use ::bollard::models::ContainerSummary;
+
+use super::container::networks;
 use super::*;
+use crate::docker::ContainerState;
 
 #[test]
 fn the_colon_of_a_port_is_no_tag() {
