@@ -4,9 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    KINDREG, Kubeconfig, Said, Scene, attempt, docker, exec, load, scratch, setting,
-};
+use crate::support::{Kubeconfig, Loaded, Said, Scene, attempt, docker, exec, scratch, setting};
 
 /// The image that `bed load kindreg` makes, as the Dockerfile does.
 const IMAGE: &str = "kindreg:test";
@@ -67,7 +65,7 @@ impl Drop for Boxed<'_> {
 #[test]
 #[ignore = "builds kindreg once more: make soak"]
 fn a_container_with_the_socket_alone_does_it_all() {
-    let _loaded = load(KINDREG);
+    let _loaded = Loaded::kindreg();
     let scene = Scene::new("e2e-boxed", 5994, Kubeconfig::Absent);
     let boxed = Boxed::new(&scene);
     let port = scene.port.to_string();
@@ -95,7 +93,7 @@ fn a_container_with_the_socket_alone_does_it_all() {
 #[test]
 #[ignore = "builds kindreg once more: make soak"]
 fn ctrl_c_in_a_container_leaves_nothing() {
-    let _loaded = load(KINDREG);
+    let _loaded = Loaded::kindreg();
     let scene = Scene::new("e2e-boxed", 5994, Kubeconfig::Absent);
     let boxed = Boxed::new(&scene);
     let port = scene.port.to_string();

@@ -8,8 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Call, Kubeconfig, LOAD_BALANCERS, Scene, attempt, docker, docker_lines, kubectl, load, nodes,
-    scratch, setting, sh,
+    Call, Kubeconfig, Loaded, Scene, attempt, docker, docker_lines, kubectl, nodes, scratch,
+    setting, sh,
 };
 
 /// A folder with settings of the user's.
@@ -57,7 +57,7 @@ fn three_control_planes_stand_behind_a_load_balancer() {
 /// The walk of several control planes.
 #[track_caller]
 fn control_planes(cluster: &'static str, port: u16, number: usize) {
-    let _loaded = load(LOAD_BALANCERS);
+    let _loaded = Loaded::load_balancers();
     let scene = Scene::new(cluster, port, Kubeconfig::Other);
     let toml = format!("[cluster]\ncontrol_planes = {number}\nworkers = 1\n");
     let (_folder, config) = settings(&[("kindreg.toml", &toml)]);
@@ -242,7 +242,7 @@ fn nodes_with_ipv6_and_without_a_cni_plugin_are_proven() {
 #[ignore = "takes minutes: make soak"]
 fn kind_0_30_does_as_well() {
     let chosen = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a";
-    let _loaded = load(LOAD_BALANCERS);
+    let _loaded = Loaded::load_balancers();
     other_kind("0.30.0", chosen, &setting("KINDREG_BED_IMAGE_OLDEST"), 3);
 }
 

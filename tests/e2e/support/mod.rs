@@ -14,7 +14,7 @@ mod world;
 pub(crate) use machine::{Machine, concerns_us};
 pub(crate) use pod::Pod;
 pub(crate) use program::{Call, Ended};
-pub(crate) use scene::{KINDREG, Kubeconfig, LOAD_BALANCERS, OTHER, Scene, load, scratch, setting};
+pub(crate) use scene::{Kubeconfig, Loaded, OTHER, Scene, scratch, setting};
 pub(crate) use shared::{SHARED, Shared};
 pub(crate) use stranger::Stranger;
 pub(crate) use token::{BearerRegistry, TokenServer};

@@ -60,29 +60,43 @@ pub(crate) fn setting(name: &str) -> String {
 /// those that every test needs.
 #[derive(Debug)]
 #[must_use = "dropped, the images are removed"]
-pub(crate) struct Loaded(&'static [&'static str]);
+pub(crate) struct Loaded {
+    /// What `bed load` calls them.
+    what: &'static str,
+    images: &'static [&'static str],
+}
 
-/// kindreg as the Dockerfile packs it.
-pub(crate) const KINDREG: Loaded = Loaded(&["kindreg", "kindreg:test"]);
-/// What kind puts before several control planes.
-pub(crate) const LOAD_BALANCERS: Loaded = Loaded(&[
-    "load-balancers",
-    "envoyproxy/envoy:v1.36.2",
-    "kindest/haproxy:v20230606-42a2262b",
-]);
+impl Loaded {
+    /// kindreg as the Dockerfile packs it.
+    #[track_caller]
+    pub(crate) fn kindreg() -> Self {
+        Self::load("kindreg", &["kindreg:test"])
+    }
 
-/// Loads images into the engine, as `bed load WHAT` does. Before a test looks at the machine.
-#[track_caller]
-pub(crate) fn load(what: Loaded) -> Loaded {
-    let command = format!("{} {}", setting("KINDREG_E2E_LOAD"), what.0[0]);
-    let status = Command::new("sh").args(["-c", &command]).status().unwrap();
-    assert!(status.success(), "{command}");
-    what
+    /// What kind puts before several control planes.
+    #[track_caller]
+    pub(crate) fn load_balancers() -> Self {
+        let images = &[
+            "envoyproxy/envoy:v1.36.2",
+            "kindest/haproxy:v20230606-42a2262b",
+        ];
+        Self::load("load-balancers", images)
+    }
+
+    /// Loads them into the engine, before a test looks at the machine.
+    #[track_caller]
+    fn load(what: &'static str, images: &'static [&'static str]) -> Self {
+        let loaded = Self { what, images };
+        let command = format!("{} {}", setting("KINDREG_E2E_LOAD"), loaded.what);
+        let status = Command::new("sh").args(["-c", &command]).status().unwrap();
+        assert!(status.success(), "{command}");
+        loaded
+    }
 }
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        attempt("docker", &[&["image", "rm", "-f"], &self.0[1..]].concat());
+        attempt("docker", &[&["image", "rm", "-f"], self.images].concat());
     }
 }
 
@@ -235,6 +249,13 @@ impl Scene {
     /// `kindreg verify` of this cluster.
     pub(crate) fn verify(&self) -> Call {
         self.call(&["verify", "--name", self.cluster])
+    }
+
+    /// Every node pulls, and refuses once it lacks the CA.
+    #[track_caller]
+    pub(crate) fn is_strictly_proven(&self) {
+        let verify = self.verify().args(&["--strict"]).run().exits(0);
+        verify.prints("without the CA it refuses");
     }
 
     /// The cluster has this many nodes, with the containerd that was asked for.
